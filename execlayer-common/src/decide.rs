@@ -1,0 +1,263 @@
+//! The one decision function: image, operation and wanted access to a ruling. The same source runs
+//! in the kernel and in user space; must not know where subject, facts and loops come from.
+//!
+//! Rules (also the reference evaluator's, written there a second time on purpose):
+//! deny beats ask beats allow for each wanted bit; a bit that nothing lists is denied; the whole is
+//! as strict as its strictest bit. A budget is spent only where no other rule covers the bit.
+//! Among rules that decide alike the one without condition is named first, then the one with the
+//! lowest number.
+
+use crate::{
+    access::{Access, Operation},
+    automaton::{self, Table},
+    image::{self, Effect},
+    limits,
+    reason::Reason,
+    verdict::{RuleIndex, Verdict},
+};
+
+/// What the decision needs from its surroundings.
+pub trait World: Table {
+    /// Walks the subject from `start`, backward if asked to, and returns the last state.
+    fn run(&self, start: u32, backward: bool) -> u32;
+    /// Effective uid of the caller.
+    fn uid(&self) -> u32;
+    /// Minute of the UTC day, 0 to 1439.
+    fn minute(&self) -> u32;
+    /// Uses budget `number` once; whether it had a use left among `uses` per `window` seconds.
+    fn spend(&self, number: u32, uses: u32, window: u32) -> bool;
+    /// Calls `body` with 0 to `count - 1` until it returns false.
+    fn repeat<B: Body<Self>>(&self, count: u32, body: &mut B);
+}
+
+/// The body of a loop that [`World::repeat`] runs.
+pub trait Body<W: ?Sized> {
+    /// One turn; whether to go on.
+    fn turn(&mut self, world: &W, index: u32) -> bool;
+}
+
+/// Decision sets of a subject, one for each lane; 0 where nothing matches.
+#[derive(Clone, Copy, Debug)]
+pub struct Matches {
+    sets: [u32; limits::MAX_LANES as usize],
+}
+
+/// The union of the sets' unconditional masks.
+#[derive(Clone, Copy, Debug)]
+struct Masks {
+    deny: u32,
+    ask: u32,
+    allow: u32,
+    conditional: bool,
+}
+
+/// Walks the subject through every lane of `operation`.
+#[inline(always)]
+#[must_use]
+pub fn matches(world: &impl World, operation: Operation) -> Matches {
+    let mut sets = [0; limits::MAX_LANES as usize];
+    for (lane, set) in (0..).zip(sets.iter_mut()) {
+        let start = world.word(image::start_index(operation, lane));
+        // The compiler fills lanes in order, so the first empty one is the end.
+        if start == 0 {
+            break;
+        }
+        let backward = start & image::START_BACKWARD != 0;
+        let last = world.run(start & !image::START_BACKWARD, backward);
+        *set = automaton::accepted(world, last);
+    }
+    Matches { sets }
+}
+
+/// Whether anything at all matches: all that a selector needs.
+#[inline(always)]
+#[must_use]
+pub fn selects(matches: &Matches) -> bool {
+    matches.sets.iter().any(|&set| set != 0)
+}
+
+/// Decides by the masks alone if that is possible: no condition, and the rule is not asked for.
+/// `None` means: call [`judge`].
+#[inline(always)]
+#[must_use]
+pub fn allowed_at_once(world: &impl World, matches: &Matches, wanted: Access) -> bool {
+    let masks = masks(world, matches);
+    !masks.conditional
+        && wanted.0 & (masks.deny | masks.ask) == 0
+        && wanted.0 & !masks.allow == 0
+        && !wanted.is_empty()
+}
+
+#[inline(always)]
+fn masks(world: &impl World, matches: &Matches) -> Masks {
+    let mut masks = Masks { deny: 0, ask: 0, allow: 0, conditional: false };
+    for &set in &matches.sets {
+        if set != 0 {
+            masks.deny |= world.word(set);
+            masks.ask |= world.word(set.wrapping_add(1));
+            masks.allow |= world.word(set.wrapping_add(2));
+            masks.conditional |= world.word(set.wrapping_add(3)) & image::SET_CONDITIONAL != 0;
+        }
+    }
+    masks
+}
+
+/// Decides, and names the rule.
+#[inline(always)]
+pub fn judge<W: World>(world: &W, matches: &Matches, wanted: Access) -> Verdict {
+    if wanted.is_empty() {
+        return Verdict::Deny(Reason::Unlisted, None);
+    }
+    let mut tally = Tally::new(wanted.0);
+    tally.count(world, matches);
+    if tally.deny != NOBODY {
+        return Verdict::Deny(Reason::Rule, Some(rule(tally.deny)));
+    }
+    if tally.uncovered() != 0 && tally.has_budget {
+        tally.budgets = true;
+        tally.count(world, matches);
+    }
+    if tally.uncovered() != 0 {
+        return if tally.spent != NOBODY {
+            Verdict::Deny(Reason::BudgetSpent, Some(rule(tally.spent)))
+        } else {
+            Verdict::Deny(Reason::Unlisted, None)
+        };
+    }
+    if tally.ask != NOBODY {
+        return Verdict::Ask(rule(tally.ask));
+    }
+    Verdict::Allow(rule(tally.allow))
+}
+
+const NOBODY: u32 = u32::MAX;
+const CONDITIONED: u32 = 1 << 16;
+const BUDGETED: u32 = 1 << 17;
+
+#[inline(always)]
+const fn rule(key: u32) -> RuleIndex {
+    RuleIndex((key & 0xffff) as u16)
+}
+
+/// What the entries come to. Keys are a rule's number, behind whether it has conditions.
+struct Tally {
+    wanted: u32,
+    asked: u32,
+    allowed: u32,
+    deny: u32,
+    ask: u32,
+    allow: u32,
+    spent: u32,
+    set: u32,
+    has_budget: bool,
+    /// The second pass, in which only entries with a budget count.
+    budgets: bool,
+}
+
+impl Tally {
+    #[inline(always)]
+    const fn new(wanted: u32) -> Self {
+        Self {
+            wanted,
+            asked: 0,
+            allowed: 0,
+            deny: NOBODY,
+            ask: NOBODY,
+            allow: NOBODY,
+            spent: NOBODY,
+            set: 0,
+            has_budget: false,
+            budgets: false,
+        }
+    }
+
+    #[inline(always)]
+    const fn uncovered(&self) -> u32 {
+        self.wanted & !(self.asked | self.allowed)
+    }
+
+    #[inline(always)]
+    fn count<W: World>(&mut self, world: &W, matches: &Matches) {
+        for &set in &matches.sets {
+            if set != 0 {
+                self.set = set;
+                let count = world.word(set.wrapping_add(3)) & !image::SET_CONDITIONAL;
+                world.repeat(count.min(limits::MAX_SET_ENTRIES), self);
+            }
+        }
+    }
+}
+
+impl<W: World> Body<W> for Tally {
+    #[inline(always)]
+    fn turn(&mut self, world: &W, index: u32) -> bool {
+        let at = self
+            .set
+            .wrapping_add(image::SET_HEADER_WORDS)
+            .wrapping_add(index.wrapping_mul(image::ENTRY_WORDS));
+        let hit = world.word(at) & self.wanted;
+        if hit == 0 {
+            return true;
+        }
+        let entry = world.word(at.wrapping_add(1));
+        let mut key = u32::from(image::entry_rule(entry));
+        let condition = image::entry_condition(entry);
+        if condition != 0 {
+            let at = world
+                .word(image::H_CONDITIONS)
+                .wrapping_add(condition.wrapping_sub(1).wrapping_mul(image::CONDITION_WORDS));
+            let flags = world.word(at);
+            if !holds(world, at, flags) {
+                return true;
+            }
+            key |= CONDITIONED;
+            if flags & image::CONDITION_BUDGET != 0 {
+                self.has_budget = true;
+                if !self.budgets || hit & self.uncovered() == 0 {
+                    return true;
+                }
+                key |= BUDGETED;
+                let uses = world.word(at.wrapping_add(4));
+                let window = world.word(at.wrapping_add(5));
+                if !world.spend(world.word(at.wrapping_add(3)), uses, window) {
+                    self.spent = self.spent.min(key);
+                    return true;
+                }
+            } else if self.budgets {
+                return true;
+            }
+        } else if self.budgets {
+            return true;
+        }
+        match image::entry_effect(entry) {
+            e if e == Effect::Deny as u32 => self.deny = self.deny.min(key),
+            e if e == Effect::Ask as u32 => {
+                self.asked |= hit;
+                self.ask = self.ask.min(key);
+            }
+            e if e == Effect::Allow as u32 => {
+                self.allowed |= hit;
+                self.allow = self.allow.min(key);
+            }
+            _ => {}
+        }
+        true
+    }
+}
+
+#[inline(always)]
+fn holds(world: &impl World, at: u32, flags: u32) -> bool {
+    if flags & image::CONDITION_UID != 0 && world.word(at.wrapping_add(1)) != world.uid() {
+        return false;
+    }
+    if flags & image::CONDITION_TIME != 0 {
+        let span = world.word(at.wrapping_add(2));
+        let (from, to, now) = (span & 0xffff, span >> 16, world.minute());
+        // A span that ends before it begins goes over midnight.
+        let inside = if from <= to { from <= now && now < to } else { now >= from || now < to };
+        if !inside {
+            return false;
+        }
+    }
+    true
+}

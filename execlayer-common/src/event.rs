@@ -1,0 +1,80 @@
+//! Records that the kernel writes to the ring buffer. Fixed-width integers only: user space never
+//! turns kernel bytes into an enum without a check.
+//!
+//! A record is an [`EventHeader`], then `subject_len` bytes of subject, then `exe_len` bytes of the
+//! executable's path.
+
+/// Version of this layout.
+pub const ABI: u16 = 1;
+
+/// A verdict.
+pub const KIND_VERDICT: u16 = 1;
+/// A task was labelled (the subject is what selected it).
+pub const KIND_GOVERNED: u16 = 2;
+/// A label could not be stored; the fork or exec failed.
+pub const KIND_LABEL_FAILED: u16 = 3;
+
+/// No rule decided.
+pub const NO_RULE: u32 = u32::MAX;
+
+/// The profile is in monitor mode: the verdict was not enforced.
+pub const EVENT_MONITOR: u8 = 1 << 0;
+/// Raised before the look-up knew whether the file exists; if it does, its open was judged instead.
+pub const EVENT_PROVISIONAL: u8 = 1 << 1;
+
+/// The fixed part of a record. 112 bytes, no padding.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct EventHeader {
+    /// [`ABI`].
+    pub abi: u16,
+    /// One of the `KIND_` constants.
+    pub kind: u16,
+    /// Bytes of the subject.
+    pub subject_len: u16,
+    /// Bytes of the executable's path.
+    pub exe_len: u16,
+    /// ns since boot, suspend included (bpf_ktime_get_boot_ns).
+    pub time: u64,
+    /// Slot of the policy plus one.
+    pub profile: u32,
+    /// Generation that judged, 0 if none was installed.
+    pub generation: u32,
+    /// Number of the rule, or [`NO_RULE`].
+    pub rule: u32,
+    /// Access bits that were wanted.
+    pub access: u32,
+    /// [`crate::access::Operation`].
+    pub operation: u8,
+    /// See [`crate::verdict::raw`].
+    pub verdict: u8,
+    /// [`crate::reason::Reason`].
+    pub reason: u8,
+    /// `EVENT_` flags.
+    pub flags: u8,
+    /// Thread id in the initial pid namespace.
+    pub pid: u32,
+    /// Thread group id in the initial pid namespace.
+    pub tgid: u32,
+    /// Thread group id of the parent.
+    pub ppid: u32,
+    /// Effective uid in the initial user namespace.
+    pub uid: u32,
+    /// Effective gid in the initial user namespace.
+    pub gid: u32,
+    /// Start time of the thread group's leader, ns since boot.
+    pub start: u64,
+    /// [`crate::label::Label::session`].
+    pub session: u64,
+    /// Cgroup id (cgroup2).
+    pub cgroup: u64,
+    /// The thread's name, NUL-padded.
+    pub comm: [u8; 16],
+    /// Zero.
+    pub reserved: [u64; 2],
+}
+
+/// Bytes of the longest record.
+pub const MAX_EVENT: usize = size_of::<EventHeader>() + 2 * (crate::limits::MAX_PATH as usize + 1);
+
+const _: () = assert!(size_of::<EventHeader>() == 112);

@@ -1,0 +1,46 @@
+//! Every bound, once. The compiler refuses what the kernel could not hold, by these names.
+//! Must not hold a number that only one crate uses.
+
+/// Policies in force at once, each in a slot of its own.
+pub const MAX_PROFILES: u32 = 64;
+/// Table indices of one size class: the old and the new image of every profile at once.
+pub const MAX_TABLES: u32 = MAX_PROFILES * 2;
+/// Words (4 bytes) of an image in each size class.
+///
+/// KERNEL: an array map's value is at most KMALLOC_MAX_SIZE, 4 MiB on x86-64
+/// (kernel/bpf/arraymap.c, `array_map_alloc_check`, 6.1).
+pub const CLASS_WORDS: [u32; 4] = [1 << 14, 1 << 16, 1 << 18, 1 << 20];
+/// Bytes of the largest image.
+pub const MAX_IMAGE_BYTES: u32 = 4 << 20;
+/// Automata that are walked one after another for one operation.
+pub const MAX_LANES: u32 = 4;
+/// Rules of one policy after `extends` is resolved.
+pub const MAX_RULES: u32 = 16_384;
+/// Entries of one decision set: rules that can match the very same subject.
+pub const MAX_SET_ENTRIES: u32 = 64;
+/// Conditions (`when`) of one policy that differ.
+pub const MAX_CONDITIONS: u32 = 1_024;
+/// Budgets (`at_most`) of one policy.
+pub const MAX_BUDGETS: u32 = 256;
+/// Bytes of a path subject. KERNEL: PATH_MAX less its NUL (include/uapi/linux/limits.h).
+pub const MAX_PATH: u32 = 4_095;
+/// Components of a path subject that the kernel-side walk follows.
+pub const MAX_COMPONENTS: u32 = 256;
+/// Mounts that the kernel-side walk crosses.
+pub const MAX_MOUNTS: u32 = 32;
+/// Bytes of a unix socket name. KERNEL: sizeof(sun_path) (include/uapi/linux/un.h).
+pub const MAX_UNIX_NAME: u32 = 108;
+/// Governed tasks (threads) at once on a machine; a fork beyond it fails.
+pub const MAX_GOVERNED_TASKS: u32 = 65_536;
+/// Bytes of the event ring buffer.
+pub const RING_BYTES: u32 = 4 << 20;
+/// Scratch buffers; each is owned by one judgement at a time.
+pub const SCRATCH_SLOTS: u32 = 1_024;
+/// Bytes of a policy file.
+pub const MAX_POLICY_BYTES: usize = 8 << 20;
+/// Bytes of one glob pattern after variables are filled in.
+pub const MAX_PATTERN_BYTES: usize = 4_096;
+/// States of one automaton before minimising.
+pub const MAX_STATES: usize = 1_500_000;
+/// Files that one policy pulls in through `extends`.
+pub const MAX_EXTENDS: usize = 32;

@@ -1,0 +1,108 @@
+//! Why a verdict is what it is. Numbers are ABI: never reuse one.
+
+/// Why a call was denied (or would have been).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Reason {
+    /// The call was allowed.
+    None = 0,
+    /// A deny rule matched.
+    Rule = 1,
+    /// No rule allows it.
+    Unlisted = 2,
+    /// An ask rule matched, and this version cannot hold a call yet.
+    AskNotHeld = 3,
+    /// A budget (`at_most`) that would have allowed it is used up.
+    BudgetSpent = 4,
+    /// The file has no name below the task's root: detached, outside the root, memfd, anonymous.
+    NoName = 5,
+    /// The file was deleted.
+    Deleted = 6,
+    /// The name is longer than [`crate::limits::MAX_PATH`].
+    PathTooLong = 7,
+    /// More components or mounts than the walk follows.
+    PathTooDeep = 8,
+    /// The name kept changing while it was read.
+    PathRaced = 9,
+    /// No scratch buffer was free.
+    NoScratch = 10,
+    /// The task is governed and no policy is in its slot.
+    NoPolicy = 11,
+    /// Kernel memory that is needed for the verdict could not be read.
+    ReadFault = 12,
+    /// The address family cannot be named in a policy.
+    AddressFamily = 13,
+    /// The task's label could not be stored or was lost.
+    Label = 14,
+}
+
+impl Reason {
+    /// Every reason, in the order of its number.
+    pub const ALL: [Self; 15] = [
+        Self::None,
+        Self::Rule,
+        Self::Unlisted,
+        Self::AskNotHeld,
+        Self::BudgetSpent,
+        Self::NoName,
+        Self::Deleted,
+        Self::PathTooLong,
+        Self::PathTooDeep,
+        Self::PathRaced,
+        Self::NoScratch,
+        Self::NoPolicy,
+        Self::ReadFault,
+        Self::AddressFamily,
+        Self::Label,
+    ];
+
+    /// The reason with this number, or `None`.
+    #[must_use]
+    pub fn from_raw(raw: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(raw)).copied()
+    }
+
+    /// The name used in events: stable, lower case, with hyphens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "allowed",
+            Self::Rule => "rule",
+            Self::Unlisted => "unlisted",
+            Self::AskNotHeld => "ask-not-held",
+            Self::BudgetSpent => "budget-spent",
+            Self::NoName => "no-name",
+            Self::Deleted => "deleted",
+            Self::PathTooLong => "path-too-long",
+            Self::PathTooDeep => "path-too-deep",
+            Self::PathRaced => "path-raced",
+            Self::NoScratch => "no-scratch",
+            Self::NoPolicy => "no-policy",
+            Self::ReadFault => "read-fault",
+            Self::AddressFamily => "address-family",
+            Self::Label => "label",
+        }
+    }
+
+    /// What it means, for people.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::None => "a rule allows it",
+            Self::Rule => "a deny rule matches",
+            Self::Unlisted => "no rule allows it",
+            Self::AskNotHeld => "an ask rule matches, and this version denies what it cannot hold",
+            Self::BudgetSpent => "the rule that allows it has used up its budget",
+            Self::NoName => "the file has no name below the task's root directory",
+            Self::Deleted => "the file was deleted",
+            Self::PathTooLong => "the path is longer than 4095 bytes",
+            Self::PathTooDeep => "the path has more components or mounts than can be judged",
+            Self::PathRaced => "the path kept changing while it was judged",
+            Self::NoScratch => "no scratch memory was free",
+            Self::NoPolicy => "the task is governed and its policy is not installed",
+            Self::ReadFault => "kernel memory that the verdict needs could not be read",
+            Self::AddressFamily => "no policy can name this address family",
+            Self::Label => "the task's label could not be stored",
+        }
+    }
+}
