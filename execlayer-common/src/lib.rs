@@ -10,6 +10,8 @@ pub mod access;
 pub mod automaton;
 pub mod decide;
 pub mod event;
+pub mod fields;
+pub mod hooks;
 pub mod image;
 pub mod label;
 pub mod limits;

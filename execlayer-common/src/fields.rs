@@ -1,0 +1,86 @@
+//! Kernel structure fields that the gate reads. The loader looks each offset up in the running
+//! kernel's BTF and writes it into the `.rodata` variable of that name before it loads the programs;
+//! a field that is not found is a refusal to start that names it.
+//!
+//! KERNEL: an anonymous union or struct is looked through (`f_path` sits in one from 6.16 on).
+
+/// One field: the variable (u32) that takes its byte offset, the structure, and the names that the
+/// field has had, newest last; the first that exists is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Name of the variable in `.rodata`.
+    pub variable: &'static str,
+    /// Structure tag.
+    pub structure: &'static str,
+    /// Member names; a dot goes into a named member.
+    pub members: &'static [&'static str],
+}
+
+macro_rules! fields {
+    ($($variable:ident: $structure:literal $($member:literal)|+;)*) => {
+        /// Every field, as the loader needs it.
+        pub const FIELDS: &[Field] = &[
+            $(Field {
+                variable: stringify!($variable),
+                structure: $structure,
+                members: &[$($member),+],
+            },)*
+        ];
+
+        /// Declares the variables; for the kernel crate only.
+        #[macro_export]
+        macro_rules! declare_fields {
+            () => {
+                $(
+                    #[unsafe(no_mangle)]
+                    static $variable: u32 = 0;
+                )*
+            };
+        }
+    };
+}
+
+fields! {
+    OFF_TASK_STORAGE: "task_struct" "bpf_storage";
+    OFF_TASK_FS: "task_struct" "fs";
+    OFF_TASK_MM: "task_struct" "mm";
+    OFF_TASK_PARENT: "task_struct" "real_parent";
+    OFF_TASK_LEADER: "task_struct" "group_leader";
+    OFF_TASK_PID: "task_struct" "pid";
+    OFF_TASK_TGID: "task_struct" "tgid";
+    OFF_TASK_START: "task_struct" "start_boottime";
+    OFF_TASK_CGROUPS: "task_struct" "cgroups";
+    OFF_CSS_DFL_CGRP: "css_set" "dfl_cgrp";
+    OFF_CGROUP_KN: "cgroup" "kn";
+    OFF_KN_ID: "kernfs_node" "id";
+    OFF_KN_PARENT: "kernfs_node" "parent" | "__parent";
+    OFF_KN_NAME: "kernfs_node" "name";
+    OFF_FS_ROOT: "fs_struct" "root";
+    OFF_MM_EXE: "mm_struct" "exe_file";
+    OFF_FILE_PATH: "file" "f_path";
+    OFF_FILE_FLAGS: "file" "f_flags";
+    OFF_FILE_MODE: "file" "f_mode";
+    OFF_PATH_MNT: "path" "mnt";
+    OFF_PATH_DENTRY: "path" "dentry";
+    OFF_DENTRY_FLAGS: "dentry" "d_flags";
+    OFF_DENTRY_SEQ: "dentry" "d_seq";
+    OFF_DENTRY_HASH: "dentry" "d_hash";
+    OFF_DENTRY_PARENT: "dentry" "d_parent";
+    OFF_DENTRY_NAME: "dentry" "d_name";
+    OFF_DENTRY_SB: "dentry" "d_sb";
+    OFF_DENTRY_INODE: "dentry" "d_inode";
+    OFF_INODE_MODE: "inode" "i_mode";
+    OFF_SB_MAGIC: "super_block" "s_magic";
+    OFF_VFSMOUNT_ROOT: "vfsmount" "mnt_root";
+    OFF_MOUNT_MNT: "mount" "mnt";
+    OFF_MOUNT_PARENT: "mount" "mnt_parent";
+    OFF_MOUNT_POINT: "mount" "mnt_mountpoint";
+    OFF_BPRM_FILE: "linux_binprm" "file";
+    OFF_SOCKET_SK: "socket" "sk";
+    OFF_SOCK_FAMILY: "sock" "__sk_common.skc_family";
+    OFF_SOCK_PROTOCOL: "sock" "sk_protocol";
+    OFF_UNIX_ADDR: "unix_sock" "addr";
+    OFF_UNIX_PATH: "unix_sock" "path";
+    OFF_UNIX_ADDR_LEN: "unix_address" "len";
+    OFF_UNIX_ADDR_NAME: "unix_address" "name";
+}
