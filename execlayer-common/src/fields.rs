@@ -44,6 +44,9 @@ fields! {
     OFF_TASK_STORAGE: "task_struct" "bpf_storage";
     OFF_TASK_FS: "task_struct" "fs";
     OFF_TASK_MM: "task_struct" "mm";
+    OFF_TASK_CRED: "task_struct" "cred";
+    OFF_CRED_EUID: "cred" "euid";
+    OFF_CRED_EGID: "cred" "egid";
     OFF_TASK_PARENT: "task_struct" "real_parent";
     OFF_TASK_LEADER: "task_struct" "group_leader";
     OFF_TASK_PID: "task_struct" "pid";

@@ -15,6 +15,7 @@ pub enum Attach {
 pub const PROGRAMS: &[(&str, Attach)] = &[
     ("task_alloc", Attach::Lsm("task_alloc")),
     ("task_free", Attach::Lsm("task_free")),
+    ("exec_select", Attach::Lsm("bprm_creds_for_exec")),
     ("bprm_check", Attach::Lsm("bprm_check_security")),
     ("bprm_committed", Attach::Lsm("bprm_committed_creds")),
     ("file_open", Attach::Lsm("file_open")),
@@ -28,11 +29,18 @@ pub const PROGRAMS: &[(&str, Attach)] = &[
 
 /// Task storage: thread to [`crate::label::Label`]. Written by the kernel only. Pinned, frozen layout.
 pub const MAP_LABELS: &str = "LABELS";
-/// Hash: [`crate::label::TaskKey`] to [`crate::label::Label`]; the durable copy. Written by the kernel only.
+/// Hash: address of the task_struct (u64) to [`crate::label::Label`]; the durable copy, from
+/// task_alloc to task_free. Its size is the number of governed threads. Written by the kernel only.
 pub const MAP_TASKS: &str = "TASKS";
 /// Hash: cgroup id (u64) to profile number (u32, slot plus one) of scopes that `execlayer run` and
 /// the canary open. Written by the daemon only.
 pub const MAP_SCOPES: &str = "SCOPES";
+/// Array of three u64: bitmap of the slots (bit 0 is profile 1) whose image selects by cgroup, bitmap
+/// of those that select by executable, and a number that changes whenever one of them or a slot
+/// changes. Written by the daemon only.
+pub const MAP_SELECTORS: &str = "SELECTORS";
+/// LRU hash: cgroup id to `epoch << 32 | profile`: what the selectors said. Written by the kernel only.
+pub const MAP_CGROUPS: &str = "CGROUPS";
 /// Array of [`crate::slot::Slot`] words, one for each profile. Written by the daemon only.
 pub const MAP_SLOTS: &str = "SLOTS";
 /// Arrays of maps, one for each size class, of [`crate::limits::MAX_TABLES`] entries; each inner map

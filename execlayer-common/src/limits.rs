@@ -32,6 +32,10 @@ pub const MAX_MOUNTS: u32 = 32;
 pub const MAX_UNIX_NAME: u32 = 108;
 /// Governed tasks (threads) at once on a machine; a fork beyond it fails.
 pub const MAX_GOVERNED_TASKS: u32 = 65_536;
+/// Cgroups whose selection is remembered.
+pub const MAX_CGROUP_CACHE: u32 = 4_096;
+/// Scopes open at once.
+pub const MAX_SCOPES: u32 = 1_024;
 /// Bytes of the event ring buffer.
 pub const RING_BYTES: u32 = 4 << 20;
 /// Scratch buffers; each is owned by one judgement at a time.
