@@ -1,0 +1,147 @@
+//! What a guest test is, and the program's roles: init, runner, one test.
+//!
+//! Knows nothing about ExecLayer. What is said to the host is in `framework/say.rs` only.
+
+mod boot;
+mod run;
+mod say;
+
+use anyhow::{Context, Result, bail};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The kinds of guest; `cargo xtask vm` boots one of each for each kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// The root filesystem is a disk.
+    Plain,
+    /// The root filesystem is overlayfs over that disk.
+    Overlay,
+    /// A disk, and a kernel booted with `preempt=full`; one kernel, or all with `--full`.
+    Stress,
+}
+
+impl Lane {
+    fn parse(name: &str) -> Result<Self> {
+        match name {
+            "plain" => Ok(Self::Plain),
+            "overlay" => Ok(Self::Overlay),
+            "stress" => Ok(Self::Stress),
+            _ => bail!("no lane `{name}`"),
+        }
+    }
+}
+
+/// One guest test. Made by [`tests!`].
+#[derive(Debug)]
+pub(crate) struct Test {
+    module: &'static str,
+    name: &'static str,
+    func: fn() -> Result<()>,
+    lanes: &'static [Lane],
+    limit: Duration,
+    only_full: bool,
+}
+
+impl Test {
+    pub(crate) const fn new(module: &'static str, name: &'static str, func: fn() -> Result<()>) -> Self {
+        Self {
+            module,
+            name,
+            func,
+            lanes: &[Lane::Plain, Lane::Overlay],
+            limit: Duration::from_secs(60),
+            only_full: false,
+        }
+    }
+
+    /// Runs in these lanes instead of plain and overlay.
+    pub(crate) const fn lanes(mut self, lanes: &'static [Lane]) -> Self {
+        self.lanes = lanes;
+        self
+    }
+
+    /// May take so many seconds instead of 60.
+    pub(crate) const fn limit(mut self, seconds: u64) -> Self {
+        self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Runs only with `--full`.
+    pub(crate) const fn only_full(mut self) -> Self {
+        self.only_full = true;
+        self
+    }
+
+    /// `module::claim`.
+    fn full_name(&self) -> String {
+        let module = self.module.split_once("::").map_or(self.module, |(_, below)| below);
+        format!("{module}::{}", self.name)
+    }
+}
+
+/// Declares a module's `TESTS`: names of functions, each with changes to its [`Test`] if need be:
+/// `tests! { a_claim, another_claim => .limit(300).lanes(&[Lane::Stress]) }`.
+#[macro_export]
+macro_rules! tests {
+    ($($name:ident $(=> $(.$change:ident($($value:expr),*))+)?),+ $(,)?) => {
+        pub(crate) const TESTS: &[$crate::framework::Test] = &[$(
+            $crate::framework::Test::new(module_path!(), stringify!($name), $name)
+                $($(.$change($($value),*))+)?
+        ),+];
+    };
+}
+
+/// True in the tier with the counts for a release.
+pub(crate) fn full() -> bool {
+    std::env::var_os(run::FULL).is_some()
+}
+
+/// Says that a test cannot run on this kernel, and why. The test then passes: return after it.
+pub(crate) fn not_run_here(why: &str) -> Result<()> {
+    println!("{}{why}", run::NOT_RUN);
+    Ok(())
+}
+
+/// The program: init if it is process 1, else what its first argument says.
+pub(crate) fn main(all: &[&[Test]]) -> ExitCode {
+    if std::process::id() == 1 {
+        boot::init();
+    }
+    match role(all) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn role(all: &[&[Test]]) -> Result<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    let role = arguments.next().context("guest tests are run by `cargo xtask vm`")?;
+    if role == "one" {
+        let name = arguments.next().context("one needs a test's name")?;
+        return run::one(find(all, &name)?, &arguments.next().context("one needs a cgroup")?);
+    }
+    let mut choice = run::Choice { lane: Lane::Plain, full: false, filter: Vec::new() };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--full" => choice.full = true,
+            "--lane" => choice.lane = Lane::parse(&arguments.next().unwrap_or_default())?,
+            _ => choice.filter.push(argument),
+        }
+    }
+    let chosen: Vec<&Test> = all.iter().copied().flatten().filter(|test| choice.takes(test)).collect();
+    match role.as_str() {
+        "list" => chosen.iter().for_each(|test| println!("{}", test.full_name())),
+        "run" => return run::all(&chosen, choice.full),
+        _ => bail!("no role `{role}`"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find<'a>(all: &[&'a [Test]], name: &str) -> Result<&'a Test> {
+    let mut tests = all.iter().copied().flatten();
+    tests.find(|test| test.full_name() == name).with_context(|| format!("no test `{name}`"))
+}

@@ -1,0 +1,182 @@
+//! Process 1 of a guest: from the kernel's first filesystem to one running command.
+//!
+//! The paths below `/guest` are an agreement with xtask, which packs them.
+
+use super::say;
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::stat::Mode;
+use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
+use nix::sys::wait::{WaitStatus, wait};
+use nix::unistd::{chdir, chown, chroot, dup2_stderr, dup2_stdout};
+use std::ffi::CStr;
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+const GUEST: &str = "/guest";
+const NEW_ROOT: &str = "/newroot";
+const DISK: &str = "/dev/vda";
+/// The serial port that carries what the command prints. The first one is the kernel's.
+const REPORT: &str = "/dev/ttyS1";
+const NO_DATA: Option<&str> = None;
+
+/// Boots, runs the command, powers off.
+pub(super) fn init() -> ! {
+    match boot_and_run() {
+        Ok(code) => say::exit(code),
+        Err(error) => say::refused(&format!("{error:#}")),
+    }
+    let _ = tcdrain(std::io::stdout());
+    match reboot(RebootMode::RB_POWER_OFF) {
+        Ok(never) => match never {},
+        // Ends process 1, which panics the kernel, which ends the guest.
+        Err(_) => std::process::exit(1),
+    }
+}
+
+fn boot_and_run() -> Result<i32> {
+    let pseudo = |kind: &str, place: &str| {
+        fs::create_dir_all(place)?;
+        mount(Some(kind), place, Some(kind), MsFlags::empty(), NO_DATA)
+            .with_context(|| format!("cannot mount `{place}`"))
+    };
+    pseudo("devtmpfs", "/dev").or_else(already_mounted)?;
+    report_here()?;
+    pseudo("proc", "/proc")?;
+    pseudo("sysfs", "/sys")?;
+    load_modules()?;
+    let command = fs::read_to_string(format!("{GUEST}/command")).context("no command")?;
+    mount_root(&fs::read_to_string(format!("{GUEST}/root"))?)?;
+    copy(Path::new("/guest/files"), Path::new(NEW_ROOT))?;
+    for place in ["/dev", "/proc", "/sys"] {
+        move_mount(place, &format!("{NEW_ROOT}{place}"))?;
+    }
+    chdir(NEW_ROOT)?;
+    move_mount(".", "/")?;
+    chroot(".")?;
+    chdir("/")?;
+
+    pseudo("cgroup2", "/sys/fs/cgroup")?;
+    pseudo("bpf", "/sys/fs/bpf")?;
+    pseudo("securityfs", "/sys/kernel/security")?;
+    pseudo("devpts", "/dev/pts")?;
+    for (place, mode) in [("/dev/shm", 0o1777), ("/run", 0o755), ("/tmp", 0o1777)] {
+        pseudo("tmpfs", place)?;
+        fs::set_permissions(place, fs::Permissions::from_mode(mode))?;
+    }
+    fs::create_dir_all("/home/agent")?;
+    chown("/home/agent", Some(1000.into()), Some(1000.into()))?;
+    fs::write("/proc/sys/kernel/hostname", "guest")?;
+    run(Command::new("/usr/sbin/ip").args(["link", "set", "lo", "up"]))?;
+    let mut words = command.split('\0');
+    run(Command::new(words.next().unwrap_or_default()).args(words))
+}
+
+/// The kernel mounts /dev by itself if it is configured so.
+fn already_mounted(error: anyhow::Error) -> Result<()> {
+    match error.downcast_ref::<Errno>() {
+        Some(Errno::EBUSY) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// Makes the report port our standard output, without the terminal's changes to what is written.
+fn report_here() -> Result<()> {
+    let port = open(REPORT, OFlag::O_RDWR | OFlag::O_NOCTTY, Mode::empty())
+        .with_context(|| format!("cannot open `{REPORT}`"))?;
+    let mut settings = tcgetattr(&port)?;
+    cfmakeraw(&mut settings);
+    tcsetattr(&port, SetArg::TCSANOW, &settings)?;
+    dup2_stdout(&port)?;
+    dup2_stderr(&port)?;
+    Ok(())
+}
+
+fn load_modules() -> Result<()> {
+    let Ok(entries) = fs::read_dir(format!("{GUEST}/modules")) else { return Ok(()) };
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    for file in files {
+        const NO_PARAMETERS: &CStr = c"";
+        match finit_module(File::open(&file)?, NO_PARAMETERS, ModuleInitFlags::empty()) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(error) => bail!("cannot load `{}`: {error}", file.display()),
+        }
+    }
+    Ok(())
+}
+
+fn mount_root(kind: &str) -> Result<()> {
+    for _ in 0..1000 {
+        if Path::new(DISK).exists() {
+            break;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    let disk = |place: &str, flags| {
+        fs::create_dir_all(place)?;
+        mount(Some(DISK), place, Some("ext4"), flags, NO_DATA).context("cannot mount the disk")
+    };
+    if kind == "plain" {
+        return disk(NEW_ROOT, MsFlags::empty());
+    }
+    disk("/lower", MsFlags::MS_RDONLY)?;
+    fs::create_dir_all("/memory")?;
+    mount(Some("tmpfs"), "/memory", Some("tmpfs"), MsFlags::empty(), NO_DATA)?;
+    for folder in ["/memory/upper", "/memory/work", NEW_ROOT] {
+        fs::create_dir_all(folder)?;
+    }
+    let layers = "lowerdir=/lower,upperdir=/memory/upper,workdir=/memory/work";
+    mount(Some("overlay"), NEW_ROOT, Some("overlay"), MsFlags::empty(), Some(layers))
+        .context("cannot mount overlayfs")
+}
+
+fn move_mount(from: &str, to: &str) -> Result<()> {
+    mount(Some(from), to, NO_DATA, MsFlags::MS_MOVE, NO_DATA)
+        .with_context(|| format!("cannot move the mount `{from}`"))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            fs::create_dir_all(&to)?;
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), &to).with_context(|| format!("cannot copy to `{}`", to.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a program to its end, reaping whatever else ends meanwhile, as process 1 must.
+fn run(command: &mut Command) -> Result<i32> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let child = command
+        .env_clear()
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/root")
+        .env("LANG", "C.UTF-8")
+        .current_dir("/root")
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("cannot start `{program}`"))?;
+    loop {
+        match wait()? {
+            WaitStatus::Exited(pid, code) if pid.as_raw().cast_unsigned() == child.id() => return Ok(code),
+            WaitStatus::Signaled(pid, signal, _) if pid.as_raw().cast_unsigned() == child.id() => {
+                return Ok(128 + signal as i32);
+            }
+            _ => {}
+        }
+    }
+}

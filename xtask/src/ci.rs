@@ -1,0 +1,50 @@
+//! `cargo xtask ci`: what must hold before a change lands, cheapest first.
+
+use crate::setup::{self, Toolchain};
+use crate::{build, paths, shell, test, tidy};
+use anyhow::Result;
+use std::process::Command;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Stop before the tests
+    #[arg(long)]
+    checks_only: bool,
+}
+
+pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
+    let toolchain = setup::toolchain()?;
+    shell::step("format", || shell::run(cargo().args(["fmt", "--all", "--check"])))?;
+    shell::step("house rules", || tidy::verb(&tidy::Arguments::default()))?;
+    // The daemon embeds the kernel object, so linting it needs the object too.
+    build::kernel_objects(toolchain, None)?;
+    shell::step("lints of user space", || {
+        shell::run(
+            cargo()
+                .args(["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"])
+                .env("EXECLAYER_BPF_OBJECT", build::object("gate", None)),
+        )
+    })?;
+    shell::step("lints of the kernel programs", || {
+        let mut clippy = cargo();
+        clippy
+            .args(["clippy", "--quiet", "--release", "-p", "execlayer-ebpf"])
+            .args(["--target", "bpfel-unknown-none", "--target-dir"])
+            .arg(paths::target().join("ebpf"))
+            .env("RUSTC_BOOTSTRAP", "1");
+        if toolchain == Toolchain::BuildStd {
+            clippy.arg("-Zbuild-std=core");
+        }
+        shell::run(clippy.args(["--", "-D", "warnings"]))
+    })?;
+    if arguments.checks_only {
+        return Ok(());
+    }
+    test::verb(&test::Arguments::default())
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(paths::workspace());
+    cargo
+}

@@ -1,0 +1,67 @@
+//! The Rust toolchain's parts, and which of two ways builds the kernel programs.
+
+use super::packages;
+use crate::{paths, shell};
+use anyhow::{Result, bail};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// How `core` for the bpf target comes to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Toolchain {
+    /// rustup's `rust-src`: cargo builds `core` itself.
+    BuildStd,
+    /// The distribution ships `core` for the target.
+    PrebuiltCore,
+}
+
+impl Toolchain {
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::BuildStd => "core for the bpf target is built from rustup's rust-src",
+            Self::PrebuiltCore => "core for the bpf target is the distribution's prebuilt one",
+        }
+    }
+
+    fn find() -> Option<Self> {
+        let sysroot = shell::output(Command::new("rustc").args(["--print", "sysroot"])).ok()?;
+        let rustlib = PathBuf::from(sysroot.trim()).join("lib/rustlib");
+        if rustlib.join("src/rust/library/core/Cargo.toml").is_file() {
+            Some(Self::BuildStd)
+        } else if rustlib.join("bpfel-unknown-none/lib").is_dir() {
+            Some(Self::PrebuiltCore)
+        } else {
+            None
+        }
+    }
+}
+
+pub(crate) fn ensure() -> Result<Toolchain> {
+    if paths::program("rustup").is_some() {
+        ensure_components()?;
+    } else if Toolchain::find().is_none() {
+        packages::ensure(packages::RUST_WITHOUT_RUSTUP)?;
+    }
+    match Toolchain::find() {
+        Some(toolchain) => Ok(toolchain),
+        None => bail!(
+            "this rustc has neither its library's source nor core for the bpf target: run \
+             `rustup component add rust-src`, or install Debian's `rustc-web cargo-web \
+             libstd-rust-web-dev-bpf`"
+        ),
+    }
+}
+
+fn ensure_components() -> Result<()> {
+    let installed = shell::output(Command::new("rustup").args(["component", "list", "--installed"]))?;
+    let missing: Vec<&str> = ["rust-src", "clippy", "rustfmt"]
+        .into_iter()
+        .filter(|component| !installed.lines().any(|line| line.starts_with(component)))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    shell::step(&format!("adding {} (core for the bpf target, lints, format)", missing.join(" ")), || {
+        shell::run(Command::new("rustup").args(["component", "add"]).args(&missing))
+    })
+}

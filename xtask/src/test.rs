@@ -1,0 +1,31 @@
+//! `cargo xtask test`: everything from set-up to the last guest, in one command.
+
+use crate::{build, paths, shell, vm};
+use anyhow::Result;
+use std::process::Command;
+
+#[derive(Default, clap::Args)]
+pub(crate) struct Arguments {
+    /// The counts for a release instead of those for every change; takes hours
+    #[arg(long)]
+    full: bool,
+}
+
+pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
+    let lab = vm::Lab::prepare()?;
+    shell::step("testing on this host", || host(arguments.full))?;
+    vm::matrix(&lab, &vm::Choice { full: arguments.full, ..vm::Choice::default() })
+}
+
+fn host(full: bool) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(paths::workspace())
+        .args(["test", "--quiet"])
+        .env("EXECLAYER_BPF_OBJECT", build::object("gate", None))
+        .env("EXECLAYER_JUDGE_OBJECT", build::object("judge", None));
+    if full {
+        cargo.env("EXECLAYER_FULL", "1");
+    }
+    shell::run(&mut cargo)
+}

@@ -1,0 +1,218 @@
+//! `cargo xtask vm`: the guest tests, on every stock kernel and root filesystem.
+//!
+//! Owns which guests are booted and what is said about them. How a guest is booted and talked to
+//! is in `vm/`; `demo` and `bench` use the same through [`Lab`].
+
+mod cpio;
+mod guest;
+mod initramfs;
+mod lane;
+mod report;
+
+pub(crate) use guest::{GuestSpec, Root};
+
+use crate::build::{self, Built};
+use crate::setup::{self, Guests, Kernel, SERIES};
+use crate::{paths, shell};
+use anyhow::{Context, Result, bail};
+use lane::Lane;
+use report::Boot;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+/// Guests at a time. More than cores does not pay: an emulated core is never idle for long.
+const AT_ONCE: usize = 2;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only this kernel series; may be repeated
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(SERIES))]
+    kernel: Vec<String>,
+    /// Only this lane; may be repeated
+    #[arg(long, value_enum)]
+    lane: Vec<Lane>,
+    /// Print the tests' names and run nothing
+    #[arg(long)]
+    list: bool,
+    /// The counts for a release instead of those for every change
+    #[arg(long)]
+    full: bool,
+    /// Only tests whose name contains one of these
+    filter: Vec<String>,
+}
+
+/// Which guest tests to run; the default is all of the tier for every change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choice {
+    pub(crate) kernels: Vec<String>,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) full: bool,
+    pub(crate) filter: Vec<String>,
+}
+
+pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
+    let choice = Choice {
+        kernels: arguments.kernel.clone(),
+        lanes: arguments.lane.clone(),
+        full: arguments.full,
+        filter: arguments.filter.clone(),
+    };
+    if arguments.list {
+        let tests = build_tests()?;
+        let mut names: Vec<String> = Vec::new();
+        for lane in choice.lanes() {
+            names.extend(choice.expected(&tests, lane)?);
+        }
+        names.sort();
+        names.dedup();
+        names.iter().for_each(|name| println!("{name}"));
+        return Ok(());
+    }
+    matrix(&Lab::prepare()?, &choice)
+}
+
+/// Everything that a guest is made of.
+pub(crate) struct Lab {
+    pub(crate) guests: Guests,
+    pub(crate) built: Built,
+    /// The guest tests; also every guest's init.
+    pub(crate) tests: PathBuf,
+}
+
+impl Lab {
+    /// Sets up and builds all of it.
+    pub(crate) fn prepare() -> Result<Self> {
+        let toolchain = setup::toolchain()?;
+        let guests = setup::guests(false)?;
+        let built = build::all(toolchain)?;
+        let tests = shell::step("building the guest tests", build_tests)?;
+        Ok(Self { guests, built, tests })
+    }
+
+    pub(crate) fn kernel(&self, series: &str) -> Result<&Kernel> {
+        let mut kernels = self.guests.kernels.iter();
+        kernels.find(|kernel| kernel.series == series).with_context(|| format!("no kernel {series}"))
+    }
+
+    /// A guest with our programs, policies and corpus in `/opt/execlayer`, which runs `command`.
+    pub(crate) fn guest(&self, kernel: &Kernel, command: &[&str]) -> GuestSpec {
+        let top = paths::workspace();
+        let at = |name: &str| format!("/opt/execlayer/{name}");
+        GuestSpec {
+            name: format!("{}-{}", kernel.series, std::process::id()),
+            kernel: kernel.clone(),
+            rootfs: self.guests.rootfs.clone(),
+            root: Root::Plain,
+            smp: 2,
+            icount: false,
+            append: String::new(),
+            files: vec![
+                (self.tests.clone(), guest::INIT.to_owned()),
+                (self.built.daemon.clone(), at("bin/execlayerd")),
+                (self.built.tool.clone(), at("bin/execlayer")),
+                (top.join("policies"), at("policies")),
+                (top.join("tests/corpus"), at("corpus")),
+            ],
+            command: command.iter().map(|&argument| argument.to_owned()).collect(),
+            limit: guest::LIMIT,
+            silence: guest::SILENCE,
+        }
+    }
+}
+
+impl Choice {
+    fn lanes(&self) -> Vec<Lane> {
+        match self.lanes.is_empty() {
+            true => Lane::ALL.to_vec(),
+            false => self.lanes.clone(),
+        }
+    }
+
+    fn wants(&self, kernel: &Kernel, lane: Lane) -> bool {
+        match self.kernels.is_empty() {
+            true => self.full || lane.everywhere() || kernel.series == lane::ONE_SERIES,
+            false => self.kernels.contains(&kernel.series),
+        }
+    }
+
+    /// What the test binary says it would run in a lane.
+    fn expected(&self, tests: &Path, lane: Lane) -> Result<Vec<String>> {
+        let names = shell::output(Command::new(tests).arg("list").args(self.arguments(lane)))?;
+        Ok(names.lines().map(str::to_owned).collect())
+    }
+
+    fn arguments(&self, lane: Lane) -> Vec<String> {
+        let mut arguments = vec!["--lane".to_owned(), lane.name().to_owned()];
+        arguments.extend(self.full.then(|| "--full".to_owned()));
+        arguments.extend(self.filter.iter().cloned());
+        arguments
+    }
+}
+
+/// Boots one guest for each kernel and lane, and closes with the count.
+pub(crate) fn matrix(lab: &Lab, choice: &Choice) -> Result<()> {
+    let mut boots = Vec::new();
+    for lane in choice.lanes() {
+        let expected = choice.expected(&lab.tests, lane)?;
+        if expected.is_empty() {
+            continue;
+        }
+        for kernel in lab.guests.kernels.iter().filter(|kernel| choice.wants(kernel, lane)) {
+            boots.push((kernel, lane, expected.clone()));
+        }
+    }
+    if boots.is_empty() {
+        bail!("no guest test matches");
+    }
+    let queue = Mutex::new(boots.into_iter());
+    let done: Mutex<Vec<Boot>> = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().map(|mut queue| queue.next());
+                    let Ok(Some((kernel, lane, expected))) = next else { return };
+                    let boot = boot(lab, choice, kernel, lane, expected);
+                    if let Ok(mut done) = done.lock() {
+                        done.push(boot);
+                    }
+                }
+            });
+        }
+    });
+    report::close(&done.into_inner().unwrap_or_default())
+}
+
+fn boot(lab: &Lab, choice: &Choice, kernel: &Kernel, lane: Lane, expected: Vec<String>) -> Boot {
+    let mut command = vec![guest::INIT, "run"];
+    let arguments = choice.arguments(lane);
+    command.extend(arguments.iter().map(String::as_str));
+    let mut spec = lab.guest(kernel, &command);
+    spec.name = format!("{}-{}", kernel.series, lane.name());
+    spec.root = lane.root();
+    spec.append = lane.append().to_owned();
+    if choice.full {
+        spec.limit = guest::LIMIT_FULL;
+    }
+    let mut boot = Boot::new(&kernel.series, lane.name(), expected);
+    let result = guest::run(&spec, &mut |line| boot.line(line));
+    boot.end(result);
+    boot
+}
+
+/// Builds the guest tests and finds the program among cargo's messages.
+fn build_tests() -> Result<PathBuf> {
+    let mut cargo = build::user_cargo("build");
+    cargo
+        .args(["--profile", "guest", "-p", "execlayer-tests", "--test", "vm"])
+        .arg("--message-format=json-render-diagnostics")
+        .stderr(std::process::Stdio::inherit());
+    let messages = shell::output(&mut cargo)?;
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "vm")
+        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+        .context("cargo built no guest tests")
+}

@@ -1,0 +1,174 @@
+//! One guest: QEMU by software emulation, a stock kernel, one command.
+//!
+//! The kernel's messages go to the first serial port and into a file; what the command prints
+//! comes out of the second, line by line. Nothing a guest does outlives it.
+
+use super::initramfs;
+use crate::setup::Kernel;
+use crate::paths;
+use anyhow::{Context, Result};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// The guest's init, and the test runner: one program.
+pub(crate) const INIT: &str = "/opt/execlayer/vm";
+/// How lines begin that are said by the guest's frame, not by the command.
+pub(super) const MARK: &str = "@vm ";
+pub(super) const LIMIT: Duration = Duration::from_secs(20 * 60);
+pub(super) const LIMIT_FULL: Duration = Duration::from_secs(6 * 60 * 60);
+/// Longer than any test may take without a word.
+pub(super) const SILENCE: Duration = Duration::from_secs(5 * 60);
+const CONSOLE_TAIL: usize = 40;
+
+/// What `/` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// The disk.
+    Plain,
+    /// Overlayfs: the disk below, memory above.
+    Overlay,
+}
+
+impl Root {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Overlay => "overlay",
+        }
+    }
+}
+
+/// A guest to boot. [`super::Lab::guest`] makes one with the usual content.
+#[derive(Clone, Debug)]
+pub(crate) struct GuestSpec {
+    /// Names its folder below `target/vm`; guests that run at once need different names.
+    pub(crate) name: String,
+    pub(crate) kernel: Kernel,
+    pub(crate) rootfs: PathBuf,
+    pub(crate) root: Root,
+    pub(crate) smp: u32,
+    /// The guest's clock counts instructions: for comparisons of cost. One core only.
+    pub(crate) icount: bool,
+    /// More kernel parameters.
+    pub(crate) append: String,
+    /// Host files or folders, and where the guest finds them.
+    pub(crate) files: Vec<(PathBuf, String)>,
+    /// Absolute path and arguments; runs as root with PATH and HOME set.
+    pub(crate) command: Vec<String>,
+    pub(crate) limit: Duration,
+    pub(crate) silence: Duration,
+}
+
+/// How a guest ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The command ended with this code; 128 and the signal's number if one ended it.
+    Exit(i32),
+    /// The guest's init could not run the command.
+    Refused(String),
+    /// The guest was ended: longer than its limit, or without a word for too long.
+    Hung(&'static str),
+    /// The guest went away by itself: a kernel panic, or QEMU could not start.
+    Died,
+}
+
+#[derive(Debug)]
+pub(crate) struct GuestResult {
+    pub(crate) ending: Ending,
+    pub(crate) took: Duration,
+    /// The kernel's last messages and QEMU's own.
+    pub(crate) console: Vec<String>,
+}
+
+/// Boots a guest, hands every line that its command prints to `on_line`, and waits for its end.
+pub(crate) fn run(spec: &GuestSpec, on_line: &mut dyn FnMut(&str)) -> Result<GuestResult> {
+    let folder = paths::target().join("vm").join(&spec.name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    let initramfs = folder.join("initramfs.cpio");
+    let console = folder.join("console.log");
+    let errors = folder.join("qemu.log");
+    initramfs::write(spec, &initramfs)?;
+    fs::write(&console, "")?;
+
+    let start = Instant::now();
+    let mut qemu = qemu(spec, &initramfs, &console);
+    // The disk's throw-away changes go beside the rest instead of into a small /tmp.
+    qemu.env("TMPDIR", &folder).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child =
+        qemu.stderr(fs::File::create(&errors)?).spawn().context("cannot start `qemu-system-x86_64`")?;
+    let ending = follow(&mut child, spec, start, on_line);
+    // Ends the emulator whatever state it is in; a guest that ended by itself is gone already.
+    let _ = child.kill();
+    child.wait()?;
+    fs::remove_file(&initramfs)?;
+    let mut tail = lines(&errors);
+    let kernel = lines(&console);
+    tail.extend(kernel.into_iter().rev().take(CONSOLE_TAIL).rev());
+    Ok(GuestResult { ending: ending?, took: start.elapsed(), console: tail })
+}
+
+fn qemu(spec: &GuestSpec, initramfs: &Path, console: &Path) -> Command {
+    // setpriv ends the emulator together with the thread that waits for it.
+    let mut qemu = Command::new("setpriv");
+    qemu.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64", "-nodefaults", "-no-user-config"]);
+    qemu.args(["-display", "none", "-no-reboot", "-cpu", "max,la57=off"]);
+    match spec.icount {
+        true => qemu.args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-smp", "1"]),
+        false => qemu.args(["-accel", "tcg,thread=multi", "-smp", &spec.smp.to_string()]),
+    };
+    qemu.args(["-m", "2G", "-kernel"]).arg(&spec.kernel.image).arg("-initrd").arg(initramfs);
+    qemu.arg("-append").arg(format!(
+        "console=ttyS0 panic=-1 mitigations=off quiet {}",
+        spec.append
+    ));
+    qemu.arg("-drive").arg(format!(
+        "file={},if=virtio,format=raw,snapshot=on,cache=unsafe",
+        spec.rootfs.display()
+    ));
+    qemu.arg("-serial").arg(format!("file:{}", console.display())).args(["-serial", "stdio"]);
+    qemu
+}
+
+/// Reads the guest's lines until it ends or must be ended.
+fn follow(
+    child: &mut Child,
+    spec: &GuestSpec,
+    start: Instant,
+    on_line: &mut dyn FnMut(&str),
+) -> Result<Ending> {
+    let output = child.stdout.take().context("the emulator has no output")?;
+    let (send, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n') {
+            let Ok(line) = line else { return };
+            let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+            if send.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    loop {
+        let left = spec.limit.saturating_sub(start.elapsed());
+        match lines.recv_timeout(left.min(spec.silence)) {
+            Ok(line) => match line.strip_prefix(MARK).and_then(|said| said.split_once(' ')) {
+                Some(("exit", code)) => return Ok(Ending::Exit(code.trim().parse()?)),
+                Some(("refused", why)) => return Ok(Ending::Refused(why.to_owned())),
+                _ => on_line(&line),
+            },
+            Err(RecvTimeoutError::Timeout) if left <= spec.silence => {
+                return Ok(Ending::Hung("the guest took longer than its limit"));
+            }
+            Err(RecvTimeoutError::Timeout) => return Ok(Ending::Hung("the guest fell silent")),
+            Err(RecvTimeoutError::Disconnected) => return Ok(Ending::Died),
+        }
+    }
+}
+
+fn lines(file: &Path) -> Vec<String> {
+    let bytes = fs::read(file).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).lines().map(|line| line.trim_end().to_owned()).collect()
+}

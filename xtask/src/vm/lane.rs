@@ -1,0 +1,49 @@
+//! Lanes: the kinds of guest that the tests are booted in.
+
+use super::Root;
+
+/// The one kernel on which lanes run that are not run everywhere for every change.
+pub(super) const ONE_SERIES: &str = "6.12";
+
+/// One boot of each kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Lane {
+    /// The root filesystem is a disk
+    Plain,
+    /// The root filesystem is overlayfs over that disk, as in containers
+    Overlay,
+    /// A disk, and a kernel that may preempt everywhere, for what shows only under load
+    Stress,
+}
+
+impl Lane {
+    pub(super) const ALL: &[Self] = &[Self::Plain, Self::Overlay, Self::Stress];
+
+    /// As on the command line, here and in the guest.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Overlay => "overlay",
+            Self::Stress => "stress",
+        }
+    }
+
+    pub(super) fn root(self) -> Root {
+        match self {
+            Self::Overlay => Root::Overlay,
+            Self::Plain | Self::Stress => Root::Plain,
+        }
+    }
+
+    pub(super) fn append(self) -> &'static str {
+        match self {
+            Self::Stress => "preempt=full",
+            Self::Plain | Self::Overlay => "",
+        }
+    }
+
+    /// Whether every change is tested on all kernels, or on one.
+    pub(super) fn everywhere(self) -> bool {
+        self != Self::Stress
+    }
+}
