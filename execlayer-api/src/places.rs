@@ -1,0 +1,20 @@
+//! Where daemon and tool meet on a machine. Names only: must not touch the file system.
+
+/// Directory of the control socket, 0755 and owned by root.
+pub const RUN_DIR: &str = "/run/execlayer";
+/// The control socket in [`RUN_DIR`], 0600 and owned by root.
+pub const SOCKET: &str = "control.sock";
+/// What an ephemeral daemon writes to its standard error, in [`RUN_DIR`].
+pub const EPHEMERAL_LOG: &str = "ephemeral.log";
+/// Directory of what survives a restart, 0700 and owned by root.
+pub const STATE_DIR: &str = "/var/lib/execlayer";
+/// Private half of the local key in [`STATE_DIR`], 0600 and owned by root. Only the tool reads it.
+pub const LOCAL_KEY: &str = "local.key";
+/// Public half of the local key in [`STATE_DIR`]. The daemon reads it anew for every bundle.
+pub const LOCAL_PUBLIC: &str = "local.pub";
+/// Directory in [`STATE_DIR`] of the bundles that `execlayer run` hands to the daemon.
+pub const LOCAL_BUNDLES: &str = "local-bundles";
+/// Directory of the public keys, one `*.pub` file each, whose bundles the daemon accepts.
+pub const KEYS_DIR: &str = "/etc/execlayer/keys.d";
+/// The event log: one JSON object a line.
+pub const EVENTS: &str = "/var/log/execlayer/events.jsonl";

@@ -1,0 +1,49 @@
+//! What the tool can ask of the daemon. Every change to enforcement is a variant here.
+
+use serde::{Deserialize, Serialize};
+
+/// Names a scope of one daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ScopeId(pub u64);
+
+impl core::fmt::Display for ScopeId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Who is there? Answered by [`crate::Outcome::Hello`].
+    Hello {},
+    /// Verify the signed bundle in this file and put it in force, in the slot of its agent if it has
+    /// one already. Answered by [`crate::Outcome::Installed`].
+    Install {
+        /// Absolute path.
+        path: String,
+    },
+    /// Make a cgroup whose tasks are governed by the agent's policy from their next exec on.
+    /// Answered by [`crate::Outcome::Scope`].
+    OpenScope {
+        /// Name of an installed agent.
+        agent: String,
+        /// The process that will close the scope. If it ends without doing so, the daemon does.
+        owner_pid: u32,
+    },
+    /// The command of a scope has ended: what was denied in it? Its descendants may live on, and
+    /// stay governed. Answered by [`crate::Outcome::Summary`].
+    CloseScope {
+        /// The scope.
+        id: ScopeId,
+    },
+    /// What is in force? Answered by [`crate::Outcome::Status`].
+    Status {},
+    /// Detach everything and end. Answered by [`crate::Outcome::Stopping`].
+    Stop {
+        /// Also if the daemon runs as a service: after this nothing is enforced.
+        force: bool,
+    },
+}
