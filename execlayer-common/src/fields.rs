@@ -33,7 +33,7 @@ macro_rules! fields {
             () => {
                 $(
                     #[unsafe(no_mangle)]
-                    static $variable: u32 = 0;
+                    pub static $variable: u32 = 0;
                 )*
             };
         }

@@ -56,6 +56,12 @@ impl Inet {
         Self { bytes, len: 20 }
     }
 
+    /// The bytes with their unused rest, and how many of them count.
+    #[must_use]
+    pub const fn raw(&self) -> (&[u8; Self::MAX], u8) {
+        (&self.bytes, self.len)
+    }
+
     /// The bytes that the automaton reads.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

@@ -1,0 +1,154 @@
+//! Writes records to the ring buffer: reserves nothing, copies once, counts what finds no room.
+//! Must not change a verdict.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_boot_ns, bpf_probe_read_kernel,
+    bpf_ringbuf_output,
+};
+use execlayer_common::{
+    access::{Access, Operation},
+    event::{self, EventHeader},
+    label::Label,
+    limits,
+    reason::Reason,
+    verdict::Verdict,
+};
+
+use crate::{
+    atomic, cred,
+    judge::Judgement,
+    kernel::{File, Mm, Task, fields},
+    kread::{member, offset, opaque, typed, typed_at},
+    label,
+    maps::{EVENTS, LOST},
+    scratch::{PATH_END, Scratch},
+    walk,
+};
+
+/// Writes the verdict over the subject in `scratch`. The subject is gone afterwards.
+#[inline(always)]
+pub fn verdict(
+    scratch: *mut Scratch,
+    label: Label,
+    judgement: &Judgement,
+    operation: Operation,
+    wanted: Access,
+    flags: u8,
+) {
+    let Some(verdict) = judgement.verdict else { return };
+    let (reason, rule) = match verdict {
+        Verdict::Allow(rule) => (Reason::None, u32::from(rule.0)),
+        Verdict::Ask(rule) => (Reason::AskNotHeld, u32::from(rule.0)),
+        Verdict::Deny(reason, Some(rule)) => (reason, u32::from(rule.0)),
+        Verdict::Deny(reason, None) => (reason, event::NO_RULE),
+    };
+    // SAFETY: this task owns the buffer; both are plain data.
+    unsafe {
+        let header = &mut (*scratch).event;
+        caller(header, label);
+        header.kind = event::KIND_VERDICT;
+        header.generation = judgement.generation;
+        header.rule = rule;
+        header.access = wanted.0;
+        header.operation = operation as u8;
+        header.verdict = verdict.raw();
+        header.reason = reason as u8;
+        header.flags = flags | if judgement.monitor { event::EVENT_MONITOR } else { 0 };
+    }
+    output(scratch, label);
+}
+
+/// Fills in who asks.
+#[inline(always)]
+fn caller(header: &mut EventHeader, label: Label) {
+    let task = label::current();
+    let leader: *const Task = typed(task, &fields::OFF_TASK_LEADER);
+    let parent: *const Task = typed(task, &fields::OFF_TASK_PARENT);
+    header.abi = event::ABI;
+    // SAFETY: helpers without pointers.
+    unsafe {
+        header.time = bpf_ktime_get_boot_ns();
+        header.cgroup = bpf_get_current_cgroup_id();
+    }
+    header.profile = label.profile;
+    header.session = label.session;
+    header.pid = typed(task, &fields::OFF_TASK_PID);
+    header.tgid = typed(task, &fields::OFF_TASK_TGID);
+    header.ppid = typed(parent, &fields::OFF_TASK_TGID);
+    header.start = typed(leader, &fields::OFF_TASK_START);
+    header.uid = cred::euid();
+    header.gid = cred::egid();
+    header.reserved = [0; 2];
+    // SAFETY: the destination has 16 bytes. It cannot fail for 16 bytes and the current task.
+    let _always_zero = unsafe { bpf_get_current_comm((&raw mut header.comm).cast(), 16) };
+}
+
+/// Copies the subject, then the executable's path, behind the header, and submits all of it.
+#[inline(always)]
+fn output(scratch: *mut Scratch, label: Label) {
+    let subject = append(scratch, 0);
+    let exe = if executable(scratch).is_ok() { append(scratch, subject) } else { 0 };
+    // SAFETY: this task owns the buffer.
+    let size = unsafe {
+        (*scratch).event.subject_len = subject as u16;
+        (*scratch).event.exe_len = exe as u16;
+        size_of::<EventHeader>() as u64 + subject + exe
+    };
+    let size = opaque(size);
+    let limit = (size_of::<EventHeader>() as u64) + 2 * PATH_END;
+    if size > limit {
+        return;
+    }
+    // SAFETY: the header and `text` lie behind one another in the buffer.
+    let failed = unsafe {
+        let from = (&raw mut (*scratch).event).cast::<c_void>();
+        bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), from, size, 0)
+    };
+    if failed != 0 {
+        lost(label.profile);
+    }
+}
+
+/// Counts a record that found no room.
+#[inline(always)]
+pub fn lost(profile: u32) {
+    let index = if profile <= limits::MAX_PROFILES { profile } else { 0 };
+    if let Some(counter) = LOST.get_ptr_mut(index) {
+        // SAFETY: a live, aligned map value that is changed here only.
+        unsafe { atomic::add(counter, 1) };
+    }
+}
+
+/// Copies what is in `path` to `text` at `begin`; the number of bytes.
+#[inline(always)]
+fn append(scratch: *mut Scratch, begin: u64) -> u64 {
+    // SAFETY: this task owns the buffer; offsets and length are masked to what lies inside.
+    unsafe {
+        let len = (*scratch).len;
+        let pos = opaque((*scratch).pos) & (PATH_END - 1);
+        let from = (&raw const (*scratch).path).cast::<u8>().add(pos as usize);
+        let to = (&raw mut (*scratch).text).cast::<u8>().add((opaque(begin) & (PATH_END - 1)) as usize);
+        let len = opaque(len) & (PATH_END - 1);
+        if bpf_probe_read_kernel(to.cast(), len as u32, from.cast()) != 0 { 0 } else { len }
+    }
+}
+
+/// Writes the path of the current task's executable into `scratch`.
+#[inline(always)]
+fn executable(scratch: *mut Scratch) -> Result<(), Reason> {
+    let task = label::current();
+    let mm: *const Mm = typed(task, &fields::OFF_TASK_MM);
+    if mm.is_null() {
+        return Err(Reason::NoName);
+    }
+    let file: *const File = typed(mm, &fields::OFF_MM_EXE);
+    if file.is_null() {
+        return Err(Reason::NoName);
+    }
+    let path = member(file, &fields::OFF_FILE_PATH);
+    let mnt = typed_at(path, offset(&fields::OFF_PATH_MNT));
+    let dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
+    walk::path(scratch, walk::root_of(task), mnt, dentry)
+}

@@ -1,0 +1,77 @@
+//! What every hook does once it has its facts: scratch, name, judgement, record, return value.
+//! The pipeline of the kernel side; must not read hooks' arguments.
+
+use execlayer_common::{
+    access::{Access, Operation},
+    label::Label,
+    reason::Reason,
+};
+
+use crate::{
+    emit,
+    enforce::{ON_FAILURE, enforce},
+    judge::{self, Judgement},
+    kernel::{Dentry, PIPEFS_MAGIC, SuperBlock, VfsMount, fields},
+    kread::typed,
+    label, scratch,
+    scratch::Scratch,
+    walk,
+};
+
+/// A named object that a governed task wants something of.
+pub struct Call {
+    pub label: Label,
+    pub operation: Operation,
+    pub wanted: Access,
+    /// `EVENT_` flags for the record.
+    pub flags: u8,
+}
+
+/// Judges an object that has a place in the file system.
+#[inline(always)]
+pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, new: bool) -> i32 {
+    if !new && call.operation as u8 == Operation::File as u8 && is_pipe(dentry) {
+        // A pipe opened again through /proc holds nothing but what its owner put in.
+        return 0;
+    }
+    with_scratch(call, |scratch| {
+        // A name that is about to be made is not hashed yet.
+        if !new && walk::is_deleted(dentry) {
+            return Err(Reason::Deleted);
+        }
+        walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
+    })
+}
+
+/// Judges the subject that `name` writes into scratch.
+#[inline(always)]
+pub fn with_scratch(
+    call: &Call,
+    name: impl FnOnce(*mut Scratch) -> Result<(), Reason>,
+) -> i32 {
+    let Some(scratch) = scratch::acquire() else {
+        emit::lost(call.label.profile);
+        return ON_FAILURE;
+    };
+    let judgement = match name(scratch) {
+        Ok(()) => judge::judge(call.label, scratch, call.operation, call.wanted),
+        Err(reason) => {
+            // SAFETY: this task owns the buffer.
+            unsafe { (*scratch).len = 0 };
+            Judgement::failure(reason)
+        }
+    };
+    let value = enforce(&judgement);
+    if judgement.verdict.is_some() {
+        emit::verdict(scratch, call.label, &judgement, call.operation, call.wanted, call.flags);
+    }
+    scratch::release(scratch);
+    value
+}
+
+#[inline(always)]
+fn is_pipe(dentry: *const Dentry) -> bool {
+    let sb: *const SuperBlock = typed(dentry, &fields::OFF_DENTRY_SB);
+    let magic: u64 = typed(sb, &fields::OFF_SB_MAGIC);
+    magic == PIPEFS_MAGIC
+}

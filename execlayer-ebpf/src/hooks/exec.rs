@@ -1,0 +1,49 @@
+//! Executing: selection of tasks that are not governed yet, judgement of those that are.
+
+use aya_ebpf::programs::LsmContext;
+use execlayer_common::access::{Access, Operation};
+
+use crate::{
+    gate::Call,
+    hooks::file,
+    kernel::{Bprm, ENOMEM, File, fields},
+    kread::typed,
+    label, select,
+};
+
+/// `int bprm_creds_for_exec(struct linux_binprm *bprm)`: once per exec, before any file is judged.
+#[inline(always)]
+pub fn select(ctx: &LsmContext) -> i32 {
+    let task = label::current();
+    if label::of(task).is_some() {
+        // The first label wins.
+        return 0;
+    }
+    let bprm: *const Bprm = ctx.arg(0);
+    let file: *const File = typed(bprm, &fields::OFF_BPRM_FILE);
+    match select::at_exec(task, file) {
+        Ok(()) => 0,
+        Err(()) => -ENOMEM,
+    }
+}
+
+/// `int bprm_check_security(struct linux_binprm *bprm)`: once for each interpreter level.
+#[inline(always)]
+pub fn check(ctx: &LsmContext) -> i32 {
+    let Some(label) = label::of(label::current()) else { return 0 };
+    let bprm: *const Bprm = ctx.arg(0);
+    let file: *const File = typed(bprm, &fields::OFF_BPRM_FILE);
+    let call = Call { label, operation: Operation::Exec, wanted: Access::EXEC, flags: 0 };
+    file::of_file(&call, file)
+}
+
+/// `void bprm_committed_creds(struct linux_binprm *bprm)`: the exec cannot fail any more.
+#[inline(always)]
+pub fn committed(_ctx: &LsmContext) -> i32 {
+    let task = label::current();
+    let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
+    if storage != 0 {
+        label::commit(task);
+    }
+    0
+}

@@ -1,0 +1,98 @@
+//! Opening and creating files, and taking back the promise to append only.
+
+use aya_ebpf::programs::LsmContext;
+use execlayer_common::{
+    access::{Access, Operation},
+    event,
+};
+
+use crate::{
+    gate::{self, Call},
+    kernel::{
+        Dentry, F_SETFL, FMODE_EXEC, FMODE_READ, FMODE_WRITE, File, O_APPEND, VfsMount, fields,
+    },
+    kread::{member, offset, typed, typed_at},
+    label,
+};
+
+#[unsafe(no_mangle)]
+static FMODE_BACKING: u32 = 0;
+
+/// `int file_open(struct file *file)`
+#[inline(always)]
+pub fn open(ctx: &LsmContext) -> i32 {
+    let Some(label) = label::of(label::current()) else { return 0 };
+    let file: *const File = ctx.arg(0);
+    let mode: u32 = typed(file, &fields::OFF_FILE_MODE);
+    if mode & offset(&FMODE_BACKING) as u32 != 0 {
+        // The overlay's file was judged; this is the layer's file behind it.
+        return 0;
+    }
+    let flags: u32 = typed(file, &fields::OFF_FILE_FLAGS);
+    let (operation, wanted) = if flags & FMODE_EXEC != 0 {
+        (Operation::Exec, Access::EXEC)
+    } else {
+        (Operation::File, wanted(mode, flags))
+    };
+    of_file(&Call { label, operation, wanted, flags: 0 }, file)
+}
+
+/// `int file_fcntl(struct file *file, unsigned int cmd, unsigned long arg)`
+#[inline(always)]
+pub fn fcntl(ctx: &LsmContext) -> i32 {
+    let command: u32 = ctx.arg(1);
+    let new: u64 = ctx.arg(2);
+    if command != F_SETFL || new & u64::from(O_APPEND) != 0 {
+        return 0;
+    }
+    let Some(label) = label::of(label::current()) else { return 0 };
+    let file: *const File = ctx.arg(0);
+    let mode: u32 = typed(file, &fields::OFF_FILE_MODE);
+    let flags: u32 = typed(file, &fields::OFF_FILE_FLAGS);
+    if flags & O_APPEND == 0 || mode & FMODE_WRITE == 0 {
+        return 0;
+    }
+    // What was opened for append becomes open for write.
+    of_file(&Call { label, operation: Operation::File, wanted: Access::WRITE, flags: 0 }, file)
+}
+
+/// `int path_mknod(const struct path *dir, struct dentry *dentry, umode_t mode, unsigned int dev)`
+///
+/// KERNEL: called before a cold look-up knows whether the file exists; the kernel drops the error if
+/// it does (fs/namei.c, `lookup_open`, 6.1), so the record is provisional.
+#[inline(always)]
+pub fn mknod(ctx: &LsmContext) -> i32 {
+    let Some(label) = label::of(label::current()) else { return 0 };
+    let dir: *const crate::kernel::Path = ctx.arg(0);
+    let dentry: *const Dentry = ctx.arg(1);
+    let mnt: *const VfsMount = typed(dir, &fields::OFF_PATH_MNT);
+    let call = Call {
+        label,
+        operation: Operation::File,
+        wanted: Access::CREATE,
+        flags: event::EVENT_PROVISIONAL,
+    };
+    gate::object(&call, mnt, dentry, true)
+}
+
+/// Judges a file by its own path.
+#[inline(always)]
+pub fn of_file(call: &Call, file: *const File) -> i32 {
+    let path = member(file, &fields::OFF_FILE_PATH);
+    let mnt: *const VfsMount = typed_at(path, offset(&fields::OFF_PATH_MNT));
+    let dentry: *const Dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
+    gate::object(call, mnt, dentry, false)
+}
+
+#[inline(always)]
+fn wanted(mode: u32, flags: u32) -> Access {
+    let mut wanted = 0;
+    if mode & FMODE_WRITE != 0 {
+        wanted |= if flags & O_APPEND != 0 { Access::APPEND.0 } else { Access::WRITE.0 };
+    }
+    // Neither read nor write (access mode 3) is for ioctl only; it still names the file.
+    if mode & FMODE_READ != 0 || wanted == 0 {
+        wanted |= Access::READ.0;
+    }
+    Access(wanted)
+}

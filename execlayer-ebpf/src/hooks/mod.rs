@@ -1,0 +1,7 @@
+//! One file per subject of judgement; each gathers facts and hands them to the gate.
+
+pub mod exec;
+pub mod file;
+pub mod inet;
+pub mod task;
+pub mod unix;

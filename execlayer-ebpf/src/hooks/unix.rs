@@ -1,0 +1,91 @@
+//! Connecting and sending to unix sockets, by what the peer is really bound to: the caller's
+//! `sun_path` may be relative, a symlink or a bind mount.
+
+use aya_ebpf::{
+    helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_unix_sock},
+    programs::LsmContext,
+};
+use execlayer_common::{
+    access::{Access, Operation},
+    limits,
+    reason::Reason,
+    subject,
+};
+
+use crate::{
+    gate::{self, Call},
+    kernel::{Dentry, Sock, Socket, UnixSock, VfsMount, fields},
+    kread::{member, offset, opaque, read, typed, typed_at},
+    label,
+    scratch::Scratch,
+};
+
+/// `int unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
+#[inline(always)]
+pub fn connect(ctx: &LsmContext) -> i32 {
+    let Some(label) = label::of(label::current()) else { return 0 };
+    peer(&call(label), ctx.arg(1))
+}
+
+/// `int unix_may_send(struct socket *sock, struct socket *other)`
+#[inline(always)]
+pub fn send(ctx: &LsmContext) -> i32 {
+    let Some(label) = label::of(label::current()) else { return 0 };
+    let other: *const Socket = ctx.arg(1);
+    peer(&call(label), typed(other, &fields::OFF_SOCKET_SK))
+}
+
+#[inline(always)]
+const fn call(label: execlayer_common::label::Label) -> Call {
+    Call { label, operation: Operation::Unix, wanted: Access::CONNECT, flags: 0 }
+}
+
+#[inline(always)]
+fn peer(call: &Call, sock: *const Sock) -> i32 {
+    // SAFETY: VERIFIER: a BTF-typed sock; null if it is no unix socket.
+    let peer: *const UnixSock = unsafe { bpf_skc_to_unix_sock(sock.cast_mut().cast()) }.cast();
+    if peer.is_null() {
+        return gate::with_scratch(call, |_| Err(Reason::AddressFamily));
+    }
+    let path = member(peer, &fields::OFF_UNIX_PATH);
+    let dentry: *const Dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
+    if !dentry.is_null() {
+        let mnt: *const VfsMount = typed_at(path, offset(&fields::OFF_PATH_MNT));
+        return gate::object(call, mnt, dentry, false);
+    }
+    let address: u64 = typed(peer, &fields::OFF_UNIX_ADDR);
+    if address == 0 {
+        // A peer without a name can only have come as a descriptor: a socketpair.
+        return 0;
+    }
+    gate::with_scratch(call, |scratch| abstract_name(scratch, address))
+}
+
+/// Writes `@` and the abstract name.
+#[inline(always)]
+fn abstract_name(scratch: *mut Scratch, address: u64) -> Result<(), Reason> {
+    let len: u32 = read(address.wrapping_add(offset(&fields::OFF_UNIX_ADDR_LEN) as u64))
+        .ok_or(Reason::ReadFault)?;
+    // KERNEL: sockaddr_un is a u16 family and sun_path, whose first byte is NUL here; the length
+    // counts all of it (include/linux/un.h).
+    let name = address.wrapping_add(offset(&fields::OFF_UNIX_ADDR_NAME) as u64).wrapping_add(2);
+    let len = u64::from(len).wrapping_sub(2);
+    if len == 0 || len > u64::from(limits::MAX_UNIX_NAME) {
+        return Err(Reason::ReadFault);
+    }
+    // SAFETY: this task owns the buffer; at most 127 bytes are written.
+    let failed = unsafe {
+        let to = (&raw mut (*scratch).path).cast::<u8>();
+        bpf_probe_read_kernel(to.cast(), (opaque(len) & 0x7f) as u32, name as *const _)
+    };
+    if failed != 0 {
+        return Err(Reason::ReadFault);
+    }
+    // SAFETY: as above.
+    unsafe {
+        (&raw mut (*scratch).path).cast::<u8>().write(subject::ABSTRACT);
+        (*scratch).pos = 0;
+        (*scratch).len = len;
+    }
+    Ok(())
+}

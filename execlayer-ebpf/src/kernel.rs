@@ -1,0 +1,47 @@
+//! Names for the kernel's structures and constants. No layout: every offset comes from BTF.
+
+macro_rules! opaque_structs {
+    ($($name:ident)*) => {
+        $(
+            #[repr(C)]
+            pub struct $name {
+                _opaque: [u8; 0],
+            }
+        )*
+    };
+}
+
+opaque_structs! { Bprm Cgroup Cred CssSet Dentry File Fs Inode KernfsNode Mm Path Sock Socket SuperBlock UnixSock VfsMount }
+
+pub use aya_ebpf::bindings::task_struct as Task;
+
+pub mod fields {
+    //! Byte offsets, written by the loader before the programs are loaded.
+    execlayer_common::declare_fields!();
+}
+
+/// KERNEL: include/uapi/asm-generic/errno-base.h.
+pub const EACCES: i32 = 13;
+pub const ENOMEM: i32 = 12;
+
+/// KERNEL: include/linux/fs.h, `FMODE_READ`, `FMODE_WRITE`; the same since 2.6.
+pub const FMODE_READ: u32 = 1;
+pub const FMODE_WRITE: u32 = 2;
+/// KERNEL: include/linux/fs.h, `__FMODE_EXEC`, in `f_flags`.
+pub const FMODE_EXEC: u32 = 0x20;
+/// KERNEL: include/uapi/asm-generic/fcntl.h; the same on x86-64 and arm64.
+pub const O_APPEND: u32 = 0o2000;
+pub const F_SETFL: u32 = 4;
+
+/// KERNEL: include/uapi/linux/magic.h.
+pub const PIPEFS_MAGIC: u64 = 0x5049_5045;
+
+/// KERNEL: include/linux/socket.h.
+pub const AF_UNSPEC: u16 = 0;
+pub const AF_UNIX: u16 = 1;
+pub const AF_INET: u16 = 2;
+pub const AF_INET6: u16 = 10;
+/// KERNEL: include/uapi/linux/in.h.
+pub const IPPROTO_TCP: u16 = 6;
+pub const IPPROTO_UDP: u16 = 17;
+pub const IPPROTO_MPTCP: u16 = 262;

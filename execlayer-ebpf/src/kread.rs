@@ -1,0 +1,62 @@
+//! The only raw kernel reads: typed loads at offsets that the loader took from BTF, and reads of
+//! untyped addresses that can fail. Must not know what the fields mean for a verdict.
+
+use core::{ffi::c_void, ptr::read_volatile};
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+
+/// The offset in a variable of [`execlayer_common::fields`].
+///
+/// VERIFIER: `.rodata` is frozen before load, so the loaded value is a known constant to the
+/// verifier; the volatile read keeps the compiler from folding the zero that stands here.
+#[inline(always)]
+pub fn offset(variable: &'static u32) -> usize {
+    // SAFETY: a reference to an initialised static of that type.
+    (unsafe { read_volatile(variable) }) as usize
+}
+
+/// The address of a member that is embedded in `base`.
+#[inline(always)]
+pub fn member<T>(base: *const T, variable: &'static u32) -> *const c_void {
+    base.cast::<c_void>().wrapping_byte_add(offset(variable))
+}
+
+/// Loads a member through a pointer that the verifier knows the kernel type of. A fault reads as 0:
+/// the kernel handles it in its exception table.
+#[inline(always)]
+pub fn typed<T: Copy, B>(base: *const B, variable: &'static u32) -> T {
+    typed_at(member(base, variable), 0)
+}
+
+/// Loads at a constant distance from a member.
+#[inline(always)]
+pub fn typed_at<T: Copy>(member: *const c_void, distance: usize) -> T {
+    // SAFETY: VERIFIER: only a load through a BTF-typed pointer at a constant offset passes the
+    // verifier here; such a load cannot fault the kernel.
+    unsafe { read_volatile(member.wrapping_byte_add(distance).cast::<T>()) }
+}
+
+/// Reads from an untyped kernel address; `None` if it faults.
+#[inline(always)]
+pub fn read<T: Copy>(address: u64) -> Option<T> {
+    let mut value = core::mem::MaybeUninit::<T>::uninit();
+    let size = size_of::<T>() as u32;
+    // SAFETY: the destination is this function's own and has `size` bytes; the source may be anything,
+    // the helper checks it.
+    let failed =
+        unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), size, address as *const c_void) };
+    if failed != 0 {
+        return None;
+    }
+    // SAFETY: the helper filled all of it, and `T` is a plain integer wherever this is called.
+    Some(unsafe { value.assume_init() })
+}
+
+/// Hides a value's range from the compiler, so that it keeps the mask that the verifier needs to see.
+#[inline(always)]
+pub fn opaque(value: u64) -> u64 {
+    let mut value = value;
+    // SAFETY: no instruction at all; the operand goes in and out unchanged.
+    unsafe { core::arch::asm!("/* {0} */", inout(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}

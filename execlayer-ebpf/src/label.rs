@@ -1,0 +1,92 @@
+//! Who is governed: reading labels, and the only places that write them. Must not judge anything.
+
+use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
+use execlayer_common::label::Label;
+
+use crate::{
+    kernel::{Task, fields},
+    kread::typed,
+    maps::{LABELS, TASKS},
+};
+
+/// The running task.
+#[inline(always)]
+pub fn current() -> *const Task {
+    // SAFETY: a helper without arguments; never null.
+    unsafe { bpf_get_current_task_btf() }
+}
+
+/// The label of a task, if it is governed.
+#[inline(always)]
+pub fn of(task: *const Task) -> Option<Label> {
+    // A task without any storage has no label: two loads let everybody else go.
+    let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
+    if storage == 0 {
+        return None;
+    }
+    let label = stored(task)?;
+    if label.profile == 0 { None } else { Some(label) }
+}
+
+/// The stored label, in force or not.
+#[inline(always)]
+pub fn stored(task: *const Task) -> Option<Label> {
+    let label = LABELS.get(task);
+    if !label.is_null() {
+        // SAFETY: a live map value of this type.
+        return Some(unsafe { label.read() });
+    }
+    // KERNEL: on 6.1 the look-up gives null under contention (kernel/bpf/bpf_task_storage.c,
+    // `bpf_task_storage_trylock`), so the durable copy decides.
+    // SAFETY: a preallocation-free table whose elements are freed after a grace period.
+    unsafe { TASKS.get(task as u64) }.copied()
+}
+
+/// Stores a label for a task, in both places. On failure neither counts: the caller must deny.
+#[inline(always)]
+pub fn store(task: *const Task, label: Label) -> Result<(), ()> {
+    // The durable copy first: a task that has it is never free, whatever happens after.
+    TASKS.insert(task as u64, label, 0).map_err(|_errno| ())?;
+    let stored = LABELS.get_or_insert(task, &label);
+    if stored.is_null() {
+        let _was_there = TASKS.remove(task as u64);
+        return Err(());
+    }
+    // SAFETY: a live map value; only its own task writes it.
+    unsafe { stored.write(label) };
+    Ok(())
+}
+
+/// Drops the durable copy of a task that ends.
+#[inline(always)]
+pub fn forget(task: *const Task) {
+    let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
+    if storage != 0 {
+        let _was_there = TASKS.remove(task as u64);
+    }
+}
+
+/// Puts the label that an exec selected into force. It was stored in both places before, so nothing
+/// here can fail.
+#[inline(always)]
+pub fn commit(task: *const Task) {
+    let stored = LABELS.get(task);
+    if !stored.is_null() {
+        // SAFETY: a live map value; only its own task writes it.
+        unsafe { promote(stored) };
+    }
+    if let Some(durable) = TASKS.get_ptr_mut(task as u64) {
+        // SAFETY: as above.
+        unsafe { promote(durable) };
+    }
+}
+
+#[inline(always)]
+unsafe fn promote(label: *mut Label) {
+    // SAFETY: the caller passes a live label.
+    let value = unsafe { label.read() };
+    if value.profile == 0 && value.pending != 0 {
+        // SAFETY: as above.
+        unsafe { label.write(Label { profile: value.pending, pending: 0, session: value.session }) };
+    }
+}

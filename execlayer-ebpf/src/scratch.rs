@@ -1,0 +1,57 @@
+//! Scratch memory for one judgement: taken from a pool, owned by one task until it is given back.
+//!
+//! INVARIANT(scratch): LSM programs have no recursion guard and can be preempted, so a buffer per CPU
+//! would be shared by two tasks. A buffer here is owned by whoever swapped its owner word from 0.
+
+use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
+use execlayer_common::event::EventHeader;
+
+use crate::{atomic, kread::offset, maps::SCRATCH};
+
+/// Paths are built from the end to the front; behind the end there is room for a masked over-read.
+pub const PATH_END: u64 = 4096;
+const SLACK: usize = 256;
+/// Buffers that one CPU tries before it gives up.
+const TRIES: u32 = 16;
+
+#[unsafe(no_mangle)]
+static SCRATCH_MASK: u32 = 0;
+
+/// A scratch buffer.
+#[repr(C)]
+pub struct Scratch {
+    pub owner: u64,
+    pub len: u64,
+    pub pos: u64,
+    pub path: [u8; PATH_END as usize + SLACK],
+    pub event: EventHeader,
+    pub text: [u8; 2 * PATH_END as usize + SLACK],
+}
+
+/// A buffer of one's own, or `None` if all that were tried are in use.
+#[inline(always)]
+pub fn acquire() -> Option<*mut Scratch> {
+    // SAFETY: a helper without arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let mask = offset(&SCRATCH_MASK) as u32;
+    if cfg!(feature = "scratch-per-cpu") {
+        return SCRATCH.get_ptr_mut(cpu & mask);
+    }
+    for turn in 0..TRIES {
+        // Eight neighbours first, then buffers of other CPUs.
+        let index = cpu.wrapping_mul(8).wrapping_add(turn.wrapping_mul(if turn < 8 { 1 } else { 5 }));
+        let scratch = SCRATCH.get_ptr_mut(index & mask)?;
+        // SAFETY: the look-up returned a live map value, whose first word is only used here.
+        if unsafe { atomic::exchange_if(&raw mut (*scratch).owner, 0, 1) } {
+            return Some(scratch);
+        }
+    }
+    None
+}
+
+/// Gives the buffer back.
+#[inline(always)]
+pub fn release(scratch: *mut Scratch) {
+    // SAFETY: as in `acquire`.
+    unsafe { atomic::exchange(&raw mut (*scratch).owner, 0) };
+}
