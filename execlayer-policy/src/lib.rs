@@ -1,10 +1,19 @@
 //! Policy text to kernel image, in three stages, each with a type that only it can make:
 //! parse (text to `Policy`), check ([`CheckedPolicy`]), lower (image and provenance). Beside them
 //! the reference evaluator over the checked policy. Pure: no I/O, no async; files come in through
-//! `source::Sources`. Never linked into the daemon.
+//! [`source::Loader`]. Never linked into the daemon.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod checked;
+pub mod diagnostic;
+pub mod evaluate;
+mod parse;
 pub mod pattern;
+pub mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
 
+pub use check::check;
 pub use checked::CheckedPolicy;

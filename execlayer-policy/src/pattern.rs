@@ -42,6 +42,20 @@ impl ByteSet {
         Self([!a, !b, !c, !d])
     }
 
+    /// What both sets have.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Self([a & e, b & f, c & g, d & h])
+    }
+
+    /// The lowest byte.
+    #[must_use]
+    pub fn first(&self) -> Option<u8> {
+        let (word, bits) = (0..).zip(self.0).find(|&(_, bits)| bits != 0)?;
+        u8::try_from(word * 64 + bits.trailing_zeros()).ok()
+    }
+
     /// Whether `byte` is here.
     #[must_use]
     pub fn contains(&self, byte: u8) -> bool {

@@ -1,0 +1,62 @@
+//! Limits that only the whole policy can break. Their numbers are the kernel side's.
+
+use std::collections::HashSet;
+
+use execlayer_common::limits::{MAX_BUDGETS, MAX_CONDITIONS, MAX_RULES};
+
+use crate::{
+    checked::{Condition, Rule},
+    diagnostic::Diagnostic,
+    parse::Policy,
+    source::Span,
+};
+
+/// Rules of all files together; a single file's are counted when it is parsed.
+pub(super) fn rules(files: &[Policy], out: &mut Vec<Diagnostic>) {
+    let mut all = files.iter().flat_map(|file| &file.rules);
+    if let Some(rule) = all.nth(MAX_RULES as usize) {
+        let count = files.iter().map(|file| file.rules.len()).sum::<usize>();
+        let message = format!(
+            "the policy and what it extends have {count} rules; {MAX_RULES} are allowed (`MAX_RULES`)"
+        );
+        out.push(
+            Diagnostic::error(rule.span, message)
+                .label("the first that is too many")
+                .help("join rules that do the same: `path` takes a list, and globs have `{a,b}`"),
+        );
+    }
+}
+
+/// Conditions that differ, and budgets, of which every rule has its own.
+pub(super) fn conditions(rules: &[(Rule, Span)], out: &mut Vec<Diagnostic>) {
+    let mut shared: HashSet<Condition> = HashSet::new();
+    let (mut conditions, mut budgets) = (0_u32, 0_u32);
+    for (rule, span) in rules {
+        let when = rule.when;
+        if when.is_always() {
+            continue;
+        }
+        if when.at_most.is_some() {
+            budgets += 1;
+            conditions += 1;
+        } else if shared.insert(when) {
+            conditions += 1;
+        }
+        let broken = if budgets > MAX_BUDGETS {
+            Some(("budgets (`at_most`)", MAX_BUDGETS, "MAX_BUDGETS"))
+        } else if conditions > MAX_CONDITIONS {
+            Some(("different conditions (`when`)", MAX_CONDITIONS, "MAX_CONDITIONS"))
+        } else {
+            None
+        };
+        if let Some((what, most, limit)) = broken {
+            let message = format!("the policy has more than {most} {what} (`{limit}`)");
+            out.push(
+                Diagnostic::error(*span, message)
+                    .label("the first that is too many")
+                    .help("join rules that hold under the same condition"),
+            );
+            return;
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The reference evaluator: what a policy means, written plainly and without any automaton. Must not
+//! call `execlayer_common::decide`, with which it is compared.
+//!
+//! Deny beats ask beats allow for each wanted bit, and a bit that no rule lists is denied; the whole
+//! is as strict as its strictest bit. Budgets are asked last, and only for bits that nothing else
+//! lists. Among rules that decide alike the one without condition is named first, then the one with a
+//! condition, then the one with a budget; then the lowest number.
+
+use std::collections::BTreeSet;
+
+use execlayer_common::{
+    access::{Access, Operation},
+    image::Effect,
+    reason::Reason,
+    verdict::{RuleIndex, Verdict},
+};
+
+use crate::{
+    checked::{Budget, CheckedPolicy, Condition, Rule, Written},
+    pattern::{Node, Pattern},
+};
+
+/// What is known about the caller and the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Effective uid.
+    pub uid: u32,
+    /// Minute of the UTC day, 0 to 1439.
+    pub minute: u16,
+}
+
+/// Decides about `wanted` of `subject`. `budgets` uses a rule's budget once and says whether it had a
+/// use left; it is asked in the order of the rules.
+pub fn evaluate(
+    policy: &CheckedPolicy,
+    operation: Operation,
+    subject: &[u8],
+    wanted: Access,
+    facts: Facts,
+    budgets: &mut impl FnMut(RuleIndex, Budget) -> bool,
+) -> Verdict {
+    let hits: Vec<Hit> = (0..)
+        .zip(policy.rules())
+        .filter_map(|(number, rule)| Hit::find(number, rule, operation, subject, wanted, facts))
+        .collect();
+    let plain = || hits.iter().filter(|hit| hit.budget.is_none());
+    let first = |effect| plain().filter(|hit| hit.effect == effect).min_by_key(|hit| hit.rank());
+    if let Some(deny) = first(Effect::Deny) {
+        return Verdict::Deny(Reason::Rule, Some(deny.rule));
+    }
+    let mut covered = plain().fold(Access::default(), |all, hit| all.union(hit.bits));
+    let (mut allowed, mut spent) = (first(Effect::Allow), None);
+    for hit in &hits {
+        let Some(budget) = hit.budget else { continue };
+        if hit.bits.0 & !covered.0 == 0 {
+            continue;
+        }
+        if budgets(hit.rule, budget) {
+            covered = covered.union(hit.bits);
+            allowed = allowed.or(Some(hit));
+        } else {
+            spent = spent.or(Some(hit));
+        }
+    }
+    if wanted.is_empty() || !covered.contains(wanted) {
+        return match spent {
+            Some(hit) => Verdict::Deny(Reason::BudgetSpent, Some(hit.rule)),
+            None => Verdict::Deny(Reason::Unlisted, None),
+        };
+    }
+    match (first(Effect::Ask), allowed) {
+        (Some(ask), _) => Verdict::Ask(ask.rule),
+        (None, Some(allow)) => Verdict::Allow(allow.rule),
+        (None, None) => Verdict::Deny(Reason::Unlisted, None),
+    }
+}
+
+/// Whether the policy selects a task with this cgroup ([`Operation::SelectCgroup`]) or executable
+/// ([`Operation::SelectExe`]); false for every other operation.
+#[must_use]
+pub fn selects(policy: &CheckedPolicy, operation: Operation, subject: &[u8]) -> bool {
+    match operation {
+        Operation::SelectCgroup => any(policy.cgroups(), subject),
+        Operation::SelectExe => any(policy.executables(), subject),
+        Operation::Exec | Operation::File | Operation::Inet | Operation::Unix => false,
+    }
+}
+
+/// Whether the pattern matches all of the subject.
+#[must_use]
+pub fn matches(pattern: &Pattern, subject: &[u8]) -> bool {
+    follow(&pattern.0, &BTreeSet::from([0]), subject).contains(&subject.len())
+}
+
+/// A rule that is about the call and whose condition holds, but for its budget.
+struct Hit {
+    rule: RuleIndex,
+    effect: Effect,
+    bits: Access,
+    conditional: bool,
+    budget: Option<Budget>,
+}
+
+impl Hit {
+    fn find(
+        number: u16,
+        rule: &Rule,
+        operation: Operation,
+        subject: &[u8],
+        wanted: Access,
+        facts: Facts,
+    ) -> Option<Self> {
+        let bits = rule.access.intersection(Access::of(operation)).intersection(wanted);
+        let hit = !bits.is_empty() && holds(rule.when, facts) && is_about(rule, operation, subject);
+        hit.then(|| Self {
+            rule: RuleIndex(number),
+            effect: rule.effect,
+            bits,
+            conditional: !rule.when.is_always(),
+            budget: rule.when.at_most,
+        })
+    }
+
+    const fn rank(&self) -> (bool, RuleIndex) {
+        (self.conditional, self.rule)
+    }
+}
+
+fn holds(when: Condition, facts: Facts) -> bool {
+    let in_time = |(from, to): (u16, u16)| {
+        let now = facts.minute;
+        if from <= to { from <= now && now < to } else { from <= now || now < to }
+    };
+    when.uid.is_none_or(|uid| uid == facts.uid) && when.between.is_none_or(in_time)
+}
+
+fn is_about(rule: &Rule, operation: Operation, subject: &[u8]) -> bool {
+    match operation {
+        Operation::Exec | Operation::File => {
+            any(&rule.paths, subject) && !any(&rule.except, subject)
+        }
+        Operation::Inet => any(&rule.inet, subject),
+        Operation::Unix => any(&rule.unix, subject),
+        Operation::SelectCgroup | Operation::SelectExe => false,
+    }
+}
+
+fn any(list: &[Written], subject: &[u8]) -> bool {
+    list.iter().any(|written| matches(&written.pattern, subject))
+}
+
+/// Every position at which `nodes` can end that begin at one of `from`.
+fn follow(nodes: &[Node], from: &BTreeSet<usize>, subject: &[u8]) -> BTreeSet<usize> {
+    let mut here = from.clone();
+    for node in nodes {
+        if here.is_empty() {
+            break;
+        }
+        here = match node {
+            Node::Byte(byte) => one(&here, subject, |found| found == *byte),
+            Node::Class(set) => one(&here, subject, |found| set.contains(found)),
+            Node::Repeat(set) => {
+                let mut reached = BTreeSet::new();
+                for &start in &here {
+                    let mut at = start;
+                    while reached.insert(at) && subject.get(at).is_some_and(|b| set.contains(*b)) {
+                        at += 1;
+                    }
+                }
+                reached
+            }
+            Node::Either(choices) => {
+                choices.iter().flat_map(|choice| follow(choice, &here, subject)).collect()
+            }
+        };
+    }
+    here
+}
+
+/// Positions behind one byte that is accepted.
+fn one(from: &BTreeSet<usize>, subject: &[u8], accepts: impl Fn(u8) -> bool) -> BTreeSet<usize> {
+    from.iter()
+        .filter(|&&at| subject.get(at).is_some_and(|&byte| accepts(byte)))
+        .map(|&at| at + 1)
+        .collect()
+}

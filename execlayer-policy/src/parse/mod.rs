@@ -1,0 +1,124 @@
+//! The stage parse: one file's text to a [`Policy`], with every error of the file. Must not read other
+//! files, fill in variables or compare rules.
+
+mod fields;
+pub(crate) mod glob;
+pub(crate) mod inet;
+mod lex;
+pub(crate) mod policy;
+mod rule;
+mod shape;
+mod syntax;
+pub(crate) mod text;
+mod when;
+
+use execlayer_common::limits::MAX_RULES;
+use toml::de::DeValue;
+
+pub(crate) use self::policy::Policy;
+use self::{
+    fields::{Fields, Value, place, wrong_type},
+    policy::Agent,
+    syntax::{blank_broken, document},
+    text::Text,
+};
+use crate::{
+    checked::{Mode, Record},
+    diagnostic::Diagnostic,
+    source::{SourceId, Sources, Span},
+};
+
+const KEYS: [&str; 6] = ["name", "version", "extends", "variables", "agent", "rule"];
+const AGENT_KEYS: [&str; 5] = ["name", "cgroup", "exe", "mode", "record"];
+
+/// Parses a file; what is wrong goes to `out`, what could be read is returned.
+pub(crate) fn parse(sources: &Sources, source: SourceId, out: &mut Vec<Diagnostic>) -> Policy {
+    let text = sources.text(source);
+    let blanked = blank_broken(&text, source, out);
+    let document = document(blanked.as_deref().unwrap_or(&text), blanked.is_some());
+    let start = Span { source, start: 0, end: 0 };
+    let top = Fields::new(document.table.get_ref(), "a policy", start, &KEYS, out);
+    let policy = Policy {
+        source,
+        broken: document.broken,
+        name: top.text("name", out),
+        version: top.number("version", 1, out),
+        extends: top.texts("extends", out),
+        variables: variables(&top, out),
+        agent: agent(&top, out),
+        rules: rules(&top, out),
+    };
+    if !policy.broken {
+        if top.key("name").is_none() {
+            top.missing("name", "add a line `name = \"...\"` at the top of the file", out);
+        }
+        if top.key("version").is_none() {
+            top.missing("version", "add a line `version = 1` at the top of the file", out);
+        }
+    }
+    policy
+}
+
+fn variables(top: &Fields<'_>, out: &mut Vec<Diagnostic>) -> Vec<(Text, Text)> {
+    let Some((table, span)) = top.table("variables", out) else { return Vec::new() };
+    let mut variables = Vec::new();
+    for (key, value) in table {
+        let name = Text { value: key.get_ref().to_string(), span: place(span.source, key) };
+        let value = Value { value: value.get_ref(), span: place(span.source, value) };
+        match value.value {
+            DeValue::String(text) => {
+                variables.push((name, Text { value: text.to_string(), span: value.span }));
+            }
+            _ => out.push(wrong_type(&value, &name.value, "a string")),
+        }
+    }
+    variables.sort_by_key(|(name, _)| name.span.start);
+    variables
+}
+
+fn agent(top: &Fields<'_>, out: &mut Vec<Diagnostic>) -> Option<Agent> {
+    let (table, span) = top.table("agent", out)?;
+    let fields = Fields::new(table, "`[agent]`", span, &AGENT_KEYS, out);
+    if fields.key("name").is_none() {
+        fields.missing("name", "add `name = \"...\"`: events and commands use it", out);
+    }
+    let modes = [("enforce", Mode::Enforce), ("monitor", Mode::Monitor)];
+    let records = [("denied", Record::Denied), ("all", Record::All)];
+    Some(Agent {
+        name: fields.text("name", out),
+        cgroups: fields.texts("cgroup", out),
+        executables: fields.texts("exe", out),
+        mode: fields.word("mode", &modes, out).unwrap_or(Mode::Enforce),
+        record: fields.word("record", &records, out).unwrap_or(Record::Denied),
+    })
+}
+
+fn rules(top: &Fields<'_>, out: &mut Vec<Diagnostic>) -> Vec<policy::Rule> {
+    let Some(value) = top.value("rule") else { return Vec::new() };
+    let DeValue::Array(array) = value.value else {
+        let help = "write `[[rule]]`, with two brackets";
+        out.push(wrong_type(&value, "rule", "a list of tables").help(help));
+        return Vec::new();
+    };
+    let source = value.span.source;
+    if let Some(first_too_many) = array.get(MAX_RULES as usize) {
+        let count = array.len();
+        let message =
+            format!("the policy has {count} rules; {MAX_RULES} are allowed (`MAX_RULES`)");
+        out.push(
+            Diagnostic::error(place(source, first_too_many), message)
+                .label("the first that is too many")
+                .help("join rules that do the same: `path` takes a list, and globs have `{a,b}`"),
+        );
+        return Vec::new();
+    }
+    let mut rules = Vec::with_capacity(array.len());
+    for item in array.iter() {
+        let item = Value { value: item.get_ref(), span: place(source, item) };
+        match item.value {
+            DeValue::Table(table) => rules.push(rule::parse(table, item.span, out)),
+            _ => out.push(wrong_type(&item, "rule", "a list of tables")),
+        }
+    }
+    rules
+}
