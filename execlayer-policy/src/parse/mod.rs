@@ -1,16 +1,16 @@
 //! The stage parse: one file's text to a [`Policy`], with every error of the file. Must not read other
 //! files, fill in variables or compare rules.
 
-mod fields;
+pub(crate) mod fields;
 pub(crate) mod glob;
 pub(crate) mod inet;
 mod lex;
 pub(crate) mod policy;
 mod rule;
 mod shape;
-mod syntax;
+pub(crate) mod syntax;
 pub(crate) mod text;
-mod when;
+pub(crate) mod when;
 
 use execlayer_common::limits::MAX_RULES;
 use toml::de::DeValue;

@@ -1,0 +1,125 @@
+//! What a case does: `exec /usr/bin/git`, `read+write /workspace/a`, `connect tcp:10.0.0.1:443`. Owns
+//! that syntax; must not know the syntax of policies.
+
+use std::net::{IpAddr, SocketAddr};
+
+use execlayer_common::{
+    access::{Access, Operation},
+    subject::{ABSTRACT, Inet, Protocol},
+};
+
+/// An act that can be decided about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Act {
+    /// What kind of subject it is.
+    pub operation: Operation,
+    /// The subject as the automaton reads it.
+    pub subject: Vec<u8>,
+    /// What is wanted of it.
+    pub wanted: Access,
+}
+
+type Wrong = (String, &'static str);
+
+const FORM: &str = "write `exec /usr/bin/git`, `read /a`, `read+write /a`, `append /a`, `create /a`, \
+                    `connect tcp:10.0.0.1:443` or `connect unix:/run/x`";
+
+impl Act {
+    pub(crate) const fn is_selection(&self) -> bool {
+        matches!(self.operation, Operation::SelectCgroup | Operation::SelectExe)
+    }
+
+    /// Parses an act; `\xNN` and `\\` stand for bytes in paths and socket names.
+    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
+        let (verbs, target) = text
+            .split_once(' ')
+            .ok_or_else(|| (format!("`{text}` says what is done or to what, not both"), FORM))?;
+        for operation in [Operation::SelectCgroup, Operation::SelectExe] {
+            if verbs == operation.name() {
+                let subject = path(target)?;
+                return Ok(Self { operation, subject, wanted: Access::GOVERN });
+            }
+        }
+        let mut wanted = Access::default();
+        for verb in verbs.split('+') {
+            let known = Access::NAMES.iter().find(|(name, _)| *name == verb);
+            let (_, bits) = known.ok_or_else(|| (format!("`{verb}` is no operation"), FORM))?;
+            wanted = wanted.union(*bits);
+        }
+        if wanted == Access::CONNECT {
+            let (operation, subject) = destination(target)?;
+            return Ok(Self { operation, subject, wanted });
+        }
+        let operation = match wanted {
+            Access::EXEC => Operation::Exec,
+            _ if Access::of(Operation::File).contains(wanted) => Operation::File,
+            _ => {
+                let message = format!("`{verbs}` cannot be done in one call");
+                return Err((message, "only `read`, `write`, `append` and `create` go together"));
+            }
+        };
+        Ok(Self { operation, subject: path(target)?, wanted })
+    }
+}
+
+fn path(text: &str) -> Result<Vec<u8>, Wrong> {
+    let bytes = unescape(text)?;
+    if bytes.first() == Some(&b'/') {
+        Ok(bytes)
+    } else {
+        Err((format!("`{text}` is no absolute path"), "write the path as the kernel names it"))
+    }
+}
+
+fn destination(text: &str) -> Result<(Operation, Vec<u8>), Wrong> {
+    if let Some(name) = text.strip_prefix("unix:") {
+        let bytes = unescape(name)?;
+        return if bytes.first() == Some(&ABSTRACT) || bytes.first() == Some(&b'/') {
+            Ok((Operation::Unix, bytes))
+        } else {
+            let message = format!("`{name}` is no socket name");
+            Err((message, "write `unix:/run/x`, or `unix:@name` for an abstract name"))
+        };
+    }
+    let protocols = [("tcp:", Protocol::Tcp), ("udp:", Protocol::Udp), ("other:", Protocol::Other)];
+    let found = protocols
+        .into_iter()
+        .find_map(|(name, protocol)| Some((protocol, text.strip_prefix(name)?)));
+    let address =
+        found.and_then(|(protocol, address)| Some((protocol, address.parse::<SocketAddr>().ok()?)));
+    let Some((protocol, address)) = address else {
+        let help = "write protocol, address and port: `tcp:10.0.0.1:443`, `udp:[2001:db8::1]:53`";
+        return Err((format!("`{text}` is no destination"), help));
+    };
+    let inet = match address.ip() {
+        IpAddr::V4(v4) => Inet::v4(protocol, v4.octets(), address.port()),
+        IpAddr::V6(v6) => Inet::v6(protocol, v6.octets(), address.port()),
+    };
+    Ok((Operation::Inet, inet.bytes().to_vec()))
+}
+
+fn unescape(text: &str) -> Result<Vec<u8>, Wrong> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        bytes.extend_from_slice(before.as_bytes());
+        let (byte, length) = if escape.starts_with("\\\\") {
+            (b'\\', 2)
+        } else {
+            let digits = escape.strip_prefix("\\x").and_then(|tail| tail.get(..2));
+            let byte = digits
+                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            let Some(byte) = byte else {
+                let help = "write a byte as `\\xff` and a backslash as `\\\\`";
+                return Err((format!("`{text}` has a broken escape"), help));
+            };
+            (byte, 4)
+        };
+        bytes.push(byte);
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    Ok(bytes)
+}
