@@ -7,6 +7,7 @@
 
 pub mod line;
 pub mod places;
+pub mod remedy;
 pub mod request;
 pub mod response;
 pub mod status;
