@@ -44,7 +44,11 @@ pub(crate) struct Test {
 }
 
 impl Test {
-    pub(crate) const fn new(module: &'static str, name: &'static str, func: fn() -> Result<()>) -> Self {
+    pub(crate) const fn new(
+        module: &'static str,
+        name: &'static str,
+        func: fn() -> Result<()>,
+    ) -> Self {
         Self {
             module,
             name,
@@ -132,7 +136,8 @@ fn role(all: &[&[Test]]) -> Result<ExitCode> {
             _ => choice.filter.push(argument),
         }
     }
-    let chosen: Vec<&Test> = all.iter().copied().flatten().filter(|test| choice.takes(test)).collect();
+    let chosen: Vec<&Test> =
+        all.iter().copied().flatten().filter(|test| choice.takes(test)).collect();
     match role.as_str() {
         "list" => chosen.iter().for_each(|test| println!("{}", test.full_name())),
         "run" => return run::all(&chosen, choice.full),

@@ -23,7 +23,14 @@ fn real_programs_run() -> Result<()> {
     let work = "/tmp/platform";
     fs::create_dir_all(work)?;
     prints("python3", &["-c", "import json, socket, subprocess; print(json.dumps(6 * 7))"], "42")?;
-    prints("bash", &["-c", "set -e; cd /tmp/platform; git init -q; echo x > f; git add f; git commit -qm x; git log --oneline | wc -l"], "1")?;
+    prints(
+        "bash",
+        &[
+            "-c",
+            "set -e; cd /tmp/platform; git init -q; echo x > f; git add f; git commit -qm x; git log --oneline | wc -l",
+        ],
+        "1",
+    )?;
     prints("sh", &["-c", "echo $((1 + 1))"], "2")?;
     prints("curl", &["--silent", "file:///etc/hostname"], "guest")?;
     ensure!(Path::new(work).join(".git/HEAD").exists(), "git left no repository");

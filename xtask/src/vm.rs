@@ -9,7 +9,7 @@ mod initramfs;
 mod lane;
 mod report;
 
-pub(crate) use guest::{GuestSpec, Root};
+pub(crate) use guest::{Ending, GuestSpec, Root};
 
 use crate::build::{self, Built};
 use crate::setup::{self, Guests, Kernel, SERIES};
@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// The counts for a release instead of those for every change
     #[arg(long)]
     full: bool,
+    /// Boot one guest, run this shell command in it instead of the tests, and show what it prints
+    #[arg(long, conflicts_with_all = ["list", "full", "filter"])]
+    command: Option<String>,
     /// Only tests whose name contains one of these
     filter: Vec<String>,
 }
@@ -69,7 +72,25 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
         names.iter().for_each(|name| println!("{name}"));
         return Ok(());
     }
-    matrix(&Lab::prepare()?, &choice)
+    let lab = Lab::prepare()?;
+    match &arguments.command {
+        Some(command) => one_command(&lab, &choice, command),
+        None => matrix(&lab, &choice),
+    }
+}
+
+/// A guest to look into by hand.
+fn one_command(lab: &Lab, choice: &Choice, command: &str) -> Result<()> {
+    let series = choice.kernels.first().map_or(lane::ONE_SERIES, String::as_str);
+    let lane = choice.lanes.first().copied().unwrap_or(Lane::Plain);
+    let mut spec = lab.guest(lab.kernel(series)?, &["/bin/bash", "-c", command]);
+    spec.root = lane.root();
+    spec.append = lane.append().to_owned();
+    let result = guest::run(&spec, &mut |line| println!("{line}"))?;
+    match result.ending {
+        Ending::Exit(0) => Ok(()),
+        ending => bail!("{ending}; the console's end:\n{}", result.console.join("\n")),
+    }
 }
 
 /// Everything that a guest is made of.

@@ -152,7 +152,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
             fs::create_dir_all(&to)?;
             copy(&entry.path(), &to)?;
         } else {
-            fs::copy(entry.path(), &to).with_context(|| format!("cannot copy to `{}`", to.display()))?;
+            fs::copy(entry.path(), &to)
+                .with_context(|| format!("cannot copy to `{}`", to.display()))?;
         }
     }
     Ok(())
@@ -172,7 +173,9 @@ fn run(command: &mut Command) -> Result<i32> {
         .with_context(|| format!("cannot start `{program}`"))?;
     loop {
         match wait()? {
-            WaitStatus::Exited(pid, code) if pid.as_raw().cast_unsigned() == child.id() => return Ok(code),
+            WaitStatus::Exited(pid, code) if pid.as_raw().cast_unsigned() == child.id() => {
+                return Ok(code);
+            }
             WaitStatus::Signaled(pid, signal, _) if pid.as_raw().cast_unsigned() == child.id() => {
                 return Ok(128 + signal as i32);
             }

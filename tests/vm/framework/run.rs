@@ -74,7 +74,8 @@ pub(super) fn all(tests: &[&Test], full: bool) -> Result<ExitCode> {
 
 /// The process of one test.
 pub(super) fn one(test: &Test, cgroup: &str) -> Result<ExitCode> {
-    fs::write(Path::new(cgroup).join("cgroup.procs"), "0").context("cannot enter the test's cgroup")?;
+    fs::write(Path::new(cgroup).join("cgroup.procs"), "0")
+        .context("cannot enter the test's cgroup")?;
     match (test.func)() {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
@@ -125,7 +126,8 @@ fn clean() -> Result<()> {
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
     for entry in fs::read_dir(PINS)? {
         let path = entry?.path();
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.with_context(|| format!("cannot remove the pin `{}`", path.display()))?;
     }
     remove_cgroups(Path::new(CGROUPS)).context("cannot remove the test's cgroups")
@@ -201,7 +203,8 @@ impl KernelLog {
     fn quiet(&mut self) -> Result<()> {
         const COMPLAINTS: [&str; 6] = ["BUG:", "WARNING:", "Oops", "INFO: task", "rcu:", "lockup"];
         let news = self.news();
-        let complaint = |line: &&String| COMPLAINTS.iter().any(|complaint| line.contains(complaint));
+        let complaint =
+            |line: &&String| COMPLAINTS.iter().any(|complaint| line.contains(complaint));
         match news.iter().find(complaint) {
             None => Ok(()),
             Some(complaint) => {

@@ -20,7 +20,7 @@ const PACKAGES: &[&str] = &[
     "mawk", "mount", "passwd", "procps", "python3", "sed", "sudo", "tar", "util-linux",
 ];
 /// Goes up when the hand-made part changes.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 3;
 /// Weight without use in a guest.
 const DROPPED: &[&str] =
     &["usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man", "usr/share/lintian"];
@@ -122,6 +122,11 @@ fn finish(tree: &Path) -> Result<()> {
         symlink("mawk", awk)?;
     }
     shell::output(&mut as_root("ldconfig", &[Path::new("-r"), tree]))?;
+    // Installed pythons have their modules compiled: a first import writes nothing and is fast.
+    let compile = "import compileall, sysconfig\n\
+                   compileall.compile_dir(sysconfig.get_path('stdlib'), quiet=2)";
+    let arguments = [tree, Path::new("/usr/bin/python3"), Path::new("-c"), Path::new(compile)];
+    shell::output(&mut as_root("chroot", &arguments))?;
     Ok(())
 }
 

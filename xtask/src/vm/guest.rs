@@ -7,7 +7,7 @@ use super::initramfs;
 use crate::setup::Kernel;
 use crate::paths;
 use anyhow::{Context, Result};
-use std::fs;
+use std::{fmt, fs};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -74,6 +74,17 @@ pub(crate) enum Ending {
     Hung(&'static str),
     /// The guest went away by itself: a kernel panic, or QEMU could not start.
     Died,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(code) => write!(formatter, "the guest's command ended with code {code}"),
+            Self::Refused(why) => formatter.write_str(why),
+            Self::Hung(why) => formatter.write_str(why),
+            Self::Died => formatter.write_str("the guest died"),
+        }
+    }
 }
 
 #[derive(Debug)]

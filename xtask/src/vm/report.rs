@@ -1,6 +1,6 @@
 //! What the guests' tests said: one line a test while they run, one count at the end.
 
-use super::guest::{Ending, GuestResult, MARK};
+use super::guest::{GuestResult, MARK};
 use crate::shell::AlreadyReported;
 use anyhow::Result;
 
@@ -61,13 +61,10 @@ impl Boot {
     /// Takes how the guest ended.
     pub(super) fn end(&mut self, result: Result<GuestResult>) {
         let mut why = match &result {
-            Ok(GuestResult { ending: Ending::Exit(_), took, .. }) => {
-                self.say(&format!("guest ended after {:.1} s", took.as_secs_f64()));
-                "the runner ended without a verdict on this test".to_owned()
+            Ok(result) => {
+                self.say(&format!("guest ended after {:.1} s", result.took.as_secs_f64()));
+                result.ending.to_string()
             }
-            Ok(GuestResult { ending: Ending::Refused(why), .. }) => why.clone(),
-            Ok(GuestResult { ending: Ending::Hung(why), .. }) => (*why).to_owned(),
-            Ok(GuestResult { ending: Ending::Died, .. }) => "the guest died".to_owned(),
             Err(error) => format!("the guest could not be booted: {error:#}"),
         };
         let missing: Vec<String> = self
@@ -122,7 +119,8 @@ pub(super) fn close(boots: &[Boot]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Boot, Ending, GuestResult};
+    use super::Boot;
+    use crate::vm::guest::{Ending, GuestResult};
     use std::time::Duration;
 
     fn booted(lines: &[&str], ending: Ending) -> Boot {
