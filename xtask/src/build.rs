@@ -38,7 +38,13 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
 pub(crate) fn all(toolchain: Toolchain) -> Result<Built> {
     kernel_objects(toolchain, None)?;
     shell::step("building execlayerd and execlayer (static, release)", || {
-        shell::run(user_cargo("build").args(["--release", "-p", "execlayer-agent", "-p", "execlayer-cli"]))
+        shell::run(user_cargo("build").args([
+            "--release",
+            "-p",
+            "execlayer-agent",
+            "-p",
+            "execlayer-cli",
+        ]))
     })?;
     let release = user_target_folder().join("release");
     Ok(Built { daemon: release.join("execlayerd"), tool: release.join("execlayer") })
@@ -94,7 +100,8 @@ pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Res
             // Written only when it differs: user space is rebuilt when this file changes.
             let content = fs::read(&from).with_context(|| format!("no `{}`", from.display()))?;
             if fs::read(&to).ok().as_ref() != Some(&content) {
-                fs::write(&to, content).with_context(|| format!("cannot write `{}`", to.display()))?;
+                fs::write(&to, content)
+                    .with_context(|| format!("cannot write `{}`", to.display()))?;
             }
         }
         Ok(())

@@ -7,8 +7,8 @@ mod dependencies;
 mod documents;
 mod source;
 
-use crate::shell::{self, AlreadyReported};
 use crate::paths;
+use crate::shell::{self, AlreadyReported};
 use anyhow::{Context, Result};
 use std::fmt::Display;
 use std::fs;
@@ -53,11 +53,12 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
 
 /// Tracked files, and those that would be with the next `git add`.
 fn files() -> Result<Vec<String>> {
-    let listed = shell::output(
-        Command::new("git")
-            .current_dir(paths::workspace())
-            .args(["ls-files", "--cached", "--others", "--exclude-standard"]),
-    )
+    let listed = shell::output(Command::new("git").current_dir(paths::workspace()).args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]))
     .context("tidy needs a git checkout")?;
     Ok(listed.lines().map(str::to_owned).collect())
 }

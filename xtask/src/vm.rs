@@ -113,7 +113,9 @@ impl Lab {
 
     pub(crate) fn kernel(&self, series: &str) -> Result<&Kernel> {
         let mut kernels = self.guests.kernels.iter();
-        kernels.find(|kernel| kernel.series == series).with_context(|| format!("no kernel {series}"))
+        kernels
+            .find(|kernel| kernel.series == series)
+            .with_context(|| format!("no kernel {series}"))
     }
 
     /// A guest with our programs, policies and corpus in `/opt/execlayer`, which runs `command`.

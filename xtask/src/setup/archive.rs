@@ -51,12 +51,17 @@ impl Archive {
     /// The newest version of a package, if the archive holds one.
     pub(crate) fn version(&mut self, package: &str) -> Result<Option<String>> {
         let listed = shell::output(self.apt("apt-cache")?.args(["madison", package]))?;
-        Ok(listed.lines().next().and_then(|line| line.split('|').nth(1)).map(|v| v.trim().to_owned()))
+        Ok(listed
+            .lines()
+            .next()
+            .and_then(|line| line.split('|').nth(1))
+            .map(|v| v.trim().to_owned()))
     }
 
     /// The packages that a package depends on directly.
     pub(crate) fn depends(&mut self, package: &str) -> Result<Vec<String>> {
-        let listed = shell::output(self.apt("apt-cache")?.args(["depends", "--important", package]))?;
+        let listed =
+            shell::output(self.apt("apt-cache")?.args(["depends", "--important", package]))?;
         Ok(listed
             .lines()
             .filter_map(|line| line.trim().strip_prefix("Depends: "))
@@ -71,9 +76,15 @@ impl Archive {
     }
 
     /// Downloads packages of one release with all that they need into a folder.
-    pub(crate) fn closure(&mut self, release: &str, packages: &[&str], folder: &Path) -> Result<()> {
+    pub(crate) fn closure(
+        &mut self,
+        release: &str,
+        packages: &[&str],
+        folder: &Path,
+    ) -> Result<()> {
         let partial = folder.join("partial");
-        fs::create_dir_all(&partial).with_context(|| format!("cannot make `{}`", partial.display()))?;
+        fs::create_dir_all(&partial)
+            .with_context(|| format!("cannot make `{}`", partial.display()))?;
         shell::output(
             self.apt("apt-get")?
                 .args(["install", "--yes", "--download-only", "--no-install-recommends"])
@@ -208,10 +219,8 @@ fn mirrors() -> Result<(Mirror, Mirror)> {
     let main = main.with_context(|| {
         format!("no Debian mirror among this machine's apt sources: set {OVERRIDE} to one")
     })?;
-    let security = security.unwrap_or_else(|| Mirror {
-        uri: beside(&main.uri),
-        signed_by: main.signed_by.clone(),
-    });
+    let security = security
+        .unwrap_or_else(|| Mirror { uri: beside(&main.uri), signed_by: main.signed_by.clone() });
     Ok((main, security))
 }
 
@@ -258,7 +267,8 @@ fn deb822(stanza: &str) -> Vec<(String, String, Option<String>)> {
     else {
         return Vec::new();
     };
-    if !types.split_whitespace().any(|kind| kind == "deb") || field("Enabled").as_deref() == Some("no")
+    if !types.split_whitespace().any(|kind| kind == "deb")
+        || field("Enabled").as_deref() == Some("no")
     {
         return Vec::new();
     }
@@ -280,8 +290,12 @@ mod tests {
     #[test]
     fn both_source_formats_give_address_suite_and_keyring() {
         let wanted = ("mirror:/debian".to_owned(), "trixie".to_owned(), Some("/k.gpg".to_owned()));
-        assert_eq!(one_line("deb [arch=amd64 signed-by=/k.gpg] mirror:/debian trixie main"), Some(vec![wanted.clone()]));
-        let stanza = "# comment\nTypes: deb\nURIs: mirror:/debian\nSuites: trixie sid\nSigned-By: /k.gpg";
+        assert_eq!(
+            one_line("deb [arch=amd64 signed-by=/k.gpg] mirror:/debian trixie main"),
+            Some(vec![wanted.clone()])
+        );
+        let stanza =
+            "# comment\nTypes: deb\nURIs: mirror:/debian\nSuites: trixie sid\nSigned-By: /k.gpg";
         assert_eq!(deb822(stanza)[0], wanted);
         assert_eq!(deb822(stanza).len(), 2);
     }

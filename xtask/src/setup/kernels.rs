@@ -17,8 +17,17 @@ pub(crate) const SERIES: &[&str] = &["6.1", "6.12", "6.18", "7.3"];
 /// Modules that a guest loads at boot, if the kernel has not built them in: its disk, overlayfs,
 /// and what tests use.
 const MODULES: &[&str] = &[
-    "virtio_pci", "virtio_blk", "overlay", "loop", "fuse", "dummy", "veth", "tun", "vsock",
-    "vsock_loopback", "binfmt_misc",
+    "virtio_pci",
+    "virtio_blk",
+    "overlay",
+    "loop",
+    "fuse",
+    "dummy",
+    "veth",
+    "tun",
+    "vsock",
+    "vsock_loopback",
+    "binfmt_misc",
 ];
 /// Goes up when what is kept of a kernel package changes.
 const RECIPE: &str = "1";
@@ -105,7 +114,9 @@ fn fetch(archive: &mut Archive, series: &str, cached: Option<Kernel>) -> Result<
             let scratch = scratch(series)?;
             let mut packages = archive.depends(&image)?;
             // From 7.x on the image package is empty and these hold its content.
-            packages.retain(|name| name.starts_with("linux-binary-") || name.starts_with("linux-modules-"));
+            packages.retain(|name| {
+                name.starts_with("linux-binary-") || name.starts_with("linux-modules-")
+            });
             packages.push(image.clone());
             archive.download(&packages, &scratch)?;
             keep(series, &package, &scratch)
@@ -229,7 +240,9 @@ fn place(
         return Ok(());
     }
     let content = match file.extension().is_some_and(|extension| extension == "xz") {
-        true => Command::new("xz").arg("-dc").arg(file).output().context("cannot start `xz`")?.stdout,
+        true => {
+            Command::new("xz").arg("-dc").arg(file).output().context("cannot start `xz`")?.stdout
+        }
         false => fs::read(file)?,
     };
     for dependency in dependencies(&content) {

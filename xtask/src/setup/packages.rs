@@ -91,8 +91,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
 
 fn install_all(packages: &[&str]) -> Result<()> {
     let simulate = ["install", "--simulate", "--no-install-recommends"];
-    let known =
-        shell::output(Command::new("apt-get").args(simulate).args(packages)).is_ok();
+    let known = shell::output(Command::new("apt-get").args(simulate).args(packages)).is_ok();
     let install = || {
         shell::run(
             Command::new("apt-get")

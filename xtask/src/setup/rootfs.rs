@@ -15,9 +15,31 @@ use std::process::Command;
 
 const RELEASE: &str = "trixie";
 const PACKAGES: &[&str] = &[
-    "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "curl", "dash",
-    "diffutils", "findutils", "git", "grep", "gzip", "hostname", "iproute2", "libc-bin", "login",
-    "mawk", "mount", "passwd", "procps", "python3", "sed", "sudo", "tar", "util-linux",
+    "base-files",
+    "base-passwd",
+    "bash",
+    "ca-certificates",
+    "coreutils",
+    "curl",
+    "dash",
+    "diffutils",
+    "findutils",
+    "git",
+    "grep",
+    "gzip",
+    "hostname",
+    "iproute2",
+    "libc-bin",
+    "login",
+    "mawk",
+    "mount",
+    "passwd",
+    "procps",
+    "python3",
+    "sed",
+    "sudo",
+    "tar",
+    "util-linux",
 ];
 /// Goes up when the hand-made part changes.
 const RECIPE: u32 = 3;
@@ -92,7 +114,9 @@ fn finish(tree: &Path) -> Result<()> {
     let read = |file: &str| {
         fs::read_to_string(tree.join(file)).with_context(|| format!("no `{file}` in the packages"))
     };
-    for folder in ["dev", "proc", "sys", "run", "tmp", "root", "home", "mnt", "opt", "var/tmp", "var/log"] {
+    for folder in
+        ["dev", "proc", "sys", "run", "tmp", "root", "home", "mnt", "opt", "var/tmp", "var/log"]
+    {
         fs::create_dir_all(tree.join(folder))?;
     }
     for folder in ["tmp", "var/tmp"] {
@@ -107,13 +131,21 @@ fn finish(tree: &Path) -> Result<()> {
     write("etc/hostname", 0o644, "guest\n")?;
     write("etc/hosts", 0o644, "127.0.0.1 localhost guest\n::1 localhost\n")?;
     write("etc/resolv.conf", 0o644, "")?;
-    write("etc/nsswitch.conf", 0o644, "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")?;
+    write(
+        "etc/nsswitch.conf",
+        0o644,
+        "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n",
+    )?;
     write("etc/fstab", 0o644, "")?;
     // A sudo that would work is the only one whose denial shows something.
     write("etc/sudoers.d/agent", 0o440, "agent ALL=(ALL) NOPASSWD: ALL\n")?;
     for kind in ["auth", "account", "session", "session-noninteractive", "password"] {
         let stack = kind.split('-').next().unwrap_or(kind);
-        write(&format!("etc/pam.d/common-{kind}"), 0o644, &format!("{stack} required pam_permit.so\n"))?;
+        write(
+            &format!("etc/pam.d/common-{kind}"),
+            0o644,
+            &format!("{stack} required pam_permit.so\n"),
+        )?;
     }
     write("etc/ssl/certs/ca-certificates.crt", 0o644, &certificates(tree)?)?;
     write("etc/gitconfig", 0o644, "[user]\n\tname = Agent\n\temail = agent@guest\n")?;
@@ -132,7 +164,8 @@ fn finish(tree: &Path) -> Result<()> {
 
 fn certificates(tree: &Path) -> Result<String> {
     let folder = tree.join("usr/share/ca-certificates/mozilla");
-    let mut files: Vec<PathBuf> = fs::read_dir(&folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(&folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
     files.iter().map(|file| Ok(fs::read_to_string(file)?)).collect()
 }

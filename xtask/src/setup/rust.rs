@@ -53,7 +53,8 @@ pub(crate) fn ensure() -> Result<Toolchain> {
 }
 
 fn ensure_components() -> Result<()> {
-    let installed = shell::output(Command::new("rustup").args(["component", "list", "--installed"]))?;
+    let installed =
+        shell::output(Command::new("rustup").args(["component", "list", "--installed"]))?;
     let missing: Vec<&str> = ["rust-src", "clippy", "rustfmt"]
         .into_iter()
         .filter(|component| !installed.lines().any(|line| line.starts_with(component)))
@@ -61,7 +62,8 @@ fn ensure_components() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    shell::step(&format!("adding {} (core for the bpf target, lints, format)", missing.join(" ")), || {
-        shell::run(Command::new("rustup").args(["component", "add"]).args(&missing))
-    })
+    shell::step(
+        &format!("adding {} (core for the bpf target, lints, format)", missing.join(" ")),
+        || shell::run(Command::new("rustup").args(["component", "add"]).args(&missing)),
+    )
 }

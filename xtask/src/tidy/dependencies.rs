@@ -33,11 +33,19 @@ pub(super) fn check(bless: bool, findings: &mut Findings) -> Result<()> {
     }
     let known = fs::read_to_string(&golden).unwrap_or_default();
     for name in names.lines().filter(|name| !known.lines().any(|known| known == *name)) {
-        findings.add(GOLDEN, 1, format!("the daemon now links `{name}`: `cargo xtask tidy --bless` accepts it"));
+        findings.add(
+            GOLDEN,
+            1,
+            format!("the daemon now links `{name}`: `cargo xtask tidy --bless` accepts it"),
+        );
     }
     for (at, name) in known.lines().enumerate() {
         if !daemon.contains_key(name) {
-            findings.add(GOLDEN, at + 1, format!("the daemon no longer links `{name}`: `--bless` drops it"));
+            findings.add(
+                GOLDEN,
+                at + 1,
+                format!("the daemon no longer links `{name}`: `--bless` drops it"),
+            );
         }
     }
     Ok(())

@@ -13,7 +13,8 @@ pub(super) fn check(files: &[String], findings: &mut Findings) {
         }
     }
     let changelog = fs::read_to_string(paths::workspace().join("CHANGELOG.md")).unwrap_or_default();
-    let unreleased = |line: &str| line.trim_start_matches("## ").trim_matches(['[', ']']) == "Unreleased";
+    let unreleased =
+        |line: &str| line.trim_start_matches("## ").trim_matches(['[', ']']) == "Unreleased";
     if !changelog.lines().filter(|line| line.starts_with("## ")).any(unreleased) {
         findings.add("CHANGELOG.md", 1, "has no section `## [Unreleased]`");
     }

@@ -18,7 +18,8 @@ pub(super) struct Cpio<W: Write> {
 
 impl Cpio<BufWriter<File>> {
     pub(super) fn create(file: &Path) -> Result<Self> {
-        let out = File::create(file).with_context(|| format!("cannot make `{}`", file.display()))?;
+        let out =
+            File::create(file).with_context(|| format!("cannot make `{}`", file.display()))?;
         Ok(Self::new(BufWriter::new(out)))
     }
 }
@@ -56,7 +57,8 @@ impl<W: Write> Cpio<W> {
 
     fn record(&mut self, path: &str, mode: u32, content: &[u8]) -> Result<()> {
         self.inode += 1;
-        let size = u32::try_from(content.len()).with_context(|| format!("`{path}` is too large"))?;
+        let size =
+            u32::try_from(content.len()).with_context(|| format!("`{path}` is too large"))?;
         let name_size = u32::try_from(path.len() + 1)?;
         // inode, mode, uid, gid, links, mtime, size, device x2, special device x2, name, checksum
         let numbers = [self.inode, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0];

@@ -4,15 +4,15 @@
 //! comes out of the second, line by line. Nothing a guest does outlives it.
 
 use super::initramfs;
-use crate::setup::Kernel;
 use crate::paths;
+use crate::setup::Kernel;
 use anyhow::{Context, Result};
-use std::{fmt, fs};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 /// The guest's init, and the test runner: one program.
 pub(crate) const INIT: &str = "/opt/execlayer/vm";
@@ -109,8 +109,10 @@ pub(crate) fn run(spec: &GuestSpec, on_line: &mut dyn FnMut(&str)) -> Result<Gue
     let mut qemu = qemu(spec, &initramfs, &console);
     // The disk's throw-away changes go beside the rest instead of into a small /tmp.
     qemu.env("TMPDIR", &folder).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child =
-        qemu.stderr(fs::File::create(&errors)?).spawn().context("cannot start `qemu-system-x86_64`")?;
+    let mut child = qemu
+        .stderr(fs::File::create(&errors)?)
+        .spawn()
+        .context("cannot start `qemu-system-x86_64`")?;
     let ending = follow(&mut child, spec, start, on_line);
     // Ends the emulator whatever state it is in; a guest that ended by itself is gone already.
     let _ = child.kill();
@@ -125,17 +127,22 @@ pub(crate) fn run(spec: &GuestSpec, on_line: &mut dyn FnMut(&str)) -> Result<Gue
 fn qemu(spec: &GuestSpec, initramfs: &Path, console: &Path) -> Command {
     // setpriv ends the emulator together with the thread that waits for it.
     let mut qemu = Command::new("setpriv");
-    qemu.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64", "-nodefaults", "-no-user-config"]);
+    qemu.args([
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "qemu-system-x86_64",
+        "-nodefaults",
+        "-no-user-config",
+    ]);
     qemu.args(["-display", "none", "-no-reboot", "-cpu", "max,la57=off"]);
     match spec.icount {
         true => qemu.args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-smp", "1"]),
         false => qemu.args(["-accel", "tcg,thread=multi", "-smp", &spec.smp.to_string()]),
     };
     qemu.args(["-m", "2G", "-kernel"]).arg(&spec.kernel.image).arg("-initrd").arg(initramfs);
-    qemu.arg("-append").arg(format!(
-        "console=ttyS0 panic=-1 mitigations=off quiet {}",
-        spec.append
-    ));
+    qemu.arg("-append")
+        .arg(format!("console=ttyS0 panic=-1 mitigations=off quiet {}", spec.append));
     qemu.arg("-drive").arg(format!(
         "file={},if=virtio,format=raw,snapshot=on,cache=unsafe",
         spec.rootfs.display()

@@ -27,7 +27,8 @@ fn add(cpio: &mut Cpio<impl std::io::Write>, from: &Path, to: &str) -> Result<()
     if !from.is_dir() {
         return cpio.file(to, &read(from)?);
     }
-    let entries = fs::read_dir(from).with_context(|| format!("cannot read `{}`", from.display()))?;
+    let entries =
+        fs::read_dir(from).with_context(|| format!("cannot read `{}`", from.display()))?;
     for entry in entries {
         let entry = entry?;
         add(cpio, &entry.path(), &format!("{to}/{}", entry.file_name().to_string_lossy()))?;

@@ -70,7 +70,10 @@ impl Boot {
         let missing: Vec<String> = self
             .expected
             .iter()
-            .filter(|name| !self.passed.contains(name) && !self.failed.iter().any(|(failed, _)| failed == *name))
+            .filter(|name| {
+                !self.passed.contains(name)
+                    && !self.failed.iter().any(|(failed, _)| failed == *name)
+            })
             .cloned()
             .collect();
         if missing.is_empty() {
@@ -146,7 +149,8 @@ mod tests {
 
     #[test]
     fn output_of_a_failed_test_is_kept_and_that_of_a_passed_one_dropped() {
-        let lines = ["@vm out noise", "@vm pass a::x 0.1", "@vm out clue", "@vm fail a::y no reason"];
+        let lines =
+            ["@vm out noise", "@vm pass a::x 0.1", "@vm out clue", "@vm fail a::y no reason"];
         let boot = booted(&lines, Ending::Exit(1));
         assert!(boot.failed[0].1.contains("clue") && !boot.failed[0].1.contains("noise"));
     }
