@@ -9,6 +9,8 @@ pub mod check;
 pub mod checked;
 pub mod diagnostic;
 pub mod evaluate;
+pub mod image_world;
+pub mod lower;
 mod parse;
 pub mod pattern;
 pub mod source;
@@ -18,3 +20,4 @@ mod tests;
 
 pub use check::check;
 pub use checked::CheckedPolicy;
+pub use lower::{Image, LowerError, Lowered, lower};

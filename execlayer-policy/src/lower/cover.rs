@@ -48,8 +48,8 @@ fn bits(positions: impl Iterator<Item = u32>, range: &Range<u32>) -> Vec<u64> {
 
 /// A pattern with more positions or repetitions is not looked at: the automaton is the same after
 /// minimising, it only takes more states to get there.
-const MAX_POSITIONS: usize = 2_048;
-const MAX_LOOPS: usize = 16;
+const MAX_POSITIONS: usize = 512;
+const MAX_LOOPS: usize = 8;
 
 /// Every repetition of all bytes in the pattern from position `from` to the last one.
 pub(super) fn find(nfa: &Nfa, from: u32) -> Vec<(u32, Loop)> {
@@ -133,6 +133,12 @@ fn examine(nfa: &Nfa, range: &Range<u32>, steps: &[Step], at: u32) -> Loop {
             stack.extend_from_slice(&before[local]);
         }
     }
-    let covered = range.clone().filter(|&p| !open[(p - range.start) as usize] && !beside.contains(&p));
-    Loop { universal, base: range.start, covered: bits(covered, range), beside: bits(beside.iter().copied(), range) }
+    let covered =
+        range.clone().filter(|&p| !open[(p - range.start) as usize] && !beside.contains(&p));
+    Loop {
+        universal,
+        base: range.start,
+        covered: bits(covered, range),
+        beside: bits(beside.iter().copied(), range),
+    }
 }

@@ -4,6 +4,8 @@
 //! A unit is one rule with those of its patterns that the lane holds, and all of its excepts. Its
 //! positions follow one another: first the one that accepts, then one that accepts for good.
 
+use std::collections::HashMap;
+
 use super::cover::{self, Loop};
 use crate::pattern::{ByteSet, Node, Pattern};
 
@@ -44,6 +46,7 @@ pub(super) struct Nfa {
     pub(super) units: Vec<Unit>,
     /// Repetitions of every byte by position; see [`Loop`].
     pub(super) loops: Vec<Option<Box<Loop>>>,
+    set_numbers: HashMap<ByteSet, u32>,
     forks: Vec<u32>,
     backward: bool,
 }
@@ -56,6 +59,7 @@ impl Nfa {
             sets: Vec::new(),
             units: Vec::new(),
             loops: Vec::new(),
+            set_numbers: HashMap::new(),
             forks: Vec::new(),
             backward,
         }
@@ -132,11 +136,10 @@ impl Nfa {
     }
 
     fn set(&mut self, set: ByteSet) -> u32 {
-        let known = self.sets.iter().position(|&other| other == set);
-        known.unwrap_or_else(|| {
+        *self.set_numbers.entry(set).or_insert_with(|| {
             self.sets.push(set);
-            self.sets.len() - 1
-        }) as u32
+            self.sets.len() as u32 - 1
+        })
     }
 
     fn push(&mut self, position: Position) -> u32 {

@@ -1,0 +1,91 @@
+//! Judges by an image in user space, with the kernel's decision function. Owns where words, subject,
+//! facts and budgets come from here; must not decide anything itself.
+
+use core::cell::RefCell;
+
+use execlayer_common::{
+    access::{Access, Operation},
+    automaton::{self, FREE, Table},
+    decide::{self, Body, World},
+    verdict::Verdict,
+};
+
+use crate::evaluate::Facts;
+
+/// An image's words; those outside of it read as free.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a>(pub &'a [u32]);
+
+impl Table for View<'_> {
+    fn word(&self, index: u32) -> u32 {
+        self.0.get(index as usize).copied().unwrap_or(FREE)
+    }
+}
+
+/// Judges one subject. `budgets` uses the budget with this number once, and says whether it had a use
+/// left among so many for each window of so many seconds.
+pub fn judge_image(
+    words: &[u32],
+    operation: Operation,
+    subject: &[u8],
+    wanted: Access,
+    facts: Facts,
+    budgets: &mut dyn FnMut(u32, u32, u32) -> bool,
+) -> Verdict {
+    let world = ImageWorld { view: View(words), subject, facts, budgets: RefCell::new(budgets) };
+    decide::judge(&world, operation, wanted)
+}
+
+/// Whether the image's selectors for `operation` select `subject`.
+#[must_use]
+pub fn selects_image(words: &[u32], operation: Operation, subject: &[u8]) -> bool {
+    let facts = Facts { uid: 0, minute: 0 };
+    // A selector has no condition.
+    let mut none = |_: u32, _: u32, _: u32| false;
+    let budgets: RefCell<&mut dyn FnMut(u32, u32, u32) -> bool> = RefCell::new(&mut none);
+    let world = ImageWorld { view: View(words), subject, facts, budgets };
+    decide::selects(&world, operation)
+}
+
+struct ImageWorld<'a, 'b> {
+    view: View<'a>,
+    subject: &'a [u8],
+    facts: Facts,
+    budgets: RefCell<&'b mut dyn FnMut(u32, u32, u32) -> bool>,
+}
+
+impl Table for ImageWorld<'_, '_> {
+    fn word(&self, index: u32) -> u32 {
+        self.view.word(index)
+    }
+}
+
+impl World for ImageWorld<'_, '_> {
+    fn run(&self, start: u32, backward: bool) -> u32 {
+        if backward {
+            automaton::walk(&self.view, start, self.subject.iter().rev())
+        } else {
+            automaton::walk(&self.view, start, self.subject.iter())
+        }
+    }
+
+    fn uid(&self) -> u32 {
+        self.facts.uid
+    }
+
+    fn minute(&self) -> u32 {
+        u32::from(self.facts.minute)
+    }
+
+    fn spend(&self, number: u32, uses: u32, window: u32) -> bool {
+        (*self.budgets.borrow_mut())(number, uses, window)
+    }
+
+    fn repeat<B: Body<Self>>(&self, count: u32, body: &mut B) {
+        for index in 0..count {
+            if !body.turn(self, index) {
+                break;
+            }
+        }
+    }
+}

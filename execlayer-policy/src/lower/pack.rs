@@ -1,0 +1,185 @@
+//! Sparse rows to words that share one array. Owns where every state and its cells lie
+//! ([`execlayer_common::automaton`]); must not know what the words behind them mean.
+//!
+//! INVARIANT(probe): whatever word a walk looks at is a cell with its owner's label or a free word.
+//! The header lies before the first state, everything else behind the last word that a state could
+//! look at, and both count as words of the image.
+
+use std::collections::HashMap;
+
+use execlayer_common::{
+    automaton::{self, DEFAULT, END, FREE, SPAN},
+    image::HEADER_WORDS,
+    limits,
+};
+
+use super::dfa::{DEAD, Dfa};
+
+/// Where the states of some automata lie.
+#[derive(Debug)]
+pub(super) struct Placed {
+    /// By automaton and state; 0 for the dead state.
+    indices: Vec<Vec<u32>>,
+    /// The first word that no state looks at.
+    pub(super) end: u32,
+}
+
+impl Placed {
+    /// Finds a place for every state: the rows with most cells first, each at the first index where
+    /// all of its cells are free. `None` if they take more words than an image can have.
+    pub(super) fn new(automata: &[&Dfa]) -> Option<Self> {
+        let mut indices: Vec<Vec<u32>> = automata.iter().map(|dfa| vec![0; dfa.len()]).collect();
+        let mut rows: Vec<(usize, u32, usize)> = Vec::new();
+        for (at, dfa) in automata.iter().enumerate() {
+            rows.extend((1..dfa.len() as u32).map(|state| (at, state, labels(dfa, state).count())));
+        }
+        rows.sort_by_key(|&(_, _, cells)| core::cmp::Reverse(cells));
+        let mut room = Room::new();
+        let mut row = Vec::new();
+        for (at, state, _) in rows {
+            row.clear();
+            row.extend(labels(automata[at], state));
+            indices[at][state as usize] = room.place(&row)?;
+        }
+        let last = indices.iter().flatten().max().copied().unwrap_or(0);
+        let end = if last == 0 { HEADER_WORDS } else { last + SPAN };
+        (end <= limits::MAX_IMAGE_BYTES / 4).then_some(Self { indices, end })
+    }
+
+    /// The index of a state.
+    pub(super) fn index(&self, automaton: usize, state: u32) -> u32 {
+        self.indices[automaton][state as usize]
+    }
+
+    /// Writes the cells of one automaton. `sets`: the indices of its decision sets.
+    pub(super) fn write(&self, automaton: usize, dfa: &Dfa, sets: &[u32], words: &mut [u32]) {
+        for state in 1..dfa.len() as u32 {
+            let index = self.index(automaton, state);
+            let mut put = |label: u32, word| words[(index + label) as usize] = word;
+            for exception in dfa.exceptions(state) {
+                let label = u32::from(exception.byte);
+                put(label, automaton::cell(label, self.index(automaton, exception.target)));
+            }
+            let default = dfa.defaults[state as usize];
+            if default != DEAD {
+                let next = self.index(automaton, default);
+                put(
+                    DEFAULT,
+                    match dfa.is_absorbing(default) {
+                        true => automaton::absorbing_cell(next),
+                        false => automaton::cell(DEFAULT, next),
+                    },
+                );
+            }
+            if let Some(set) = dfa.accepts[state as usize].checked_sub(1) {
+                put(END, automaton::cell(END, sets[set as usize]));
+            }
+        }
+    }
+}
+
+/// Words before the sets: the header as zeros, all others free.
+pub(super) fn blank(end: u32) -> Vec<u32> {
+    let mut words = vec![FREE; end as usize];
+    words[..HEADER_WORDS as usize].fill(0);
+    words
+}
+
+/// Words that hold cells of an automaton.
+pub(super) fn cells(dfa: &Dfa) -> u32 {
+    (1..dfa.len() as u32).map(|state| labels(dfa, state).count() as u32).sum()
+}
+
+/// The labels of a state's cells, ascending.
+fn labels(dfa: &Dfa, state: u32) -> impl Iterator<Item = u32> + '_ {
+    let bytes = dfa.exceptions(state).iter().map(|exception| u32::from(exception.byte));
+    let end = (dfa.accepts[state as usize] != 0).then_some(END);
+    let default = (dfa.defaults[state as usize] != DEAD).then_some(DEFAULT);
+    bytes.chain(end).chain(default)
+}
+
+/// What is taken, one bit for each word.
+struct Room {
+    cells: Vec<u64>,
+    indices: Vec<u64>,
+    /// By labels: no index below 64 times this has room for them, and none will.
+    from: HashMap<Vec<u32>, usize>,
+    /// By number of labels: the same, given up on for speed where it is no longer true.
+    floor: Vec<usize>,
+}
+
+/// Groups of 64 indices that are tried in vain before the search for rows of as many cells goes on
+/// from there for good.
+const PATIENCE: usize = 512;
+
+impl Room {
+    fn new() -> Self {
+        let mut room = Self {
+            cells: Vec::new(),
+            indices: Vec::new(),
+            from: HashMap::new(),
+            floor: vec![0; 259],
+        };
+        room.grow(0);
+        // No state has an index in the header.
+        for index in 0..HEADER_WORDS as usize {
+            room.indices[index / 64] |= 1 << (index % 64);
+        }
+        room
+    }
+
+    fn grow(&mut self, group: usize) {
+        let len = (group + 8).next_multiple_of(1 << 10);
+        if self.cells.len() < len {
+            self.cells.resize(len, 0);
+            self.indices.resize(len, 0);
+        }
+    }
+
+    fn place(&mut self, labels: &[u32]) -> Option<u32> {
+        let known = self.from.get(labels).copied().unwrap_or(0);
+        let from = known.max(self.floor[labels.len()]);
+        let mut group = from;
+        let free = loop {
+            if group * 64 >= limits::MAX_IMAGE_BYTES as usize / 4 {
+                return None;
+            }
+            self.grow(group);
+            let free = self.free(group, labels);
+            if free != 0 {
+                break free;
+            }
+            group += 1;
+        };
+        if group - from > PATIENCE {
+            self.floor[labels.len()] = from + PATIENCE / 2;
+        }
+        match self.from.get_mut(labels) {
+            Some(known) => *known = group,
+            None => {
+                self.from.insert(labels.to_vec(), group);
+            }
+        }
+        let index = group * 64 + free.trailing_zeros() as usize;
+        self.indices[index / 64] |= 1 << (index % 64);
+        for &label in labels {
+            let cell = index + label as usize;
+            self.cells[cell / 64] |= 1 << (cell % 64);
+        }
+        Some(index as u32)
+    }
+
+    /// Which of 64 indices are free, and have all of their cells free.
+    fn free(&self, group: usize, labels: &[u32]) -> u64 {
+        let mut free = !self.indices[group];
+        for &label in labels {
+            let (at, shift) = (group + label as usize / 64, label % 64);
+            let high = self.cells[at + 1].checked_shl(64 - shift).unwrap_or(0);
+            free &= !(self.cells[at] >> shift | high);
+            if free == 0 {
+                break;
+            }
+        }
+        free
+    }
+}
