@@ -1,6 +1,7 @@
 //! Tests of the stages together; each file holds the claims of one of them.
 
 mod policies;
+mod shipped;
 
 use std::collections::BTreeMap;
 
