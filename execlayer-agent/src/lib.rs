@@ -1,1 +1,20 @@
-//! Skeleton.
+//! The root daemon `execlayerd`: takes verified bundles, puts them in force in the kernel, and
+//! writes down what the kernel judged. [`pipeline`] is the flow; [`kernel`] is the one door to the
+//! kernel. Never parses policy text and never signs: it does not depend on the crates that could.
+
+pub mod canary;
+pub mod control;
+pub mod daemon;
+pub mod error;
+#[expect(unsafe_code, reason = "the one door to the kernel; every use says why it is sound")]
+pub mod kernel;
+pub mod options;
+pub mod overlap;
+pub mod pipeline;
+pub mod profiles;
+pub mod record;
+pub mod scopes;
+pub mod state;
+pub mod store;
+pub mod terminal;
+pub mod trust;

@@ -1,0 +1,139 @@
+//! The control socket: lines in, calls out, answers back. Knows who asks and how long a line may
+//! be; must not know what a request means. One slow or broken client holds nobody else up.
+
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+
+use execlayer_api::{
+    ErrorCode, Failure, Request, Response, decode_request, encode_response,
+    line::{LineError, MAX_REQUEST},
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+    sync::{Semaphore, mpsc, oneshot},
+    time::timeout,
+};
+
+/// Clients at once; more wait in the socket's queue.
+const MAX_CLIENTS: usize = 32;
+/// For the rest of a line that has begun, and for an answer to be taken.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A request, who asks, and where the answer goes.
+#[derive(Debug)]
+pub struct Call {
+    /// The process that connected.
+    pub pid: i32,
+    /// What it asks.
+    pub request: Request,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Response>,
+}
+
+/// Makes the socket. Whoever calls holds the daemon's lock: what lies there is a dead daemon's.
+///
+/// # Errors
+///
+/// If it cannot be made.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Serves clients until the receiver of `calls` is gone.
+pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
+    let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
+    loop {
+        let Ok(permit) = Arc::clone(&clients).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _address)) => {
+                let calls = calls.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = client(stream, calls).await {
+                        tracing::debug!("a control client left: {error}");
+                    }
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: give others time to end.
+                tracing::warn!("cannot take a control client: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        if calls.is_closed() {
+            return;
+        }
+    }
+}
+
+async fn client(stream: UnixStream, calls: mpsc::Sender<Call>) -> io::Result<()> {
+    let peer = stream.peer_cred()?;
+    let (reader, mut writer) = stream.into_split();
+    let (0, Some(pid)) = (peer.uid(), peer.pid()) else {
+        let refusal = refused(ErrorCode::Forbidden, "only root may use the control socket");
+        return send(&mut writer, &refusal).await;
+    };
+    let mut reader = BufReader::new(reader);
+    while let Some(line) = next_line(&mut reader).await? {
+        let response = match decode_request(&line) {
+            Err(error) => {
+                let code = match error {
+                    LineError::Version { .. } => ErrorCode::UnsupportedVersion,
+                    LineError::Malformed(_) | LineError::TooLong { .. } => ErrorCode::BadRequest,
+                };
+                send(&mut writer, &refused(code, &error.to_string())).await?;
+                // What follows a line that was not read to its end means nothing.
+                if matches!(error, LineError::TooLong { .. }) {
+                    return Ok(());
+                }
+                continue;
+            }
+            Ok(request) => {
+                let (reply, answer) = oneshot::channel();
+                let unavailable = || refused(ErrorCode::Unavailable, "the daemon is stopping");
+                match calls.send(Call { pid, request, reply }).await {
+                    Ok(()) => answer.await.unwrap_or_else(|_gone| unavailable()),
+                    Err(_gone) => unavailable(),
+                }
+            }
+        };
+        send(&mut writer, &response).await?;
+    }
+    Ok(())
+}
+
+/// A line with its newline, or more than a line may have, or `None` at the end.
+async fn next_line(reader: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Option<Vec<u8>>> {
+    // Between lines a client may take as long as it likes.
+    if reader.fill_buf().await?.is_empty() {
+        return Ok(None);
+    }
+    let mut line = Vec::new();
+    let limit = u64::try_from(MAX_REQUEST).unwrap_or(u64::MAX).saturating_add(1);
+    timeout(PATIENCE, reader.take(limit).read_until(b'\n', &mut line)).await??;
+    Ok(Some(line))
+}
+
+async fn send(writer: &mut (impl AsyncWriteExt + Unpin), response: &Response) -> io::Result<()> {
+    let line = match encode_response(response) {
+        Ok(line) => line,
+        Err(error) => {
+            let refusal = refused(ErrorCode::Internal, &error.to_string());
+            encode_response(&refusal).map_err(io::Error::other)?
+        }
+    };
+    timeout(PATIENCE, writer.write_all(&line)).await?
+}
+
+fn refused(code: ErrorCode, message: &str) -> Response {
+    Response::Error(Failure { code, message: message.to_owned(), help: None })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! Observe: bytes of the ring buffer to [`Observed`]. Every field is converted with a check; a record
+//! that this version does not know is refused. Must not know names, only numbers.
+
+use execlayer_common::{
+    access::{Access, Operation},
+    event::{
+        ABI, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader, KIND_GOVERNED, KIND_LABEL_FAILED,
+        KIND_VERDICT, NO_RULE,
+    },
+    limits,
+    reason::Reason,
+    verdict::{RuleIndex, raw},
+};
+
+const HEADER: usize = size_of::<EventHeader>();
+
+/// Why a record is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Shorter than it says, or than a header.
+    #[error("the record is cut short")]
+    Short,
+    /// Of another layout.
+    #[error("the record has layout {0}")]
+    Abi(u16),
+    /// A kind that is not known here.
+    #[error("the record has kind {0}")]
+    Kind(u16),
+    /// A number that names nothing.
+    #[error("the record has {0} {1}")]
+    Value(&'static str, u32),
+}
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A verdict.
+    Verdict,
+    /// A task was labelled.
+    Governed,
+    /// A label could not be stored.
+    LabelFailed,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Decision {
+    /// Goes on.
+    Allow,
+    /// To be asked.
+    Ask,
+    /// Fails.
+    Deny,
+}
+
+impl Decision {
+    /// The name used in events.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// A record of the kernel, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of EventHeader, checked")]
+pub struct Observed {
+    pub kind: Kind,
+    pub time: u64,
+    pub profile: u32,
+    pub generation: u32,
+    pub rule: Option<RuleIndex>,
+    pub access: Access,
+    pub operation: Operation,
+    pub decision: Decision,
+    pub reason: Reason,
+    pub monitor: bool,
+    pub provisional: bool,
+    pub pid: u32,
+    pub tgid: u32,
+    pub ppid: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub start: u64,
+    pub session: u64,
+    pub cgroup: u64,
+    pub comm: Vec<u8>,
+    pub subject: Vec<u8>,
+    pub exe: Vec<u8>,
+}
+
+/// Checks a record.
+///
+/// # Errors
+///
+/// If it is not one that this version writes.
+pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
+    if bytes.len() < HEADER {
+        return Err(RecordError::Short);
+    }
+    let mut at = Reader { rest: bytes };
+    let abi = at.u16()?;
+    if abi != ABI {
+        return Err(RecordError::Abi(abi));
+    }
+    let kind = match at.u16()? {
+        KIND_VERDICT => Kind::Verdict,
+        KIND_GOVERNED => Kind::Governed,
+        KIND_LABEL_FAILED => Kind::LabelFailed,
+        unknown => return Err(RecordError::Kind(unknown)),
+    };
+    let (subject_len, exe_len) = (usize::from(at.u16()?), usize::from(at.u16()?));
+    let time = at.u64()?;
+    let profile = at.u32()?;
+    if profile > limits::MAX_PROFILES {
+        return Err(RecordError::Value("profile", profile));
+    }
+    let generation = at.u32()?;
+    let rule = match at.u32()? {
+        NO_RULE => None,
+        rule => match u16::try_from(rule) {
+            Ok(rule) => Some(RuleIndex(rule)),
+            Err(_) => return Err(RecordError::Value("rule", rule)),
+        },
+    };
+    let access = Access(at.u32()?);
+    let raw_operation = at.u8()?;
+    let operation = Operation::from_raw(raw_operation)
+        .ok_or(RecordError::Value("operation", u32::from(raw_operation)))?;
+    let decision = match at.u8()? {
+        raw::ALLOW => Decision::Allow,
+        raw::ASK => Decision::Ask,
+        raw::DENY => Decision::Deny,
+        unknown => return Err(RecordError::Value("verdict", u32::from(unknown))),
+    };
+    let raw_reason = at.u8()?;
+    let reason =
+        Reason::from_raw(raw_reason).ok_or(RecordError::Value("reason", u32::from(raw_reason)))?;
+    let flags = at.u8()?;
+    if flags & !(EVENT_MONITOR | EVENT_PROVISIONAL) != 0 {
+        return Err(RecordError::Value("flags", u32::from(flags)));
+    }
+    let (pid, tgid, ppid, uid, gid) = (at.u32()?, at.u32()?, at.u32()?, at.u32()?, at.u32()?);
+    let (start, session, cgroup) = (at.u64()?, at.u64()?, at.u64()?);
+    let comm = at.bytes(16)?;
+    let comm = comm.split(|&byte| byte == 0).next().unwrap_or_default().to_vec();
+    at.bytes(16)?;
+    let subject = at.bytes(subject_len)?.to_vec();
+    let exe = at.bytes(exe_len)?.to_vec();
+    Ok(Observed {
+        kind,
+        time,
+        profile,
+        generation,
+        rule,
+        access,
+        operation,
+        decision,
+        reason,
+        monitor: flags & EVENT_MONITOR != 0,
+        provisional: flags & EVENT_PROVISIONAL != 0,
+        pid,
+        tgid,
+        ppid,
+        uid,
+        gid,
+        start,
+        session,
+        cgroup,
+        comm,
+        subject,
+        exe,
+    })
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn bytes(&mut self, count: usize) -> Result<&'a [u8], RecordError> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(RecordError::Short)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
+        self.bytes(N)?.try_into().map_err(|_impossible| RecordError::Short)
+    }
+
+    fn u8(&mut self) -> Result<u8, RecordError> {
+        self.array().map(u8::from_ne_bytes)
+    }
+
+    fn u16(&mut self) -> Result<u16, RecordError> {
+        self.array().map(u16::from_ne_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, RecordError> {
+        self.array().map(u32::from_ne_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, RecordError> {
+        self.array().map(u64::from_ne_bytes)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,120 @@
+//! Records as the kernel writes them, and what must be refused. Also builds records for other tests.
+
+use std::mem::offset_of;
+
+use execlayer_common::{
+    access::{Access, Operation},
+    event::{ABI, EVENT_MONITOR, EventHeader, KIND_GOVERNED, KIND_VERDICT, NO_RULE},
+    reason::Reason,
+    verdict::raw,
+};
+
+use super::{Decision, HEADER, Kind, RecordError, decode};
+
+/// Bytes of a denied open of `subject` by profile 1, generation 7, rule 2.
+pub(crate) fn denied(subject: &[u8], exe: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER];
+    let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+    put(offset_of!(EventHeader, abi), &ABI.to_ne_bytes());
+    put(offset_of!(EventHeader, kind), &KIND_VERDICT.to_ne_bytes());
+    put(offset_of!(EventHeader, subject_len), &(subject.len() as u16).to_ne_bytes());
+    put(offset_of!(EventHeader, exe_len), &(exe.len() as u16).to_ne_bytes());
+    put(offset_of!(EventHeader, time), &1_500_000_000_u64.to_ne_bytes());
+    put(offset_of!(EventHeader, profile), &1_u32.to_ne_bytes());
+    put(offset_of!(EventHeader, generation), &7_u32.to_ne_bytes());
+    put(offset_of!(EventHeader, rule), &2_u32.to_ne_bytes());
+    put(offset_of!(EventHeader, access), &(Access::READ.0 | Access::WRITE.0).to_ne_bytes());
+    put(offset_of!(EventHeader, operation), &[Operation::File as u8]);
+    put(offset_of!(EventHeader, verdict), &[raw::DENY]);
+    put(offset_of!(EventHeader, reason), &[Reason::Rule as u8]);
+    put(offset_of!(EventHeader, pid), &11_u32.to_ne_bytes());
+    put(offset_of!(EventHeader, tgid), &12_u32.to_ne_bytes());
+    put(offset_of!(EventHeader, ppid), &13_u32.to_ne_bytes());
+    put(offset_of!(EventHeader, uid), &14_u32.to_ne_bytes());
+    put(offset_of!(EventHeader, gid), &15_u32.to_ne_bytes());
+    put(offset_of!(EventHeader, start), &16_u64.to_ne_bytes());
+    put(offset_of!(EventHeader, session), &17_u64.to_ne_bytes());
+    put(offset_of!(EventHeader, cgroup), &18_u64.to_ne_bytes());
+    put(offset_of!(EventHeader, comm), b"python3");
+    bytes.extend(subject);
+    bytes.extend(exe);
+    bytes
+}
+
+fn with(at: usize, field: &[u8]) -> Vec<u8> {
+    let mut bytes = denied(b"/a", b"/b");
+    bytes[at..at + field.len()].copy_from_slice(field);
+    bytes
+}
+
+#[test]
+fn every_field_arrives_where_the_header_has_it() {
+    let seen = decode(&denied(b"/etc/shadow", b"/usr/bin/python3")).unwrap();
+    assert_eq!(seen.kind, Kind::Verdict);
+    assert_eq!((seen.time, seen.profile, seen.generation), (1_500_000_000, 1, 7));
+    assert_eq!(seen.rule.unwrap().0, 2);
+    assert_eq!(seen.access, Access(Access::READ.0 | Access::WRITE.0));
+    assert_eq!((seen.operation, seen.decision), (Operation::File, Decision::Deny));
+    assert_eq!((seen.reason, seen.monitor, seen.provisional), (Reason::Rule, false, false));
+    assert_eq!((seen.pid, seen.tgid, seen.ppid, seen.uid, seen.gid), (11, 12, 13, 14, 15));
+    assert_eq!((seen.start, seen.session, seen.cgroup), (16, 17, 18));
+    assert_eq!(seen.comm, b"python3");
+    assert_eq!(seen.subject, b"/etc/shadow");
+    assert_eq!(seen.exe, b"/usr/bin/python3");
+}
+
+#[test]
+fn bytes_that_are_no_utf8_and_newlines_are_kept() {
+    let seen = decode(&denied(b"/a\n\xff\0b", b"")).unwrap();
+    assert_eq!(seen.subject, b"/a\n\xff\0b");
+}
+
+#[test]
+fn every_cut_is_refused() {
+    let bytes = denied(b"/etc/shadow", b"/usr/bin/python3");
+    for end in 0..bytes.len() {
+        assert_eq!(decode(&bytes[..end]), Err(RecordError::Short), "cut at {end}");
+    }
+}
+
+#[test]
+fn padding_behind_the_record_is_not_read() {
+    let mut bytes = denied(b"/a", b"/b");
+    bytes.extend([1, 2, 3]);
+    assert_eq!(decode(&bytes).unwrap().exe, b"/b");
+}
+
+#[test]
+fn numbers_that_name_nothing_are_refused() {
+    type Check = fn(&RecordError) -> bool;
+    let cases: [(usize, &[u8], Check); 8] = [
+        (offset_of!(EventHeader, abi), &[9, 9], |e| matches!(e, RecordError::Abi(_))),
+        (offset_of!(EventHeader, kind), &[9, 9], |e| matches!(e, RecordError::Kind(_))),
+        (offset_of!(EventHeader, profile), &[65], |e| {
+            matches!(e, RecordError::Value("profile", 65))
+        }),
+        (offset_of!(EventHeader, rule), &[0, 0, 1], |e| matches!(e, RecordError::Value("rule", _))),
+        (offset_of!(EventHeader, operation), &[6], |e| {
+            matches!(e, RecordError::Value("operation", 6))
+        }),
+        (offset_of!(EventHeader, verdict), &[0], |e| matches!(e, RecordError::Value("verdict", 0))),
+        (offset_of!(EventHeader, reason), &[200], |e| {
+            matches!(e, RecordError::Value("reason", 200))
+        }),
+        (offset_of!(EventHeader, flags), &[128], |e| matches!(e, RecordError::Value("flags", 128))),
+    ];
+    for (at, field, check) in cases {
+        let error = decode(&with(at, field)).unwrap_err();
+        assert!(check(&error), "{error:?} at {at}");
+    }
+}
+
+#[test]
+fn no_rule_and_monitor_mode_are_told_apart_from_rule_0_and_enforcement() {
+    let seen = decode(&with(offset_of!(EventHeader, rule), &NO_RULE.to_ne_bytes())).unwrap();
+    assert_eq!(seen.rule, None);
+    let seen = decode(&with(offset_of!(EventHeader, flags), &[EVENT_MONITOR])).unwrap();
+    assert!(seen.monitor);
+    let seen = decode(&with(offset_of!(EventHeader, kind), &KIND_GOVERNED.to_ne_bytes())).unwrap();
+    assert_eq!(seen.kind, Kind::Governed);
+}

@@ -1,0 +1,127 @@
+//! A gate in memory, for tests of everything above the kernel. It can be told to fail at any step.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
+
+use execlayer_common::{limits, slot::Slot};
+
+use super::Gate;
+
+/// The gate's state, as a kernel would hold it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Fake {
+    pub(crate) tables: BTreeMap<(u8, u8), Vec<u32>>,
+    pub(crate) slots: BTreeMap<u32, u64>,
+    pub(crate) selectors: [u64; 3],
+    pub(crate) budgets: BTreeMap<u32, u64>,
+    pub(crate) scopes: BTreeMap<u64, u32>,
+    pub(crate) governed: BTreeMap<u32, u64>,
+    pub(crate) governed_processes: BTreeSet<i32>,
+    pub(crate) lost: BTreeMap<u32, u64>,
+    pub(crate) clock: u64,
+    /// What the next passes of adoption label, for profile 1.
+    pub(crate) adoptions: Vec<u64>,
+    /// Names of the operations that fail.
+    pub(crate) failing: BTreeSet<&'static str>,
+}
+
+impl Fake {
+    fn step(&self, name: &'static str) -> io::Result<()> {
+        if self.failing.contains(name) { Err(io::Error::other(name)) } else { Ok(()) }
+    }
+
+    /// The image that judges for the profile, found as the kernel finds it.
+    pub(crate) fn image(&self, profile: u32) -> Option<&Vec<u32>> {
+        let slot = Slot(*self.slots.get(&profile)?);
+        let key = (u8::try_from(slot.class()).ok()?, u8::try_from(slot.table()).ok()?);
+        let image = self.tables.get(&key)?;
+        let generation = image.get(execlayer_common::image::H_GENERATION as usize)?;
+        (slot.is_used() && *generation == slot.generation()).then_some(image)
+    }
+}
+
+impl Gate for Fake {
+    fn put_table(&mut self, class: u8, index: u8, words: &[u32]) -> io::Result<()> {
+        self.step("put_table")?;
+        assert!(words.len() <= limits::CLASS_WORDS[usize::from(class)] as usize);
+        self.tables.insert((class, index), words.to_vec());
+        Ok(())
+    }
+
+    fn drop_table(&mut self, class: u8, index: u8) -> io::Result<()> {
+        self.step("drop_table")?;
+        self.tables.remove(&(class, index));
+        Ok(())
+    }
+
+    fn slot(&self, profile: u32) -> io::Result<Slot> {
+        self.step("slot")?;
+        Ok(Slot(self.slots.get(&profile).copied().unwrap_or_default()))
+    }
+
+    fn set_slot(&mut self, profile: u32, slot: Slot) -> io::Result<()> {
+        self.step("set_slot")?;
+        self.slots.insert(profile, slot.0);
+        Ok(())
+    }
+
+    fn selectors(&self) -> io::Result<[u64; 3]> {
+        self.step("selectors")?;
+        Ok(self.selectors)
+    }
+
+    fn set_selectors(&mut self, words: [u64; 3]) -> io::Result<()> {
+        if self.failing.remove("set_selectors_once") {
+            return Err(io::Error::other("set_selectors_once"));
+        }
+        self.step("set_selectors")?;
+        self.selectors = words;
+        Ok(())
+    }
+
+    fn zero_budgets(&mut self, profile: u32) -> io::Result<()> {
+        self.step("zero_budgets")?;
+        self.budgets.insert(profile, 0);
+        Ok(())
+    }
+
+    fn set_scope(&mut self, cgroup: u64, profile: Option<u32>) -> io::Result<()> {
+        self.step("set_scope")?;
+        match profile {
+            Some(profile) => self.scopes.insert(cgroup, profile),
+            None => self.scopes.remove(&cgroup),
+        };
+        Ok(())
+    }
+
+    fn governed(&self) -> io::Result<BTreeMap<u32, u64>> {
+        self.step("governed")?;
+        Ok(self.governed.clone())
+    }
+
+    fn is_governed(&self, pid: i32) -> io::Result<bool> {
+        self.step("is_governed")?;
+        Ok(self.governed_processes.contains(&pid))
+    }
+
+    fn lost(&self, profile: u32) -> io::Result<u64> {
+        self.step("lost")?;
+        Ok(self.lost.get(&profile).copied().unwrap_or_default())
+    }
+
+    fn set_clock(&mut self, nanoseconds: u64) -> io::Result<()> {
+        self.step("set_clock")?;
+        self.clock = nanoseconds;
+        Ok(())
+    }
+
+    fn adopt_once(&mut self) -> io::Result<()> {
+        self.step("adopt_once")?;
+        if !self.adoptions.is_empty() {
+            *self.governed.entry(1).or_default() += self.adoptions.remove(0);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! The gate of the running kernel: [`Gate`]'s operations on its maps. Must not decide when or why.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+};
+
+use aya::programs::links::FdLink;
+use execlayer_common::{label::Label, limits, slot::Slot};
+
+use super::{
+    Gate,
+    sys::{self, RawMap},
+};
+
+const LABEL: usize = size_of::<Label>();
+
+/// The maps, the iterator, and what keeps the programs attached.
+#[derive(Debug)]
+pub struct Live {
+    pub(super) labels: RawMap,
+    pub(super) tasks: RawMap,
+    pub(super) scopes: RawMap,
+    pub(super) selectors: RawMap,
+    pub(super) slots: RawMap,
+    pub(super) tables: [RawMap; 4],
+    pub(super) budgets: RawMap,
+    pub(super) lost: RawMap,
+    pub(super) clock: RawMap,
+    pub(super) adopt: OwnedFd,
+    /// Attached for as long as these are held. Empty for a service: its links are pinned.
+    pub(super) links: Vec<FdLink>,
+}
+
+impl Live {
+    fn tables(&self, class: u8) -> io::Result<&RawMap> {
+        self.tables.get(usize::from(class)).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "there is no such size class")
+        })
+    }
+
+    /// Detaches everything that is not pinned.
+    pub fn detach(&mut self) {
+        self.links.clear();
+    }
+}
+
+impl Gate for Live {
+    fn put_table(&mut self, class: u8, index: u8, words: &[u32]) -> io::Result<()> {
+        let tables = self.tables(class)?;
+        let room = limits::CLASS_WORDS.get(usize::from(class)).copied().unwrap_or_default();
+        let mut value = Vec::with_capacity(room as usize * 4);
+        words.iter().for_each(|word| value.extend(word.to_le_bytes()));
+        value.resize(room as usize * 4, 0);
+        let table = RawMap::one_value(c"execlayer_image", room * 4)?;
+        table.set(&0_u32.to_ne_bytes(), &value)?;
+        table.freeze()?;
+        let descriptor = table.as_fd().as_raw_fd();
+        tables.set(&u32::from(index).to_ne_bytes(), &descriptor.to_ne_bytes())
+    }
+
+    fn drop_table(&mut self, class: u8, index: u8) -> io::Result<()> {
+        self.tables(class)?.remove(&u32::from(index).to_ne_bytes()).map(|_was_there| ())
+    }
+
+    fn slot(&self, profile: u32) -> io::Result<Slot> {
+        read_u64(&self.slots, slot_index(profile)?).map(Slot)
+    }
+
+    fn set_slot(&mut self, profile: u32, slot: Slot) -> io::Result<()> {
+        self.slots.set(&slot_index(profile)?.to_ne_bytes(), &slot.0.to_ne_bytes())
+    }
+
+    fn selectors(&self) -> io::Result<[u64; 3]> {
+        Ok([
+            read_u64(&self.selectors, 0)?,
+            read_u64(&self.selectors, 1)?,
+            read_u64(&self.selectors, 2)?,
+        ])
+    }
+
+    fn set_selectors(&mut self, words: [u64; 3]) -> io::Result<()> {
+        for (index, word) in (0_u32..).zip(words) {
+            self.selectors.set(&index.to_ne_bytes(), &word.to_ne_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn zero_budgets(&mut self, profile: u32) -> io::Result<()> {
+        let first = slot_index(profile)? * limits::MAX_BUDGETS;
+        for budget in 0..limits::MAX_BUDGETS {
+            self.budgets.set(&(first + budget).to_ne_bytes(), &0_u64.to_ne_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn set_scope(&mut self, cgroup: u64, profile: Option<u32>) -> io::Result<()> {
+        match profile {
+            Some(profile) => self.scopes.set(&cgroup.to_ne_bytes(), &profile.to_ne_bytes()),
+            None => self.scopes.remove(&cgroup.to_ne_bytes()).map(|_was_there| ()),
+        }
+    }
+
+    fn governed(&self) -> io::Result<BTreeMap<u32, u64>> {
+        let mut counts = BTreeMap::new();
+        let (mut key, mut next) = (None, [0; 8]);
+        // A key that is removed meanwhile sends the kernel back to the first one: the bound ends a
+        // walk that keeps starting anew.
+        for _ in 0..2 * limits::MAX_GOVERNED_TASKS {
+            if !self.tasks.next_key(key.as_ref().map(<[u8; 8]>::as_slice), &mut next)? {
+                break;
+            }
+            let mut label = [0; LABEL];
+            if self.tasks.get(&next, &mut label)? {
+                let profile = profile_of(&label);
+                if profile != 0 {
+                    *counts.entry(profile).or_default() += 1;
+                }
+            }
+            key = Some(next);
+        }
+        Ok(counts)
+    }
+
+    fn is_governed(&self, pid: i32) -> io::Result<bool> {
+        let process = match sys::process_descriptor(pid) {
+            Ok(process) => process,
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let mut label = [0; LABEL];
+        // KERNEL: user space names a task by a pidfd (kernel/bpf/bpf_task_storage.c, 6.1).
+        let found = self.labels.get(&process.as_raw_fd().to_ne_bytes(), &mut label)?;
+        Ok(found && profile_of(&label) != 0)
+    }
+
+    fn lost(&self, profile: u32) -> io::Result<u64> {
+        read_u64(&self.lost, profile)
+    }
+
+    fn set_clock(&mut self, nanoseconds: u64) -> io::Result<()> {
+        self.clock.set(&0_u32.to_ne_bytes(), &nanoseconds.to_ne_bytes())
+    }
+
+    fn adopt_once(&mut self) -> io::Result<()> {
+        let mut pass = sys::run_of_iterator(self.adopt.as_fd())?;
+        let mut nothing = [0; 256];
+        while pass.read(&mut nothing)? != 0 {}
+        Ok(())
+    }
+}
+
+fn profile_of(label: &[u8; LABEL]) -> u32 {
+    let [a, b, c, d, ..] = *label;
+    u32::from_ne_bytes([a, b, c, d])
+}
+
+fn slot_index(profile: u32) -> io::Result<u32> {
+    match profile.checked_sub(1) {
+        Some(index) if index < limits::MAX_PROFILES => Ok(index),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no such profile")),
+    }
+}
+
+fn read_u64(map: &RawMap, index: u32) -> io::Result<u64> {
+    let mut value = [0; 8];
+    map.get(&index.to_ne_bytes(), &mut value)?;
+    Ok(u64::from_ne_bytes(value))
+}

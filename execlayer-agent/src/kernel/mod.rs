@@ -1,0 +1,108 @@
+//! The one door to the kernel: every aya call, every raw system call and all unsafe code of the
+//! daemon. What is above sees [`Gate`], bytes of records, and nothing of BPF.
+
+pub mod btf;
+pub mod events;
+#[cfg(test)]
+pub(crate) mod fake;
+pub mod features;
+pub mod install;
+mod live;
+pub mod load;
+pub mod pins;
+pub mod ring;
+mod sys;
+
+use std::{collections::BTreeMap, io};
+
+use execlayer_common::slot::Slot;
+
+pub use features::{FeatureError, Features};
+pub use install::{Generation, InstallError, Layout};
+pub use live::Live;
+pub use load::{LoadError, Loaded};
+pub use ring::Ring;
+pub use sys::return_free_memory;
+
+/// What the daemon does to a loaded gate, one map operation each. Profiles are numbered from 1.
+pub trait Gate {
+    /// Makes a table of size class `class` from `words`, forbids every further write, and puts it
+    /// at `index`.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said; the index is as it was.
+    fn put_table(&mut self, class: u8, index: u8, words: &[u32]) -> io::Result<()>;
+    /// Takes the table at `index` out.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn drop_table(&mut self, class: u8, index: u8) -> io::Result<()>;
+    /// Reads a profile's slot.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn slot(&self, profile: u32) -> io::Result<Slot>;
+    /// Stores a profile's slot: the policy swap.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said; the slot is as it was.
+    fn set_slot(&mut self, profile: u32, slot: Slot) -> io::Result<()>;
+    /// Reads the selectors' words.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn selectors(&self) -> io::Result<[u64; 3]>;
+    /// Stores the selectors' words, the epoch (the third) last.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said; some may be stored.
+    fn set_selectors(&mut self, words: [u64; 3]) -> io::Result<()>;
+    /// Forgets what a profile's budgets have spent.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said; some may be forgotten.
+    fn zero_budgets(&mut self, profile: u32) -> io::Result<()>;
+    /// Has tasks of the cgroup governed by the profile from their next exec on, or no longer.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn set_scope(&mut self, cgroup: u64, profile: Option<u32>) -> io::Result<()>;
+    /// Governed threads by profile.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn governed(&self) -> io::Result<BTreeMap<u32, u64>>;
+    /// Whether the process is governed. One that is gone is not.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn is_governed(&self, pid: i32) -> io::Result<bool>;
+    /// Records of the profile that found no room.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn lost(&self, profile: u32) -> io::Result<u64>;
+    /// Stores CLOCK_REALTIME minus CLOCK_BOOTTIME.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn set_clock(&mut self, nanoseconds: u64) -> io::Result<()>;
+    /// One pass over all threads that labels those which a policy selects.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn adopt_once(&mut self) -> io::Result<()>;
+}

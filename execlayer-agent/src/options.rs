@@ -1,0 +1,39 @@
+//! The command line. Names and defaults only: must not act on any of it.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use execlayer_api::places;
+
+/// Enforces policies on agents, in the kernel.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "execlayerd", version, about)]
+pub struct Options {
+    /// End, and take everything down, when nothing is governed any more
+    #[arg(long)]
+    pub ephemeral: bool,
+    /// Remove what a service left in the kernel, and end: nothing is enforced after this
+    #[arg(long, conflicts_with = "ephemeral")]
+    pub unload: bool,
+    /// What survives a restart
+    #[arg(long, value_name = "DIR", default_value = places::STATE_DIR)]
+    pub state_dir: PathBuf,
+    /// Where the control socket is
+    #[arg(long, value_name = "DIR", default_value = places::RUN_DIR)]
+    pub run_dir: PathBuf,
+    /// Public keys whose bundles are accepted
+    #[arg(long, value_name = "DIR", default_value = places::KEYS_DIR)]
+    pub keys_dir: PathBuf,
+    /// Where events are written, one JSON object a line; `-` is standard output
+    #[arg(long, value_name = "FILE", default_value = places::EVENTS)]
+    pub events: PathBuf,
+    /// Where the bpf file system is
+    #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf")]
+    pub bpffs: PathBuf,
+    /// Where the cgroup2 file system is; found by itself if not given
+    #[arg(long, value_name = "DIR")]
+    pub cgroup_root: Option<PathBuf>,
+    /// Say more on standard error
+    #[arg(long, short)]
+    pub verbose: bool,
+}

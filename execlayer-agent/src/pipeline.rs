@@ -1,0 +1,213 @@
+//! The flow, from top to bottom: look at the machine, load, restore, try, and then one loop over
+//! records, calls, time and signals. Each step is one call; what it does is elsewhere.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    time::Duration,
+};
+
+use execlayer_api::places;
+use tokio::{
+    net::UnixListener,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    canary::{self, CanaryError},
+    control::{self, Call},
+    daemon::Daemon,
+    error::DaemonError,
+    kernel::{self, Layout, Loaded, Ring, features, load::load, pins::Pins},
+    options::Options,
+    profiles::Profiles,
+    record::{Log, time},
+    scopes::Scopes,
+};
+
+const TICK: Duration = Duration::from_secs(1);
+const CLOCK: Duration = Duration::from_secs(10);
+
+/// Runs the daemon until it is asked to end.
+///
+/// # Errors
+///
+/// Why it cannot run. What it had attached by then is detached again.
+pub async fn run(options: Options) -> Result<(), DaemonError> {
+    let pins = Pins::below(&options.bpffs);
+    if options.unload {
+        return unload(&options, &pins);
+    }
+    let features = features::probe(options.cgroup_root.as_deref())?;
+    let _lock = claim(&options)?;
+    folder(&options.state_dir, 0o700)?;
+    let mut log = Log::at(&options.events);
+    log.open().map_err(|source| file("open", &options.events, source))?;
+    let service = (!options.ephemeral).then_some(&pins);
+    if service.is_some() {
+        features::ensure_bpffs(&options.bpffs)?;
+    }
+    let was_pinned = service.is_some_and(Pins::exist);
+
+    let Loaded { gate, mut ring } = load(&features, service, &options.state_dir)?;
+    let layout = Layout::read(&gate).map_err(|source| system("read the policy slots", source))?;
+    let scopes = Scopes::new(&features.cgroup_root, time::now());
+    let (cgroup_root, release) = (features.cgroup_root.clone(), features.release.clone());
+    drop(features);
+    let profiles = Profiles::new(layout);
+    let mut daemon = Daemon::new(options.clone(), Box::new(gate), profiles, scopes, log, release);
+    match try_canary(&mut daemon, &mut ring, &options.state_dir, &cgroup_root) {
+        Ok(acts) => daemon.canary_passed(acts),
+        Err(error) => {
+            if let Some(pins) = service
+                && !was_pinned
+                && let Err(left) = pins.remove_all()
+            {
+                tracing::error!("cannot remove what was pinned: {left}");
+            }
+            return Err(error.into());
+        }
+    }
+    if service.is_some() {
+        daemon.restore();
+    }
+    kernel::return_free_memory();
+
+    let socket = options.run_dir.join(places::SOCKET);
+    let listener = control::bind(&socket).map_err(|source| file("make", &socket, source))?;
+    daemon.up();
+    let ended = attend(&mut daemon, &mut ring, listener).await;
+    daemon.stop();
+    if let Err(error) = fs::remove_file(&socket) {
+        tracing::warn!("cannot remove `{}`: {error}", socket.display());
+    }
+    if ended? == Ending::TakeDown
+        && let Some(pins) = service
+    {
+        pins.remove_all().map_err(kernel::LoadError::from)?;
+        tracing::info!("the gate is taken down: nothing is enforced");
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// A service keeps its pins: they enforce without it.
+    Leave,
+    TakeDown,
+}
+
+async fn attend(
+    daemon: &mut Daemon,
+    ring: &mut Ring,
+    listener: UnixListener,
+) -> Result<Ending, DaemonError> {
+    let hook = |kind| signal(kind).map_err(|source| system("wait for signals", source));
+    let (mut terminate, mut interrupt) =
+        (hook(SignalKind::terminate())?, hook(SignalKind::interrupt())?);
+    let mut hang_up = hook(SignalKind::hangup())?;
+    let (sender, mut calls) = mpsc::channel::<Call>(16);
+    let clients = tokio::spawn(control::serve(listener, sender));
+    let (mut tick, mut clock) = (interval(TICK), interval(CLOCK));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+    let ending = loop {
+        tokio::select! {
+            ready = ring.ready() => {
+                ready.map_err(|source| system("wait for records", source))?;
+                observe(daemon, ring);
+            }
+            Some(call) = calls.recv() => {
+                // What happened before the call is counted before it is answered.
+                observe(daemon, ring);
+                daemon.answer(call);
+            }
+            _ = tick.tick() => {
+                observe(daemon, ring);
+                daemon.tick();
+            }
+            _ = clock.tick() => daemon.set_clock(),
+            _ = hang_up.recv() => daemon.reopen_log(),
+            _ = terminate.recv() => break Ending::Leave,
+            _ = interrupt.recv() => break Ending::Leave,
+        }
+        if daemon.is_done() {
+            // The answer to a request to stop is still on its way out.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            break Ending::TakeDown;
+        }
+    };
+    clients.abort();
+    observe(daemon, ring);
+    Ok(ending)
+}
+
+fn observe(daemon: &mut Daemon, ring: &mut Ring) {
+    while ring.next(&mut |record| daemon.observe(record)) {}
+    daemon.settle();
+}
+
+fn try_canary(
+    daemon: &mut Daemon,
+    ring: &mut Ring,
+    state_dir: &Path,
+    cgroup_root: &Path,
+) -> Result<Vec<String>, CanaryError> {
+    let (gate, profiles, mut witness) = daemon.parts_for_canary();
+    let mut unwritten = None;
+    let mut drain = |profiles: &Profiles| {
+        let mut seen = Vec::new();
+        while ring.next(&mut |record| match witness.observe(record, profiles) {
+            Ok(observed) => seen.extend(observed),
+            Err(error) => unwritten = Some(error),
+        }) {}
+        seen
+    };
+    let done = canary::run(gate, profiles, state_dir, cgroup_root, &mut drain);
+    drop(drain);
+    if let Some(error) = unwritten {
+        tracing::warn!("the canary's events are not in the event log: {error}");
+    }
+    done
+}
+
+/// One daemon at a time: held until the process ends, however it ends.
+fn claim(options: &Options) -> Result<File, DaemonError> {
+    folder(&options.run_dir, 0o755)?;
+    let path = options.run_dir.join("execlayerd.lock");
+    let lock = File::create(&path).map_err(|source| file("make", &path, source))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(DaemonError::AlreadyRunning(path)),
+        Err(fs::TryLockError::Error(source)) => Err(file("lock", &path, source)),
+    }
+}
+
+fn unload(options: &Options, pins: &Pins) -> Result<(), DaemonError> {
+    let _lock = claim(options)?;
+    if !pins.exist() {
+        tracing::info!("nothing is loaded");
+        return Ok(());
+    }
+    pins.remove_all().map_err(kernel::LoadError::from)?;
+    tracing::info!("the gate is taken down: nothing is enforced");
+    Ok(())
+}
+
+fn folder(path: &Path, mode: u32) -> Result<(), DaemonError> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.map_err(|source| file("make", path, source))
+}
+
+fn file(what: &'static str, path: &Path, source: io::Error) -> DaemonError {
+    DaemonError::File { what, path: path.to_owned(), source }
+}
+
+fn system(what: &'static str, source: io::Error) -> DaemonError {
+    DaemonError::System { what, source }
+}

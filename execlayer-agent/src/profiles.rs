@@ -1,0 +1,224 @@
+//! Which agent has which profile, what is in force there, and where its rules come from. Bundles
+//! come in verified; nothing else reaches a slot. Must not know files or sockets.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+};
+
+use execlayer_api::Mode;
+use execlayer_bundle::VerifiedBundle;
+use execlayer_common::{
+    image::{FLAG_MONITOR, FLAG_SELECTS_CGROUP, FLAG_SELECTS_EXE, H_FLAGS},
+    limits,
+    provenance::Provenance,
+};
+
+use crate::{
+    kernel::{self, Gate, Generation, InstallError, Layout},
+    overlap::{Selectors, TooLarge},
+    record::text,
+};
+
+/// The profile that only canaries use.
+pub const CANARY: u32 = limits::MAX_PROFILES;
+/// Generations of a profile whose rules are still known after they were replaced: events of theirs
+/// may still be on their way.
+const OLD_GENERATIONS: usize = 4;
+
+/// Why a bundle is not in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// All are taken.
+    #[error("every profile is in use (the limit is {})", CANARY - 1)]
+    Full,
+    /// Two policies want the same task.
+    #[error("`{subject}` is selected by the policies of `{agent}` and of `{other}`")]
+    Overlap {
+        /// The new one's agent.
+        agent: String,
+        /// The agent that has it.
+        other: String,
+        /// What both select.
+        subject: String,
+    },
+    /// Two policies may want the same task.
+    #[error("the selectors of `{agent}` and of `{other}` are too large to be compared")]
+    Incomparable {
+        /// The new one's agent.
+        agent: String,
+        /// The other.
+        other: String,
+    },
+    /// The kernel.
+    #[error(transparent)]
+    Install(#[from] InstallError),
+}
+
+/// A policy in force.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "named as in a bundle's provenance")]
+pub struct Installed {
+    pub generation: Generation,
+    pub provenance: Rc<Provenance>,
+    pub digest: String,
+    pub mode: Mode,
+    selectors: Selectors,
+    selects: bool,
+}
+
+impl Installed {
+    /// Whether it selects tasks by itself, so that some may be waiting to be adopted.
+    #[must_use]
+    pub fn selects(&self) -> bool {
+        self.selects
+    }
+}
+
+/// Every policy in force.
+#[derive(Debug, Default)]
+pub struct Profiles {
+    layout: Layout,
+    current: BTreeMap<u32, Installed>,
+    known: BTreeMap<(u32, u32), Rc<Provenance>>,
+    replaced: VecDeque<(u32, u32)>,
+    reserved: BTreeMap<u32, String>,
+}
+
+impl Profiles {
+    /// With what the kernel's slots say is used.
+    #[must_use]
+    pub fn new(layout: Layout) -> Self {
+        Self { layout, ..Self::default() }
+    }
+
+    /// Keeps a profile for an agent whose policy is still in its slot but could not be read again.
+    pub fn reserve(&mut self, profile: u32, agent: String) {
+        self.reserved.insert(profile, agent);
+    }
+
+    /// Puts a bundle in force, in its agent's profile if it has one. `at` asks for a profile.
+    ///
+    /// # Errors
+    ///
+    /// A [`ProfileError`]; the old policy stays.
+    pub fn install(
+        &mut self,
+        gate: &mut dyn Gate,
+        bundle: VerifiedBundle,
+        at: Option<u32>,
+    ) -> Result<&Installed, ProfileError> {
+        let (image, provenance, digest) = bundle.into_parts();
+        let profile = self.place(&provenance.agent, at)?;
+        let selectors = self.compare(&provenance.agent, &image)?;
+        let flags = image.get(H_FLAGS as usize).copied().unwrap_or_default();
+        let mode = if flags & FLAG_MONITOR == 0 { Mode::Enforce } else { Mode::Monitor };
+        let generation = kernel::install::install(gate, &mut self.layout, profile, image)?;
+        let provenance = Rc::new(provenance);
+        self.remember(profile, generation.number(), Rc::clone(&provenance));
+        self.reserved.remove(&profile);
+        let selects = flags & (FLAG_SELECTS_CGROUP | FLAG_SELECTS_EXE) != 0;
+        let installed = Installed { generation, provenance, digest, mode, selectors, selects };
+        if let Some(old) = self.current.insert(profile, installed) {
+            self.retire((profile, old.generation.number()));
+        }
+        self.current.get(&profile).ok_or(ProfileError::Full)
+    }
+
+    /// Puts a canary's image in force.
+    ///
+    /// # Errors
+    ///
+    /// An [`InstallError`].
+    pub fn install_canary(
+        &mut self,
+        gate: &mut dyn Gate,
+        image: Vec<u32>,
+        provenance: Provenance,
+    ) -> Result<Generation, InstallError> {
+        let generation = kernel::install::install(gate, &mut self.layout, CANARY, image)?;
+        self.remember(CANARY, generation.number(), Rc::new(provenance));
+        self.retire((CANARY, generation.number()));
+        Ok(generation)
+    }
+
+    /// Takes the canary's image out.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    pub fn remove_canary(&mut self, gate: &mut dyn Gate) -> std::io::Result<()> {
+        kernel::install::uninstall(gate, &mut self.layout, CANARY)
+    }
+
+    /// The policies in force, by profile.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Installed)> {
+        self.current.iter().map(|(&profile, installed)| (profile, installed))
+    }
+
+    /// The profile of an agent.
+    #[must_use]
+    pub fn of(&self, agent: &str) -> Option<u32> {
+        self.iter().find(|(_, installed)| installed.provenance.agent == agent).map(|(n, _)| n)
+    }
+
+    /// Where the rules of a generation come from.
+    #[must_use]
+    pub fn provenance(&self, profile: u32, generation: u32) -> Option<&Rc<Provenance>> {
+        self.known.get(&(profile, generation))
+    }
+
+    /// Name of the agent that has the profile.
+    #[must_use]
+    pub fn agent(&self, profile: u32) -> Option<&str> {
+        self.current.get(&profile).map(|installed| installed.provenance.agent.as_str())
+    }
+
+    fn place(&self, agent: &str, at: Option<u32>) -> Result<u32, ProfileError> {
+        let reserved = self.reserved.iter().find(|(_, name)| *name == agent).map(|(&n, _)| n);
+        let free = |profile: &u32| {
+            !self.current.contains_key(profile) && !self.reserved.contains_key(profile)
+        };
+        at.or_else(|| self.of(agent))
+            .or(reserved)
+            .or_else(|| (1..CANARY).find(free))
+            .ok_or(ProfileError::Full)
+    }
+
+    fn compare(&self, agent: &str, image: &[u32]) -> Result<Selectors, ProfileError> {
+        let incomparable = |other: &str| ProfileError::Incomparable {
+            agent: agent.to_owned(),
+            other: other.to_owned(),
+        };
+        let selectors = Selectors::of(image).map_err(|TooLarge| incomparable(agent))?;
+        for (_profile, installed) in self.iter() {
+            let other = &installed.provenance.agent;
+            if other == agent {
+                continue;
+            }
+            let found =
+                selectors.overlap(&installed.selectors).map_err(|TooLarge| incomparable(other))?;
+            if let Some(overlap) = found {
+                let subject = text::printable(overlap.operation, &overlap.subject);
+                let (agent, other) = (agent.to_owned(), other.clone());
+                return Err(ProfileError::Overlap { agent, other, subject });
+            }
+        }
+        Ok(selectors)
+    }
+
+    fn remember(&mut self, profile: u32, generation: u32, provenance: Rc<Provenance>) {
+        self.known.insert((profile, generation), provenance);
+    }
+
+    fn retire(&mut self, key: (u32, u32)) {
+        self.replaced.push_back(key);
+        let of_profile = self.replaced.iter().filter(|(profile, _)| *profile == key.0).count();
+        if of_profile > OLD_GENERATIONS
+            && let Some(at) = self.replaced.iter().position(|(profile, _)| *profile == key.0)
+            && let Some(oldest) = self.replaced.remove(at)
+        {
+            self.known.remove(&oldest);
+        }
+    }
+}

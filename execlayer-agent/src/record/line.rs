@@ -1,0 +1,183 @@
+//! The lines of the event log: their fields and their one encoding. A field that is added is new to
+//! readers; one that is removed breaks them, and needs another [`FORMAT`].
+
+use execlayer_common::{
+    access::{Access, Operation},
+    provenance::Provenance,
+};
+use serde::Serialize;
+
+use super::{text, time};
+use crate::kernel::events::{Kind, Observed};
+
+/// Version of the lines.
+pub const FORMAT: u32 = 1;
+
+/// One event of the kernel.
+#[derive(Debug, Serialize)]
+struct EventLine<'a> {
+    format: u32,
+    kind: &'static str,
+    time: String,
+    agent: Option<&'a str>,
+    policy: Option<&'a str>,
+    version: Option<u64>,
+    profile: u32,
+    generation: u32,
+    pid: u32,
+    tgid: u32,
+    ppid: u32,
+    uid: u32,
+    gid: u32,
+    comm: String,
+    exe: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exe_hex: Option<String>,
+    operation: &'static str,
+    access: Vec<&'static str>,
+    subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject_hex: Option<String>,
+    verdict: &'static str,
+    enforced: bool,
+    rule: Option<&'a str>,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    reason: &'static str,
+    message: Option<&'a str>,
+    provisional: bool,
+    session: u64,
+    cgroup: u64,
+    kernel_time_ns: u64,
+}
+
+/// Events that the kernel could not deliver.
+#[derive(Debug, Serialize)]
+struct LostLine<'a> {
+    format: u32,
+    kind: &'static str,
+    time: String,
+    agent: Option<&'a str>,
+    profile: u32,
+    lost: u64,
+    lost_in_all: u64,
+}
+
+/// A rule's address, as far as provenance knows it.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "the fields are those of RuleOrigin, its file by name")]
+pub struct RuleName<'a> {
+    pub id: Option<&'a str>,
+    pub file: Option<&'a str>,
+    pub line: Option<u32>,
+    pub message: Option<&'a str>,
+}
+
+/// Names the rule of an event.
+#[must_use]
+pub fn rule_of<'a>(observed: &Observed, provenance: Option<&'a Provenance>) -> RuleName<'a> {
+    let origin = observed
+        .rule
+        .and_then(|rule| provenance.and_then(|known| known.rules.get(usize::from(rule.0))));
+    let Some(origin) = origin else { return RuleName::default() };
+    RuleName {
+        id: Some(&origin.id),
+        file: provenance
+            .and_then(|known| known.files.get(origin.file as usize))
+            .map(String::as_str),
+        line: Some(origin.line),
+        message: origin.reason.as_deref(),
+    }
+}
+
+/// Names of the wanted accesses. Those that only selectors know have no name.
+#[must_use]
+pub fn access_names(access: Access) -> Vec<&'static str> {
+    let wanted = Access::NAMES.iter().filter(|(_name, bit)| access.contains(*bit));
+    wanted.map(|(name, _bit)| *name).collect()
+}
+
+/// The line of an event, with its newline. `offset` turns its time into a date.
+///
+/// # Errors
+///
+/// None that the fields could cause.
+pub fn event(
+    observed: &Observed,
+    provenance: Option<&Provenance>,
+    offset: u64,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let rule = rule_of(observed, provenance);
+    let (subject, subject_hex) = exact_or_hex(observed.operation, &observed.subject);
+    let (exe, exe_hex) = exact_or_hex(Operation::Exec, &observed.exe);
+    let kind = match observed.kind {
+        Kind::Verdict => "verdict",
+        Kind::Governed => "governed",
+        Kind::LabelFailed => "label-failed",
+    };
+    line(&EventLine {
+        format: FORMAT,
+        kind,
+        time: time::rfc3339(observed.time.saturating_add(offset)),
+        agent: provenance.map(|known| known.agent.as_str()),
+        policy: provenance.map(|known| known.policy.as_str()),
+        version: provenance.map(|known| known.version),
+        profile: observed.profile,
+        generation: observed.generation,
+        pid: observed.pid,
+        tgid: observed.tgid,
+        ppid: observed.ppid,
+        uid: observed.uid,
+        gid: observed.gid,
+        comm: text::escaped(&observed.comm),
+        exe: (!observed.exe.is_empty()).then_some(exe),
+        exe_hex,
+        operation: observed.operation.name(),
+        access: access_names(observed.access),
+        subject,
+        subject_hex,
+        verdict: observed.decision.name(),
+        enforced: !observed.monitor,
+        rule: rule.id,
+        file: rule.file,
+        line: rule.line,
+        reason: observed.reason.name(),
+        message: rule.message,
+        provisional: observed.provisional,
+        session: observed.session,
+        cgroup: observed.cgroup,
+        kernel_time_ns: observed.time,
+    })
+}
+
+/// The line of a loss, with its newline.
+///
+/// # Errors
+///
+/// None that the fields could cause.
+pub fn lost(
+    profile: u32,
+    agent: Option<&str>,
+    lost: u64,
+    lost_in_all: u64,
+    real_time: u64,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let time = time::rfc3339(real_time);
+    line(&LostLine { format: FORMAT, kind: "lost", time, agent, profile, lost, lost_in_all })
+}
+
+fn line(fields: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = serde_json::to_vec(fields)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn exact_or_hex(operation: Operation, bytes: &[u8]) -> (String, Option<String>) {
+    match text::exact(operation, bytes) {
+        Some(exact) => (exact, None),
+        None => (text::escaped(bytes), Some(text::hex(bytes))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! The bundles of a service, kept so that a restart puts them in force again in the same profiles.
+//! They are verified again when they are read. Must not know what is in them.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::profiles::CANARY;
+
+/// The folder, below the state directory.
+const FOLDER: &str = "profiles";
+
+/// Keeps the bundle of a profile. Whole or not at all.
+///
+/// # Errors
+///
+/// If it cannot be written; the old one stays.
+pub fn put(state_dir: &Path, profile: u32, bundle: &[u8]) -> io::Result<()> {
+    let folder = state_dir.join(FOLDER);
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    let path = folder.join(format!("{profile}.bundle"));
+    let beside = path.with_extension("new");
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    file.write_all(bundle)?;
+    file.sync_all()?;
+    fs::rename(&beside, &path)?;
+    fs::File::open(&folder)?.sync_all()
+}
+
+/// The bundles that are kept, by profile.
+///
+/// # Errors
+///
+/// If the folder cannot be read.
+pub fn list(state_dir: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
+    let entries = match fs::read_dir(state_dir.join(FOLDER)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|s| s.parse().ok());
+        if let Some(profile) = number
+            && path.extension().is_some_and(|extension| extension == "bundle")
+            && (1..CANARY).contains(&profile)
+        {
+            found.push((profile, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{list, put};
+
+    #[test]
+    fn a_bundle_is_replaced_whole_and_listed_by_its_profile() {
+        let state = tempfile::tempdir().unwrap();
+        assert!(list(state.path()).unwrap().is_empty());
+        put(state.path(), 12, b"one").unwrap();
+        put(state.path(), 3, b"two").unwrap();
+        put(state.path(), 12, b"three").unwrap();
+        let folder = state.path().join("profiles");
+        fs::write(folder.join("64.bundle"), b"the canary's").unwrap();
+        fs::write(folder.join("4.new"), b"cut short").unwrap();
+        fs::write(folder.join("x.bundle"), b"no number").unwrap();
+        let found = list(state.path()).unwrap();
+        assert_eq!(found.iter().map(|(profile, _)| *profile).collect::<Vec<_>>(), [3, 12]);
+        assert_eq!(fs::read(&found[1].1).unwrap(), b"three");
+    }
+}
