@@ -40,7 +40,6 @@ pub(crate) struct Test {
     func: fn() -> Result<()>,
     lanes: &'static [Lane],
     limit: Duration,
-    only_full: bool,
 }
 
 impl Test {
@@ -55,7 +54,6 @@ impl Test {
             func,
             lanes: &[Lane::Plain, Lane::Overlay],
             limit: Duration::from_secs(60),
-            only_full: false,
         }
     }
 
@@ -68,12 +66,6 @@ impl Test {
     /// May take so many seconds instead of 60.
     pub(crate) const fn limit(mut self, seconds: u64) -> Self {
         self.limit = Duration::from_secs(seconds);
-        self
-    }
-
-    /// Runs only with `--full`.
-    pub(crate) const fn only_full(mut self) -> Self {
-        self.only_full = true;
         self
     }
 

@@ -1,11 +1,18 @@
 //! The ground that all other guest tests stand on: the kernel's features and the real programs.
 
+use crate::framework::Lane;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-crate::tests! { bpf_lsm_is_active, btf_is_present, real_programs_run, the_agent_may_use_sudo }
+crate::tests! {
+    bpf_lsm_is_active,
+    btf_is_present,
+    real_programs_run => .limit(180),
+    the_agent_may_use_sudo,
+    the_stress_lane_preempts_everywhere => .lanes(&[Lane::Stress]),
+}
 
 fn bpf_lsm_is_active() -> Result<()> {
     let active = fs::read_to_string("/sys/kernel/security/lsm")?;
@@ -39,6 +46,17 @@ fn real_programs_run() -> Result<()> {
 
 fn the_agent_may_use_sudo() -> Result<()> {
     prints("setpriv", &["--reuid=1000", "--regid=1000", "--clear-groups", "sudo", "id", "-u"], "0")
+}
+
+fn the_stress_lane_preempts_everywhere() -> Result<()> {
+    let debug = "/tmp/debug";
+    fs::create_dir_all(debug)?;
+    let none = None::<&str>;
+    nix::mount::mount(none, debug, Some("debugfs"), nix::mount::MsFlags::empty(), none)?;
+    let mode = fs::read_to_string(format!("{debug}/sched/preempt"));
+    nix::mount::umount(debug)?;
+    ensure!(mode?.contains("(full)"), "the kernel did not take `preempt=full`");
+    Ok(())
 }
 
 fn prints(program: &str, arguments: &[&str], wanted: &str) -> Result<()> {

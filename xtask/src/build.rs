@@ -38,7 +38,7 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
 pub(crate) fn all(toolchain: Toolchain) -> Result<Built> {
     kernel_objects(toolchain, None)?;
     shell::step("building execlayerd and execlayer (static, release)", || {
-        shell::run(user_cargo("build").args([
+        shell::progress(user_cargo("build").args([
             "--release",
             "-p",
             "execlayer-agent",
@@ -90,7 +90,7 @@ pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Res
         if let Some(feature) = feature {
             cargo.args(["--features", feature]);
         }
-        shell::run(&mut cargo)?;
+        shell::progress(&mut cargo)?;
         for name in ["gate", "judge"] {
             let from = target.join("bpfel-unknown-none/release").join(name);
             let to = object(name, feature);

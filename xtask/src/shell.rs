@@ -26,6 +26,11 @@ fn line(command: &Command) -> String {
     line
 }
 
+/// Runs a command that is only a step on the way: what it says is progress, not a result.
+pub(crate) fn progress(command: &mut Command) -> Result<()> {
+    run(command.stdout(std::io::stderr()))
+}
+
 /// Runs a command with its output on the terminal.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command
@@ -58,12 +63,12 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 
 /// Announces a step, does it, and says how long it took if that was worth waiting for.
 pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    println!("==> {what}");
+    eprintln!("==> {what}");
     let start = Instant::now();
     let done = work().with_context(|| format!("step failed: {what}"))?;
     let took = start.elapsed();
     if took > Duration::from_secs(1) {
-        println!("    {what}: {:.1} s", took.as_secs_f64());
+        eprintln!("    {what}: {:.1} s", took.as_secs_f64());
     }
     Ok(done)
 }

@@ -9,7 +9,7 @@ mod initramfs;
 mod lane;
 mod report;
 
-pub(crate) use guest::{Ending, GuestSpec, Root};
+pub(crate) use guest::{Ending, GuestSpec, Root, run};
 
 use crate::build::{self, Built};
 use crate::setup::{self, Guests, Kernel, SERIES};
@@ -86,7 +86,7 @@ fn one_command(lab: &Lab, choice: &Choice, command: &str) -> Result<()> {
     let mut spec = lab.guest(lab.kernel(series)?, &["/bin/bash", "-c", command]);
     spec.root = lane.root();
     spec.append = lane.append().to_owned();
-    let result = guest::run(&spec, &mut |line| println!("{line}"))?;
+    let result = run(&spec, &mut |line| println!("{line}"))?;
     match result.ending {
         Ending::Exit(0) => Ok(()),
         ending => bail!("{ending}; the console's end:\n{}", result.console.join("\n")),
@@ -219,7 +219,7 @@ fn boot(lab: &Lab, choice: &Choice, kernel: &Kernel, lane: Lane, expected: Vec<S
         spec.limit = guest::LIMIT_FULL;
     }
     let mut boot = Boot::new(&kernel.series, lane.name(), expected);
-    let result = guest::run(&spec, &mut |line| boot.line(line));
+    let result = run(&spec, &mut |line| boot.line(line));
     boot.end(result);
     boot
 }

@@ -32,7 +32,6 @@ impl Choice {
     pub(super) fn takes(&self, test: &Test) -> bool {
         let name = test.full_name();
         test.lanes.contains(&self.lane)
-            && (self.full || !test.only_full)
             && (self.filter.is_empty() || self.filter.iter().any(|part| name.contains(part)))
     }
 }

@@ -98,7 +98,7 @@ impl Archive {
 
     /// Adds the suite of last resort. True if that may have brought something new.
     pub(crate) fn widen(&mut self) -> Result<bool> {
-        println!("    also looking in `{LAST_RESORT}`");
+        eprintln!("    also looking in `{LAST_RESORT}`");
         self.update(true).map(|()| true)
     }
 
@@ -127,7 +127,7 @@ impl Archive {
         let update = shell::output(self.command("apt-get").arg("update"));
         if let Err(error) = update {
             // A mirror may lack single suites; what is missing in the end is reported by name.
-            println!("    warning: {error:#}");
+            eprintln!("    warning: {error:#}");
         }
         Ok(())
     }

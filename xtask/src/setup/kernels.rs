@@ -123,7 +123,9 @@ fn fetch(archive: &mut Archive, series: &str, cached: Option<Kernel>) -> Result<
         });
         match fetched {
             Ok(kernel) => return Ok(Some(kernel)),
-            Err(error) => println!("    `{package}` cannot be had, trying an older one: {error:#}"),
+            Err(error) => {
+                eprintln!("    `{package}` cannot be had, trying an older one: {error:#}")
+            }
         }
     }
     Ok(cached)

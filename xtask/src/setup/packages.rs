@@ -69,7 +69,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     }
     let mut packages = Vec::new();
     for need in &missing {
-        println!("missing: `{}` of {} ({})", need.file, need.packages.join(", "), need.why);
+        eprintln!("missing: `{}` of {} ({})", need.file, need.packages.join(", "), need.why);
         packages.extend(need.packages);
     }
     if paths::program("apt-get").is_none() {
@@ -93,7 +93,7 @@ fn install_all(packages: &[&str]) -> Result<()> {
     let simulate = ["install", "--simulate", "--no-install-recommends"];
     let known = shell::output(Command::new("apt-get").args(simulate).args(packages)).is_ok();
     let install = || {
-        shell::run(
+        shell::progress(
             Command::new("apt-get")
                 .args(["install", "--yes", "--quiet", "--no-install-recommends"])
                 .args(packages)
@@ -104,7 +104,7 @@ fn install_all(packages: &[&str]) -> Result<()> {
     if known && install().is_ok() {
         return Ok(());
     }
-    shell::run(Command::new("apt-get").args(["update", "--quiet"]))?;
+    shell::progress(Command::new("apt-get").args(["update", "--quiet"]))?;
     install()
 }
 

@@ -79,6 +79,13 @@ pub(crate) fn ensure(archive: &mut Archive) -> Result<PathBuf> {
         fs::rename(made, &image).context("cannot put the image into the cache")
     })?;
     fs::remove_dir_all(&scratch)?;
+    // Images of older recipes; a guest that still runs from one keeps it until it ends.
+    for entry in fs::read_dir(&folder)? {
+        let other = entry?.path();
+        if other != image && other.extension().is_some_and(|extension| extension == "ext4") {
+            fs::remove_file(other)?;
+        }
+    }
     Ok(image)
 }
 

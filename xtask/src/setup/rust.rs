@@ -64,6 +64,6 @@ fn ensure_components() -> Result<()> {
     }
     shell::step(
         &format!("adding {} (core for the bpf target, lints, format)", missing.join(" ")),
-        || shell::run(Command::new("rustup").args(["component", "add"]).args(&missing)),
+        || shell::progress(Command::new("rustup").args(["component", "add"]).args(&missing)),
     )
 }

@@ -6,6 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 const FOLDER: u32 = 0o040_755;
+const DATA: u32 = 0o100_644;
 const PROGRAM: u32 = 0o100_755;
 const SYMLINK: u32 = 0o120_777;
 
@@ -29,8 +30,11 @@ impl<W: Write> Cpio<W> {
         Self { out, inode: 0, folders: Vec::new() }
     }
 
-    /// A regular file. All are executable: what a guest is given are programs and read-only data.
-    pub(super) fn file(&mut self, path: &str, content: &[u8]) -> Result<()> {
+    pub(super) fn data(&mut self, path: &str, content: &[u8]) -> Result<()> {
+        self.entry(path, DATA, content)
+    }
+
+    pub(super) fn program(&mut self, path: &str, content: &[u8]) -> Result<()> {
         self.entry(path, PROGRAM, content)
     }
 
@@ -87,7 +91,7 @@ mod tests {
     fn records_are_aligned_and_folders_come_before_their_files() {
         let mut bytes = Vec::new();
         let mut cpio = Cpio::new(&mut bytes);
-        cpio.file("/a/b", b"xyz").unwrap();
+        cpio.data("/a/b", b"xyz").unwrap();
         cpio.symlink("/init", "/a/b").unwrap();
         cpio.finish().unwrap();
         assert_eq!(bytes.len() % 4, 0);
