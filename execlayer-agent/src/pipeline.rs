@@ -169,7 +169,6 @@ fn try_canary(
         seen
     };
     let done = canary::run(gate, profiles, state_dir, cgroup_root, &mut drain);
-    drop(drain);
     if let Some(error) = unwritten {
         tracing::warn!("the canary's events are not in the event log: {error}");
     }

@@ -131,7 +131,7 @@ impl<'a> Types<'a> {
                 aggregate = inner;
             }
         }
-        Ok(if bits % 8 == 0 { u32::try_from(bits / 8).ok() } else { None })
+        Ok(if bits.is_multiple_of(8) { u32::try_from(bits / 8).ok() } else { None })
     }
 
     fn structure(&self, tag: &str) -> Result<Option<Type>, BtfError> {

@@ -147,7 +147,7 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
     }
     let mask = scratch - 1;
     for (name, value) in &features.globals {
-        loader.override_global(*name, value, true);
+        loader.override_global(name, value, true);
     }
     let btf = Btf::from_sys_fs().map_err(|error| LoadError::Object(error.to_string()))?;
     let mut ebpf = loader
