@@ -34,7 +34,8 @@ pub(super) struct Entry {
 impl Entry {
     /// Whether this decides wherever `other` holds, on the access bits that they share.
     fn outdoes(&self, other: &Self) -> bool {
-        self < other
+        let key = |entry: &Self| (entry.effect, entry.holds, entry.rule);
+        key(self) < key(other)
             && match self.holds {
                 Holds::Always => true,
                 Holds::When => other.holds == Holds::When && self.condition == other.condition,
@@ -141,6 +142,13 @@ mod tests {
         ];
         reduce(&mut entries);
         assert_eq!(entries, [entry(Effect::Allow, Holds::Always, 1, 0b1)]);
+    }
+
+    #[test]
+    fn an_entry_is_not_outdone_by_what_is_left_of_itself() {
+        let whole = entry(Effect::Deny, Holds::Always, 3, 0b111);
+        assert!(!whole.is_outdone(&[entry(Effect::Deny, Holds::Always, 3, 0b001)]));
+        assert!(whole.is_outdone(&[entry(Effect::Deny, Holds::Always, 2, 0b111)]));
     }
 
     #[test]

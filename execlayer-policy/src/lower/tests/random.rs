@@ -1,0 +1,170 @@
+//! Random policies over a tiny alphabet, so that patterns overlap and subjects match.
+
+use execlayer_common::{access::Access, image::Effect};
+use proptest::{collection::vec, option, prelude::*};
+
+use crate::{
+    checked::{Budget, CheckedPolicy, Condition, Rule, Written},
+    lower::testing,
+    pattern::{ByteSet, Node},
+};
+
+/// Bytes of patterns and subjects.
+const ALPHABET: [u8; 4] = *b"/ab.";
+
+fn byte() -> impl Strategy<Value = u8> + Clone {
+    proptest::sample::select(&ALPHABET[..])
+}
+
+fn set() -> impl Strategy<Value = ByteSet> + Clone {
+    let chosen =
+        vec(byte(), 0..3).prop_map(|bytes| bytes.into_iter().fold(ByteSet::EMPTY, ByteSet::with));
+    prop_oneof![
+        3 => Just(ByteSet::ALL.without(b'/')),
+        1 => chosen.clone(),
+        1 => chosen.prop_map(ByteSet::complement),
+    ]
+}
+
+/// `/**/` behind its first slash.
+fn gate() -> Node {
+    Node::Either(vec![Vec::new(), vec![Node::Repeat(ByteSet::ALL), Node::Byte(b'/')]])
+}
+
+fn leaf() -> impl Strategy<Value = Node> + Clone {
+    prop_oneof![
+        8 => byte().prop_map(Node::Byte),
+        2 => set().prop_map(Node::Class),
+        2 => set().prop_map(Node::Repeat),
+        1 => Just(Node::Repeat(ByteSet::ALL)),
+    ]
+}
+
+fn node() -> impl Strategy<Value = Node> + Clone {
+    let choices = |inner| vec(vec(inner, 0..4), 0..4).prop_map(Node::Either);
+    prop_oneof![
+        12 => leaf(),
+        1 => choices(leaf().boxed()),
+        1 => choices(choices(leaf().boxed()).boxed()),
+    ]
+}
+
+fn pattern() -> impl Strategy<Value = Written> + Clone {
+    let slash = || Just(vec![Node::Byte(b'/')]);
+    let open = || Just(vec![Node::Byte(b'/'), gate()]);
+    let part = || vec(node(), 0..5);
+    let nodes = prop_oneof![
+        1 => part(),
+        3 => (slash(), part()).prop_map(join),
+        2 => (open(), part()).prop_map(join),
+        2 => (slash(), part(), open(), part()).prop_map(|(a, b, c, d)| [a, b, c, d].concat()),
+        2 => (open(), part(), open(), part()).prop_map(|(a, b, c, d)| [a, b, c, d].concat()),
+        1 => part().prop_map(|part| part.into_iter().take(1).collect()),
+        3 => (slash(), part(), Just(vec![Node::Byte(b'/'), Node::Class(ByteSet::ALL), Node::Repeat(ByteSet::ALL)]))
+            .prop_map(|(a, b, c)| [a, b, c].concat()),
+    ];
+    nodes.prop_map(|nodes| testing::written("random", nodes))
+}
+
+fn join((a, b): (Vec<Node>, Vec<Node>)) -> Vec<Node> {
+    [a, b].concat()
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let uid = option::weighted(0.5, 999..1002_u32);
+    let between = option::weighted(0.3, (598..603_u16, 598..603_u16));
+    let fields =
+        (uid, between).prop_map(|(uid, between)| Condition { uid, between, at_most: None });
+    prop_oneof![3 => Just(Condition::default()), 2 => fields]
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let effect =
+        proptest::sample::select(vec![Effect::Deny, Effect::Ask, Effect::Allow, Effect::Allow]);
+    let budget = option::weighted(0.2, Just(Budget { uses: 3, window: 60 }));
+    let patterns = (vec(pattern(), 1..4), vec(pattern(), 0..3), vec(pattern(), 0..2));
+    (effect, 1..64_u32, condition(), budget, patterns).prop_map(
+        |(effect, access, mut when, budget, (paths, except, others))| {
+            when.at_most = budget.filter(|_| effect == Effect::Allow);
+            let (inet, unix) = (others.clone(), others);
+            Rule {
+                effect,
+                access: Access(access),
+                paths,
+                except,
+                inet,
+                unix,
+                when,
+                ..testing::rule(1, &[])
+            }
+        },
+    )
+}
+
+pub(super) fn policies() -> impl Strategy<Value = CheckedPolicy> {
+    (vec(rule(), 1..6), vec(pattern(), 0..3), vec(pattern(), 0..3)).prop_map(
+        |(rules, cgroups, executables)| CheckedPolicy {
+            cgroups,
+            executables,
+            ..testing::policy(rules)
+        },
+    )
+}
+
+/// Decides by given bytes, for ever by the last ones.
+pub(super) struct Choices<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Choices<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        let (&first, rest) = self.bytes.split_first().unwrap_or((&0, &[]));
+        self.bytes = rest;
+        usize::from(first) % bound.max(1)
+    }
+
+    fn of(&mut self, set: &ByteSet) -> u8 {
+        let own: Vec<u8> = ALPHABET.into_iter().filter(|&byte| set.contains(byte)).collect();
+        match own.is_empty() {
+            true => set.first().unwrap_or(b'z'),
+            false => own[self.below(own.len())],
+        }
+    }
+}
+
+/// A subject that `nodes` match, or would if no set in them were empty.
+pub(super) fn sample(nodes: &[Node], choices: &mut Choices<'_>, out: &mut Vec<u8>) {
+    for node in nodes {
+        match node {
+            Node::Byte(byte) => out.push(*byte),
+            Node::Class(set) => out.push(choices.of(set)),
+            Node::Repeat(set) => {
+                for _ in 0..choices.below(4) {
+                    out.push(choices.of(set));
+                }
+            }
+            Node::Either(sequences) => {
+                if let Some(sequence) = sequences.get(choices.below(sequences.len())) {
+                    sample(sequence, choices, out);
+                }
+            }
+        }
+    }
+}
+
+/// Changes a byte or two.
+pub(super) fn mutate(subject: &mut Vec<u8>, choices: &mut Choices<'_>) {
+    for _ in 0..choices.below(3) {
+        let at = choices.below(subject.len() + 1);
+        let byte = choices.of(&ByteSet::ALL);
+        match choices.below(3) {
+            0 => subject.insert(at, byte),
+            1 if at < subject.len() => drop(subject.remove(at)),
+            _ => subject.push(byte),
+        }
+    }
+}
