@@ -22,9 +22,9 @@ pub fn enable_bpf_lsm(os_release: &str, active: &str) -> String {
         Boot::Firmware => {
             format!("append `{argument}` to the one line of /boot/firmware/cmdline.txt, reboot")
         }
-        Boot::Oem => format!(
-            "in /oem/grub.cfg add `set linux_append=\"$linux_append {argument}\"`, reboot"
-        ),
+        Boot::Oem => {
+            format!("in /oem/grub.cfg add `set linux_append=\"$linux_append {argument}\"`, reboot")
+        }
         Boot::Other => {
             format!("add `{argument}` to the kernel command line in the boot loader, reboot")
         }
@@ -52,9 +52,10 @@ fn boot(os_release: &str) -> Boot {
             "flatcar" => return Boot::Oem,
             "debian" | "ubuntu" => return Boot::Grub { update: "update-grub" },
             "fedora" | "rhel" | "centos" | "rocky" | "almalinux" => return Boot::Grubby,
-            "suse" | "opensuse" | "arch" => {
-                return Boot::Grub { update: "grub-mkconfig -o /boot/grub/grub.cfg" };
+            "suse" | "opensuse" | "sles" => {
+                return Boot::Grub { update: "grub2-mkconfig -o /boot/grub2/grub.cfg" };
             }
+            "arch" => return Boot::Grub { update: "grub-mkconfig -o /boot/grub/grub.cfg" },
             _ => {}
         }
     }

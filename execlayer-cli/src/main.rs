@@ -1,2 +1,45 @@
-//! Skeleton.
-fn main() {}
+//! The operator's tool. Turns arguments into one command and its result into an exit code; must not
+//! know what any command does.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod compile;
+mod daemon;
+mod doctor;
+mod error;
+mod files;
+mod keys;
+mod output;
+mod scope;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{commands::Cli, error::Exit, output::Screen};
+
+fn main() -> ExitCode {
+    let screen = Screen::new();
+    // The exit codes of `run` belong to its COMMAND, so its own failures share one number.
+    let runs = std::env::args_os().nth(1).is_some_and(|word| word == "run");
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = match (error.use_stderr(), runs) {
+                (false, _) => Exit::Done,
+                (true, true) => Exit::Run,
+                (true, false) => Exit::Usage,
+            };
+            // Nobody is left to tell if this fails.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    match cli.run(&screen) {
+        Ok(code) => code,
+        Err(error) => {
+            error.print(&screen);
+            if runs { Exit::Run.into() } else { error.exit.into() }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `inspect`: what a bundle says about itself, and whether it is verified. Must not let the first
+//! pass for the second.
+
+use std::path::PathBuf;
+
+use execlayer_bundle::{UnverifiedClaims, limits::MAX_BUNDLE_BYTES, unverified_claims, verify};
+use execlayer_policy::lower::listing;
+
+use crate::{
+    error::{CliError, Exit},
+    files, keys,
+    output::{Screen, Table, printable, size},
+};
+
+/// Shows what is in a bundle
+///
+/// Works without any key; the first line says whether the content is verified or only claimed.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  execlayer inspect coding-agent.bundle --trust release.pub
+  execlayer inspect coding-agent.bundle --listing | less")]
+pub(crate) struct Args {
+    /// File of the bundle
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// Public key, or folder of such, that is trusted [default: the keys this machine trusts]
+    #[arg(long, value_name = "PATH")]
+    trust: Vec<PathBuf>,
+    /// Print the image in words: lanes, decision sets, conditions
+    #[arg(long)]
+    listing: bool,
+}
+
+pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
+    let bytes = files::read_or_fail(&args.bundle, MAX_BUNDLE_BYTES)?;
+    let claims = unverified_claims(&bytes).map_err(|error| {
+        CliError::failure(format!("`{}` cannot be read: {error}", args.bundle.display()))
+    })?;
+    let paint = screen.on_output;
+    let trust = keys::trusted(&args.trust)
+        .map_err(|_no_keys| "the trusted keys cannot be read".to_owned())
+        .and_then(|trusted| verify(&bytes, &trusted).map_err(|error| error.to_string()));
+    let head = match trust {
+        Ok(_) => format!("{}verified{}", paint.green(), paint.reset()),
+        Err(why) => format!("{}NOT VERIFIED{}: {}", paint.red(), paint.reset(), printable(&why)),
+    };
+    let body = if args.listing {
+        let text = listing(&claims.image, &claims.provenance);
+        printable_lines(&text.map_err(|error| CliError::failure(error.to_string()))?)
+    } else {
+        facts(&claims, screen)
+    };
+    screen.print(&format!("{head}\n{body}"))?;
+    Ok(Exit::Done)
+}
+
+fn facts(claims: &UnverifiedClaims, screen: &Screen) -> String {
+    let provenance = &claims.provenance;
+    let list = |items: &[String]| printable(&items.join(", "));
+    let mut text = String::new();
+    for (name, value) in [
+        ("policy", format!("{} version {}", provenance.policy, provenance.version)),
+        ("agent", provenance.agent.clone()),
+        ("digest", claims.digest.clone()),
+        ("keys", list(&claims.key_ids)),
+        ("image", size(claims.image.len() as u64 * 4)),
+        ("files", list(&provenance.files)),
+        ("cgroups", list(&provenance.cgroups)),
+        ("executables", list(&provenance.executables)),
+    ] {
+        if !value.is_empty() {
+            text.push_str(&format!("{name:<12} {}\n", printable(&value)));
+        }
+    }
+    let mut table = Table::new(&["number", "rule", "place", "reason"]);
+    for (number, rule) in provenance.rules.iter().enumerate() {
+        let file = provenance.files.get(rule.file as usize).map_or("", String::as_str);
+        table.row([
+            number.to_string(),
+            rule.id.clone(),
+            format!("{file}:{}", rule.line),
+            rule.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    text.push('\n');
+    text + &table.render(screen.on_output)
+}
+
+fn printable_lines(text: &str) -> String {
+    text.lines().map(|line| printable(line) + "\n").collect()
+}

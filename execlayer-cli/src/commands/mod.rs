@@ -1,0 +1,112 @@
+//! The commands: one file each. Owns their list; must not hold what one of them does.
+
+mod check;
+mod compile;
+mod completions;
+mod doctor;
+mod explain_policy;
+mod inspect;
+mod keys;
+mod man;
+mod run;
+mod scope_exec;
+mod sign;
+mod status;
+mod test;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    error::{CliError, EXIT_CODES},
+    output::Screen,
+};
+
+/// Puts a gate under AI agents: what a policy does not allow, the kernel denies
+///
+/// A policy says which programs an agent may execute, which files it may open and where it may
+/// connect. `execlayer` checks and compiles policies, signs them, and runs programs under them; the
+/// daemon `execlayerd` puts them in force in the kernel.
+///
+/// Try it:
+///   execlayer check policies/coding-agent
+///   sudo execlayer run --policy policies/coding-agent --user "$USER" -- bash
+#[derive(Debug, Parser)]
+#[command(name = "execlayer", version, verbatim_doc_comment, after_long_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Check(check::Args),
+    ExplainPolicy(explain_policy::Args),
+    Test(test::Args),
+    Compile(compile::Args),
+    Status(status::Args),
+    Doctor(doctor::Args),
+    #[command(subcommand)]
+    Keys(keys::Command),
+    Sign(sign::Args),
+    Verify(verify::Args),
+    Inspect(inspect::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+    #[command(hide = true)]
+    ScopeExec(scope_exec::Args),
+}
+
+impl Cli {
+    pub(crate) fn run(self, screen: &Screen) -> Result<ExitCode, CliError> {
+        let exit = match self.command {
+            Command::Run(args) => return run::run(&args, screen),
+            Command::ScopeExec(args) => return Err(scope_exec::run(&args)),
+            Command::Check(args) => check::run(&args, screen),
+            Command::ExplainPolicy(args) => explain_policy::run(&args, screen),
+            Command::Test(args) => test::run(&args, screen),
+            Command::Compile(args) => compile::run(&args, screen),
+            Command::Status(args) => status::run(&args, screen),
+            Command::Doctor(args) => doctor::run(&args, screen),
+            Command::Keys(command) => keys::run(&command, screen),
+            Command::Sign(args) => sign::run(&args, screen),
+            Command::Verify(args) => verify::run(&args, screen),
+            Command::Inspect(args) => inspect::run(&args, screen),
+            Command::Completions(args) => completions::run(&args, screen),
+            Command::Man(args) => man::run(&args, screen),
+        };
+        exit.map(ExitCode::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_is_shown_teaches_with_an_example() {
+        fn visit(command: &mut clap::Command) {
+            command.build();
+            for sub in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set()) {
+                let name = sub.get_name().to_owned();
+                if name == "help" {
+                    continue;
+                }
+                let help = sub.render_long_help().to_string();
+                assert!(help.contains("Example"), "{name}: {help}");
+                visit(sub);
+            }
+        }
+        visit(&mut Cli::command());
+    }
+}

@@ -1,0 +1,282 @@
+//! `run`: a program under a policy, from the policy's text to the summary at the end. Reads top to
+//! bottom; must not leave anything half-done: nothing starts before its scope is open.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use execlayer_api::{Installed, Outcome, Request, Scope, Summary, places};
+use execlayer_bundle::UnsignedBundle;
+use execlayer_policy::Lowered;
+use nix::unistd::geteuid;
+
+use crate::{
+    compile::{self, Filling},
+    daemon::{self, AskError, Places, Start},
+    error::{CliError, Exit},
+    files, keys,
+    output::{Screen, Table, to_json},
+    scope::{self, Signals, User},
+};
+
+/// Runs a program under a policy
+///
+/// Compiles the policy, signs it with this machine's own key (made on first use), starts a daemon if
+/// none runs, and executes COMMAND in a scope of its own. From its first moment on, the kernel denies
+/// COMMAND and all its descendants what the policy does not allow. Input, output, signals and the exit
+/// code pass through; at the end the denials are summed up on standard error.
+///
+/// A daemon that was started for this ends when nothing is governed any more.
+///
+/// Needs root. COMMAND runs as root too unless `--user` says otherwise.
+///
+/// Exits with COMMAND's exit code, 128+n if signal n ended it, 125 if execlayer failed, 126 if
+/// COMMAND cannot be executed, 127 if it was not found.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  sudo execlayer run --policy policies/coding-agent --user \"$USER\" -- bash
+  sudo execlayer run --policy coding-agent --var WORKSPACE=\"$PWD\" --user \"$USER\" -- \\
+      python3 agent.py
+  sudo execlayer run --policy coding-agent --quiet --summary-json denied.json -- make")]
+pub(crate) struct Args {
+    /// A file, a folder with a `policy.toml`, or the name of a policy
+    #[arg(long, short, value_name = "POLICY")]
+    policy: String,
+    #[command(flatten)]
+    filling: Filling,
+    /// User that COMMAND runs as, by name or number
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// Name for this agent, instead of the policy's: lets one policy run twice with other variables
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// Put this policy in force for programs, too, that run under another version of it
+    #[arg(long)]
+    replace: bool,
+    /// Print no summary
+    #[arg(long, short)]
+    quiet: bool,
+    /// Write the summary to a file, as one JSON object
+    #[arg(long, value_name = "FILE")]
+    summary_json: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
+    /// Folder of this machine's own key
+    #[arg(long, value_name = "DIR", default_value = places::STATE_DIR)]
+    state_dir: PathBuf,
+    /// File of the event log, if a daemon is started
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(value_name = "COMMAND", required = true, last = true)]
+    command: Vec<OsString>,
+}
+
+/// How often a daemon may end between two questions.
+const TRIES: u32 = 3;
+
+pub(crate) fn run(args: &Args, screen: &Screen) -> Result<ExitCode, CliError> {
+    if !geteuid().is_root() {
+        return Err(CliError::new(Exit::Run, "`run` needs root: it puts a policy in the kernel")
+            .help("sudo execlayer run --policy ... --user \"$USER\" -- COMMAND"));
+    }
+    let user = args.user.as_deref().map(find_user).transpose()?;
+    let (_, mut lowered) = compile::lowered_or_fail(&args.policy, &args.filling, screen)?;
+    if let Some(agent) = &args.agent {
+        lowered.provenance.agent.clone_from(agent);
+    }
+    let (bundle, agent) = sign(args, lowered)?;
+    let signals = Signals::hold()?;
+    let scope = open_scope(args, &bundle, &agent)?;
+    let status = scope::start(Path::new(&scope.cgroup), user.as_ref(), &args.command)
+        .and_then(|mut child| signals.wait(&mut child));
+    let summary = close_scope(args, &scope);
+    // The program's end counts for more than a summary that could not be had.
+    let code = ExitCode::from(scope::exit_code(status?));
+    match summary {
+        Ok(summary) => show(args, &agent, &summary, screen)?,
+        Err(error) => error.print(screen),
+    }
+    Ok(code)
+}
+
+fn find_user(name: &str) -> Result<User, CliError> {
+    use nix::unistd::{Uid, User as Entry};
+    let entry = match name.parse() {
+        Ok(uid) => Entry::from_uid(Uid::from_raw(uid)),
+        Err(_) => Entry::from_name(name),
+    };
+    match entry {
+        Ok(Some(entry)) => Ok(User {
+            name: entry.name,
+            uid: entry.uid.as_raw(),
+            gid: entry.gid.as_raw(),
+            home: entry.dir.into_os_string(),
+        }),
+        Ok(None) => Err(CliError::new(Exit::Run, format!("there is no user `{name}`"))),
+        Err(error) => {
+            Err(CliError::new(Exit::Run, format!("user `{name}` cannot be looked up: {error}")))
+        }
+    }
+}
+
+/// Writes the signed bundle where the daemon can read it.
+fn sign(args: &Args, lowered: Lowered) -> Result<(PathBuf, String), CliError> {
+    let agent = lowered.provenance.agent.clone();
+    let key = keys::local(&args.state_dir)?;
+    let bundle = UnsignedBundle::new(lowered.image.words().to_vec(), lowered.provenance)
+        .map_err(|error| CliError::new(Exit::Policy, error.to_string()))?;
+    let signed = keys::sign(&bundle, &key)?;
+    let folder = args.state_dir.join(places::LOCAL_BUNDLES);
+    files::own_folder(&folder, 0o700)?;
+    let folder = folder.canonicalize().map_err(|error| files::cannot("read", &folder, &error))?;
+    // A file for each run: two of them must not exchange each other's policy.
+    let path = folder.join(format!("{}.bundle", std::process::id()));
+    files::write_whole(&path, signed.bytes(), 0o600)?;
+    Ok((path, agent))
+}
+
+/// Puts the policy in force and opens a scope; starts a daemon if there is none.
+fn open_scope(args: &Args, bundle: &Path, agent: &str) -> Result<Scope, CliError> {
+    let start =
+        Start { places: &args.places, state_dir: &args.state_dir, events: args.events.as_deref() };
+    let mut tries = 0;
+    let opened = loop {
+        tries += 1;
+        daemon::find_or_start(&start)?;
+        match install(args, bundle, agent) {
+            // An ephemeral daemon may end between two questions: the next one starts another.
+            Err(Step::Asked(error)) if error.is_gone() && tries < TRIES => {}
+            Err(Step::Asked(error)) => break Err(CliError::from(error)),
+            Err(Step::Failed(error)) => break Err(error),
+            Ok(scope) => break Ok(scope),
+        }
+    };
+    // The daemon has what it needs; a leftover harms nobody.
+    let _ = std::fs::remove_file(bundle);
+    opened
+}
+
+enum Step {
+    Asked(AskError),
+    Failed(CliError),
+}
+
+impl From<AskError> for Step {
+    fn from(error: AskError) -> Self {
+        Self::Asked(error)
+    }
+}
+
+fn install(args: &Args, bundle: &Path, agent: &str) -> Result<Scope, Step> {
+    if !args.replace {
+        in_use(args, bundle, agent)?;
+    }
+    let request = Request::Install { path: bundle.display().to_string() };
+    match daemon::ask(&args.places, &request)? {
+        Outcome::Installed(Installed { .. }) => {}
+        other => return Err(Step::Failed(daemon::unexpected(&other))),
+    }
+    let request = Request::OpenScope { agent: agent.to_owned(), owner_pid: std::process::id() };
+    match daemon::ask(&args.places, &request)? {
+        Outcome::Scope(scope) => Ok(scope),
+        other => Err(Step::Failed(daemon::unexpected(&other))),
+    }
+}
+
+/// Refuses to change the policy of programs that run already.
+fn in_use(args: &Args, bundle: &Path, agent: &str) -> Result<(), Step> {
+    let status = match daemon::ask(&args.places, &Request::Status {})? {
+        Outcome::Status(status) => status,
+        other => return Err(Step::Failed(daemon::unexpected(&other))),
+    };
+    let profile = status.profiles.iter().find(|profile| profile.agent == agent);
+    let Some(profile) = profile.filter(|profile| profile.governed_tasks > 0) else {
+        return Ok(());
+    };
+    let bytes = files::read_or_fail(bundle, execlayer_bundle::limits::MAX_BUNDLE_BYTES)
+        .map_err(Step::Failed)?;
+    let own = execlayer_bundle::unverified_claims(&bytes)
+        .map_err(|error| Step::Failed(CliError::failure(error.to_string())))?;
+    if own.digest == profile.digest {
+        return Ok(());
+    }
+    let message = format!(
+        "agent `{agent}` is running under another version of this policy, or with other variables"
+    );
+    Err(Step::Failed(
+        CliError::failure(message)
+            .help(format!("run this one beside it: `--agent {agent}-2`"))
+            .help("or change the policy of both: `--replace`"),
+    ))
+}
+
+fn close_scope(args: &Args, scope: &Scope) -> Result<Summary, CliError> {
+    match daemon::ask(&args.places, &Request::CloseScope { id: scope.id })? {
+        Outcome::Summary(summary) => Ok(summary),
+        other => Err(daemon::unexpected(&other)),
+    }
+}
+
+fn show(args: &Args, agent: &str, summary: &Summary, screen: &Screen) -> Result<(), CliError> {
+    if let Some(path) = &args.summary_json {
+        files::write_whole(path, (to_json(summary)? + "\n").as_bytes(), 0o644)?;
+    }
+    if !args.quiet {
+        screen.note(&text(agent, summary, screen));
+    }
+    Ok(())
+}
+
+fn text(agent: &str, summary: &Summary, screen: &Screen) -> String {
+    let paint = screen.on_error;
+    let mut text = match summary.denied.len() {
+        0 => format!("execlayer: nothing was denied to `{agent}`"),
+        _ => {
+            let count: u64 = summary.denied.iter().map(|row| row.count).sum();
+            format!("execlayer: denied to `{agent}`: {count}\n")
+        }
+    };
+    if !summary.denied.is_empty() {
+        let mut table = Table::new(&["count", "operation", "subject", "rule", "place", "reason"]);
+        for row in &summary.denied {
+            let place = match (&row.file, row.line) {
+                (Some(file), Some(line)) => format!("{file}:{line}"),
+                (Some(file), None) => file.clone(),
+                (None, _) => String::new(),
+            };
+            let access = row.access.join("+");
+            table.row([
+                row.count.to_string(),
+                if access.is_empty() { row.operation.clone() } else { access },
+                row.subject.clone(),
+                row.rule.clone().unwrap_or_default(),
+                place,
+                reason(row),
+            ]);
+        }
+        text.push_str(&table.render(paint));
+    }
+    let yellow = |line: String| format!("\n{}{line}{}", paint.yellow(), paint.reset());
+    if summary.more > 0 {
+        text.push_str(&yellow(format!("and {} kinds of denials more", summary.more)));
+    }
+    if summary.lost > 0 {
+        text.push_str(&yellow(format!("{} events were lost and are not counted", summary.lost)));
+    }
+    text
+}
+
+fn reason(row: &execlayer_api::DeniedRow) -> String {
+    use execlayer_common::reason::Reason;
+    let known = Reason::ALL.iter().find(|reason| reason.name() == row.reason);
+    let meaning = known.map_or(row.reason.as_str(), |reason| reason.meaning());
+    let text = row.message.as_deref().unwrap_or(meaning);
+    match row.verdict {
+        execlayer_api::DeniedVerdict::Denied => text.to_owned(),
+        execlayer_api::DeniedVerdict::Monitored => format!("{text} (monitored: it passed)"),
+    }
+}

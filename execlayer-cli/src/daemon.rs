@@ -1,0 +1,191 @@
+//! The daemon as the tool sees it: asking it, and starting one if none answers. Must not know what
+//! is asked.
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::{net::UnixStream, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use execlayer_api::{
+    ErrorCode, Failure, Outcome, Request, Response, decode_response, encode_request,
+    line::MAX_RESPONSE, places,
+};
+
+use crate::{
+    error::{CliError, Exit},
+    files,
+};
+
+/// Where the daemon's files lie.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Places {
+    /// Folder of the daemon's socket
+    #[arg(long, value_name = "DIR", default_value = places::RUN_DIR)]
+    pub(crate) run_dir: PathBuf,
+}
+
+/// An answer takes as long as loading a policy takes; a daemon that is silent longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two looks at a daemon that starts.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Name of the daemon's executable.
+pub(crate) const EXECUTABLE: &str = "execlayerd";
+
+/// Why there is no outcome.
+#[derive(Debug)]
+pub(crate) enum AskError {
+    /// Nobody listens on the socket.
+    Nobody(io::Error),
+    /// The daemon was there, and the conversation broke.
+    Broken(String),
+    /// The daemon says no.
+    Refused(Failure),
+}
+
+/// Asks the daemon one thing.
+pub(crate) fn ask(places: &Places, request: &Request) -> Result<Outcome, AskError> {
+    let socket = places.run_dir.join(places::SOCKET);
+    let stream = UnixStream::connect(socket).map_err(AskError::Nobody)?;
+    let line = exchange(&stream, request).map_err(|error| AskError::Broken(error.to_string()))?;
+    let response = decode_response(&line).map_err(|error| AskError::Broken(error.to_string()))?;
+    match response {
+        Response::Done(outcome) => Ok(outcome),
+        Response::Error(failure) => Err(AskError::Refused(failure)),
+    }
+}
+
+fn exchange(mut stream: &UnixStream, request: &Request) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(&encode_request(request).map_err(io::Error::other)?)?;
+    let mut line = Vec::new();
+    BufReader::new(stream).take(MAX_RESPONSE as u64 + 1).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Err(io::Error::other("it hung up without an answer"));
+    }
+    Ok(line)
+}
+
+impl AskError {
+    /// Whether another daemon may do better.
+    pub(crate) const fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::Nobody(_)
+                | Self::Broken(_)
+                | Self::Refused(Failure { code: ErrorCode::Unavailable, .. })
+        )
+    }
+}
+
+impl From<AskError> for CliError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Nobody(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Self::new(Exit::NeedsRoot, "the daemon's socket is root's")
+                    .help("try it as root, with `sudo`")
+            }
+            AskError::Nobody(error) => {
+                Self::new(Exit::Unreachable, format!("no daemon answers: {error}"))
+                    .help("start one: `sudo systemctl start execlayerd`, or `sudo execlayerd`")
+                    .help("`execlayer run` starts one by itself")
+            }
+            AskError::Broken(why) => {
+                Self::new(Exit::Unreachable, format!("the daemon gave no answer: {why}"))
+                    .help("its log says why: `journalctl -u execlayerd`")
+            }
+            AskError::Refused(failure) => Self::failure(failure.message).help_if(failure.help),
+        }
+    }
+}
+
+/// An answer to another question.
+pub(crate) fn unexpected(outcome: &Outcome) -> CliError {
+    CliError::failure(format!("the daemon answered something else: {outcome:?}"))
+}
+
+/// The daemon's executable: beside this one, or in PATH.
+pub(crate) fn find_executable() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok();
+    let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let named = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    beside.into_iter().chain(named).map(|folder| folder.join(EXECUTABLE)).find(|at| at.is_file())
+}
+
+/// What an ephemeral daemon is started with.
+#[derive(Debug)]
+pub(crate) struct Start<'a> {
+    pub(crate) places: &'a Places,
+    pub(crate) state_dir: &'a Path,
+    pub(crate) events: Option<&'a Path>,
+}
+
+/// Makes sure that a daemon answers: finds one or starts one.
+pub(crate) fn find_or_start(start: &Start<'_>) -> Result<(), CliError> {
+    match ask(start.places, &Request::Hello {}) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.is_gone() => {}
+        Err(error) => return Err(error.into()),
+    }
+    let executable = find_executable().ok_or_else(|| {
+        CliError::failure(format!("no daemon answers, and there is no `{EXECUTABLE}` to start"))
+            .help(format!("install `{EXECUTABLE}` beside `execlayer` or in PATH"))
+    })?;
+    files::own_folder(&start.places.run_dir, 0o755)?;
+    let log = start.places.run_dir.join(places::EPHEMERAL_LOG);
+    files::write_whole(&log, b"", 0o600)?;
+    let stderr = fs::OpenOptions::new()
+        .append(true)
+        .open(&log)
+        .map_err(|error| files::cannot("write", &log, &error))?;
+    let mut command = Command::new(&executable);
+    command.arg("--ephemeral").arg("--run-dir").arg(&start.places.run_dir);
+    command.arg("--state-dir").arg(start.state_dir);
+    if let Some(events) = start.events {
+        command.arg("--events").arg(events);
+    }
+    // In a group of its own, Ctrl-C at the terminal does not reach it.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).process_group(0);
+    command.current_dir("/");
+    let mut child =
+        command.spawn().map_err(|error| files::cannot("execute", &executable, &error))?;
+    wait_for_hello(start.places, &mut child, &log)
+}
+
+fn wait_for_hello(places: &Places, child: &mut Child, log: &Path) -> Result<(), CliError> {
+    let begin = Instant::now();
+    loop {
+        match ask(places, &Request::Hello {}) {
+            Ok(_) => return Ok(()),
+            Err(error) if !error.is_gone() => return Err(error.into()),
+            Err(_) => {}
+        }
+        let status = child
+            .try_wait()
+            .map_err(|error| CliError::failure(format!("the daemon is lost: {error}")))?;
+        if let Some(status) = status {
+            // Another `run` may have started one at the same moment, and won.
+            if ask(places, &Request::Hello {}).is_ok() {
+                return Ok(());
+            }
+            let said = fs::read_to_string(log).unwrap_or_default();
+            let error = CliError::failure(format!("the daemon did not start ({status})"));
+            return Err(error
+                .help_if(Some(said.trim().to_owned()).filter(|said| !said.is_empty()))
+                .help("`sudo execlayer doctor` says what this machine lacks"));
+        }
+        if begin.elapsed() > PATIENCE {
+            // It is ours, and of no use to anybody.
+            let _ = child.kill();
+            return Err(CliError::failure("the daemon started and does not answer")
+                .help(format!("it may have said why in `{}`", log.display())));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
