@@ -1,1 +1,13 @@
-//! Skeleton.
+//! The corpus, the subjects that must agree about it, and what makes more of it. Used by the
+//! integration tests on a host and by the tests in a guest. Must not hold expectations.
+
+pub mod acts;
+pub mod corpus;
+pub mod generate;
+pub mod kernel;
+pub mod mutate;
+pub mod prepare;
+pub mod random;
+pub mod reference;
+pub mod subject;
+pub mod user;

@@ -1,1 +1,7 @@
-//! Skeleton.
+//! The integration tests, one binary, one module for each file of this folder. What needs a guest is
+//! in `tests/vm`.
+
+mod corpus;
+mod declared;
+mod property;
+mod subjects;

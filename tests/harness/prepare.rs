@@ -1,0 +1,85 @@
+//! Policy text through every stage to what the subjects judge by. Must not read files.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, anyhow, bail};
+use execlayer_common::image;
+use execlayer_policy::{
+    CheckedPolicy,
+    check::{Options, check},
+    diagnostic::Style,
+    lower::{Lowered, lower},
+};
+
+/// A policy in every form that a subject needs.
+#[derive(Debug)]
+pub struct Prepared {
+    policy: CheckedPolicy,
+    lowered: Lowered,
+}
+
+/// Written before a policy that is only rules.
+pub const HEADER: &str = "name = \"rules\"\nversion = 1\n\n[agent]\nname = \"corpus\"\n\n";
+
+impl Prepared {
+    /// Takes a policy that consists of rules only.
+    ///
+    /// # Errors
+    ///
+    /// What [`Prepared::from_files`] says.
+    pub fn from_rules(rules: &str) -> Result<Self> {
+        let text = format!("{HEADER}{rules}");
+        Self::from_files(BTreeMap::from([("policy".to_owned(), text)]), "policy", &[])
+    }
+
+    /// Takes the policy `name` of some files.
+    ///
+    /// # Errors
+    ///
+    /// The findings of `check`, or why the policy could not be lowered.
+    pub fn from_files(
+        mut files: BTreeMap<String, String>,
+        name: &str,
+        variables: &[(String, String)],
+    ) -> Result<Self> {
+        let options = Options { variables: variables.to_vec(), ..Options::default() };
+        let outcome = check(name, &mut files, &options);
+        let Some(policy) = outcome.policy else {
+            let findings: Vec<String> = outcome
+                .diagnostics
+                .iter()
+                .map(|finding| finding.render(&outcome.sources, Style::Plain))
+                .collect();
+            bail!("the policy does not check:\n{}", findings.join("\n"));
+        };
+        let lowered = lower(&policy).map_err(|error| anyhow!("{error}"))?;
+        image::check_header(lowered.image.words())
+            .map_err(|error| anyhow!("{error}"))
+            .context("lowering made an image that installing would refuse")?;
+        Ok(Self { policy, lowered })
+    }
+
+    /// What the reference evaluator reads.
+    #[must_use]
+    pub const fn policy(&self) -> &CheckedPolicy {
+        &self.policy
+    }
+
+    /// What the kernel walks.
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
+        self.lowered.image.words()
+    }
+
+    /// What lowering says about the image.
+    #[must_use]
+    pub const fn lowered(&self) -> &Lowered {
+        &self.lowered
+    }
+
+    /// The id of a rule, for messages.
+    #[must_use]
+    pub fn rule_id(&self, number: u16) -> &str {
+        self.policy.rules().get(usize::from(number)).map_or("no such rule", |rule| &rule.id)
+    }
+}
