@@ -78,13 +78,22 @@ impl core::fmt::Debug for PrivateKey {
 
 /// A bundle in its final form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedBundle(Vec<u8>);
+pub struct SignedBundle {
+    bytes: Vec<u8>,
+    digest: String,
+}
 
 impl SignedBundle {
     /// The bytes of its file.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// SHA-256 of what was signed, in hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 }
 
@@ -99,5 +108,6 @@ pub fn sign(bundle: &UnsignedBundle, key: &PrivateKey) -> Result<SignedBundle, B
 
 pub(crate) fn sign_payload(payload: &[u8], key: &PrivateKey) -> Result<SignedBundle, BundleError> {
     let signature = key.key.sign(&envelope::pre_authentication(PAYLOAD_TYPE, payload));
-    envelope::close(payload, &key.id().to_string(), &signature.to_bytes()).map(SignedBundle)
+    let bytes = envelope::close(payload, &key.id().to_string(), &signature.to_bytes())?;
+    Ok(SignedBundle { bytes, digest: manifest::sha256(payload) })
 }

@@ -90,6 +90,7 @@ fn what_was_signed_is_what_is_verified() {
     assert_eq!(bundle.signers(), [key(1).id()]);
     let payload = manifest::write(&unsigned()).unwrap();
     assert_eq!(bundle.digest(), manifest::sha256(&payload));
+    assert_eq!(sign(&unsigned(), &key(1)).unwrap().digest(), bundle.digest());
 }
 
 #[test]

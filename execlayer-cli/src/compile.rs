@@ -7,7 +7,7 @@ use clap::Args;
 use execlayer_policy::{
     CheckedPolicy, Lowered, check,
     check::{Options, Outcome},
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::Diagnostic,
     lower,
     source::Sources,
 };
@@ -57,16 +57,15 @@ pub(crate) fn checked(policy: &str, filling: &Filling) -> Result<(Outcome, PathB
     Ok((outcome, files.main().to_owned()))
 }
 
-/// Reads and checks a policy, and prints what was found to standard error.
+/// Reads and checks a policy, and prints its errors to standard error. Everything else that was found
+/// is for `check` to say, once, and not for each use of the policy.
 pub(crate) fn checked_or_fail(
     policy: &str,
     filling: &Filling,
     screen: &Screen,
 ) -> Result<(CheckedPolicy, PathBuf), CliError> {
     let (outcome, main) = checked(policy, filling)?;
-    let findings: Vec<&Diagnostic> =
-        outcome.diagnostics.iter().filter(|found| found.severity != Severity::Hint).collect();
-    let text = render(findings.into_iter(), &outcome.sources, screen.on_error);
+    let text = render(outcome.errors(), &outcome.sources, screen.on_error);
     if !text.is_empty() {
         screen.note(&text);
     }

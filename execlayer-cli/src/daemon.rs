@@ -145,10 +145,18 @@ pub(crate) fn find_or_start(start: &Start<'_>) -> Result<(), CliError> {
         .open(&log)
         .map_err(|error| files::cannot("write", &log, &error))?;
     let mut command = Command::new(&executable);
-    command.arg("--ephemeral").arg("--run-dir").arg(&start.places.run_dir);
-    command.arg("--state-dir").arg(start.state_dir);
-    if let Some(events) = start.events {
-        command.arg("--events").arg(events);
+    command.arg("--ephemeral");
+    let folders = [
+        ("--run-dir", Some(start.places.run_dir.as_path())),
+        ("--state-dir", Some(start.state_dir)),
+        ("--events", start.events),
+    ];
+    for (option, path) in folders {
+        if let Some(path) = path {
+            // It works in another folder.
+            let path = std::path::absolute(path).map_err(|e| files::cannot("find", path, &e))?;
+            command.arg(option).arg(path);
+        }
     }
     // In a group of its own, Ctrl-C at the terminal does not reach it.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).process_group(0);

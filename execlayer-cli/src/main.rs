@@ -11,6 +11,7 @@ mod files;
 mod keys;
 mod output;
 mod scope;
+mod summary;
 
 use std::process::ExitCode;
 

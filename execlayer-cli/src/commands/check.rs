@@ -18,11 +18,14 @@ use crate::{
 ///
 /// Exits with 3 if the policy has errors.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   execlayer check policies/coding-agent
   execlayer check my-policy.toml --var WORKSPACE=/srv/app
-  execlayer check policies/coding-agent --json | jq '.diagnostics[].message'")]
+  execlayer check policies/coding-agent --json | jq '.diagnostics[].message'"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     policy: PolicyArgs,

@@ -21,11 +21,14 @@ use crate::{
 ///
 /// The same policy gives the same bytes.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   execlayer compile policies/coding-agent
   execlayer compile policies/coding-agent --key release.key --output coding-agent.bundle
-  execlayer compile policies/coding-agent --listing | less")]
+  execlayer compile policies/coding-agent --listing | less"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     policy: PolicyArgs,

@@ -11,11 +11,14 @@ use crate::{
 
 /// Prints a completion script for a shell
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   execlayer completions bash > /etc/bash_completion.d/execlayer
   execlayer completions zsh > ~/.zfunc/_execlayer
-  execlayer completions fish > ~/.config/fish/completions/execlayer.fish")]
+  execlayer completions fish > ~/.config/fish/completions/execlayer.fish"
+)]
 pub(crate) struct Args {
     /// The shell
     #[arg(value_parser = shell)]

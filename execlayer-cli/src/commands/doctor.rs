@@ -15,10 +15,13 @@ use crate::{
 ///
 /// Exits with 6 if something must be fixed.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   sudo execlayer doctor
-  sudo execlayer doctor --json | jq '.findings[] | select(.state == \"fix\")'")]
+  sudo execlayer doctor --json | jq '.findings[] | select(.state == \"fix\")'"
+)]
 pub(crate) struct Args {
     /// Print one JSON object
     #[arg(long)]

@@ -8,9 +8,12 @@ use crate::{
 
 /// Says in plain words what a policy allows, and what is left denied
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Example:
-  execlayer explain-policy policies/coding-agent --var WORKSPACE=/srv/app")]
+  execlayer explain-policy policies/coding-agent --var WORKSPACE=/srv/app"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     policy: PolicyArgs,

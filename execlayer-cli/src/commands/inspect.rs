@@ -16,10 +16,13 @@ use crate::{
 ///
 /// Works without any key; the first line says whether the content is verified or only claimed.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   execlayer inspect coding-agent.bundle --trust release.pub
-  execlayer inspect coding-agent.bundle --listing | less")]
+  execlayer inspect coding-agent.bundle --listing | less"
+)]
 pub(crate) struct Args {
     /// File of the bundle
     #[arg(value_name = "BUNDLE")]

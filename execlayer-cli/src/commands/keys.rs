@@ -10,10 +10,13 @@ use crate::{
 
 /// Makes and lists signing keys
 #[derive(Debug, clap::Subcommand)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   execlayer keys new release
-  sudo execlayer keys list")]
+  sudo execlayer keys list"
+)]
 pub(crate) enum Command {
     New(NewArgs),
     List(ListArgs),
@@ -24,10 +27,13 @@ pub(crate) enum Command {
 /// The private key's file is readable for its owner only. To have a daemon accept what the key signs,
 /// put NAME.pub into /etc/execlayer/keys.d on its machine.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Example:
   execlayer keys new release --comment 'releases of the platform team'
-  sudo install -m 0644 release.pub /etc/execlayer/keys.d/")]
+  sudo install -m 0644 release.pub /etc/execlayer/keys.d/"
+)]
 pub(crate) struct NewArgs {
     /// Path of the two files, without their endings
     #[arg(value_name = "NAME")]
@@ -42,9 +48,12 @@ pub(crate) struct NewArgs {
 /// Those are the keys in /etc/execlayer/keys.d, and this machine's own key with which `execlayer run`
 /// signs.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Example:
-  sudo execlayer keys list")]
+  sudo execlayer keys list"
+)]
 pub(crate) struct ListArgs {
     /// File of a public key or folder of such files, instead of the usual places
     #[arg(value_name = "PATH")]

@@ -13,9 +13,12 @@ use crate::{
 
 /// Writes the manual pages into a folder
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Example:
-  execlayer man /usr/local/share/man/man1 && man execlayer-run")]
+  execlayer man /usr/local/share/man/man1 && man execlayer-run"
+)]
 pub(crate) struct Args {
     /// The folder; it must exist
     #[arg(value_name = "DIR")]

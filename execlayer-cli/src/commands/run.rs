@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use execlayer_api::{Installed, Outcome, Request, Scope, Summary, places};
+use execlayer_api::{Installed, Outcome, Profile, Request, Scope, Summary, places};
 use execlayer_bundle::UnsignedBundle;
 use execlayer_policy::Lowered;
 use nix::unistd::geteuid;
@@ -17,8 +17,9 @@ use crate::{
     daemon::{self, AskError, Places, Start},
     error::{CliError, Exit},
     files, keys,
-    output::{Screen, Table, to_json},
+    output::{Screen, to_json},
     scope::{self, Signals, User},
+    summary,
 };
 
 /// Runs a program under a policy
@@ -35,12 +36,15 @@ use crate::{
 /// Exits with COMMAND's exit code, 128+n if signal n ended it, 125 if execlayer failed, 126 if
 /// COMMAND cannot be executed, 127 if it was not found.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   sudo execlayer run --policy policies/coding-agent --user \"$USER\" -- bash
   sudo execlayer run --policy coding-agent --var WORKSPACE=\"$PWD\" --user \"$USER\" -- \\
       python3 agent.py
-  sudo execlayer run --policy coding-agent --quiet --summary-json denied.json -- make")]
+  sudo execlayer run --policy coding-agent --quiet --summary-json denied.json -- make"
+)]
 pub(crate) struct Args {
     /// A file, a folder with a `policy.toml`, or the name of a policy
     #[arg(long, short, value_name = "POLICY")]
@@ -124,7 +128,7 @@ fn find_user(name: &str) -> Result<User, CliError> {
 }
 
 /// Writes the signed bundle where the daemon can read it.
-fn sign(args: &Args, lowered: Lowered) -> Result<(PathBuf, String), CliError> {
+fn sign(args: &Args, lowered: Lowered) -> Result<(BundleFile, String), CliError> {
     let agent = lowered.provenance.agent.clone();
     let key = keys::local(&args.state_dir)?;
     let bundle = UnsignedBundle::new(lowered.image.words().to_vec(), lowered.provenance)
@@ -136,28 +140,38 @@ fn sign(args: &Args, lowered: Lowered) -> Result<(PathBuf, String), CliError> {
     // A file for each run: two of them must not exchange each other's policy.
     let path = folder.join(format!("{}.bundle", std::process::id()));
     files::write_whole(&path, signed.bytes(), 0o600)?;
-    Ok((path, agent))
+    Ok((BundleFile { path, digest: signed.digest().to_owned() }, agent))
+}
+
+/// A bundle on its way to the daemon, which keeps a copy of its own.
+struct BundleFile {
+    path: PathBuf,
+    digest: String,
+}
+
+impl Drop for BundleFile {
+    fn drop(&mut self) {
+        // A leftover harms nobody.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 /// Puts the policy in force and opens a scope; starts a daemon if there is none.
-fn open_scope(args: &Args, bundle: &Path, agent: &str) -> Result<Scope, CliError> {
+fn open_scope(args: &Args, bundle: &BundleFile, agent: &str) -> Result<Scope, CliError> {
     let start =
         Start { places: &args.places, state_dir: &args.state_dir, events: args.events.as_deref() };
     let mut tries = 0;
-    let opened = loop {
+    loop {
         tries += 1;
         daemon::find_or_start(&start)?;
         match install(args, bundle, agent) {
             // An ephemeral daemon may end between two questions: the next one starts another.
             Err(Step::Asked(error)) if error.is_gone() && tries < TRIES => {}
-            Err(Step::Asked(error)) => break Err(CliError::from(error)),
-            Err(Step::Failed(error)) => break Err(error),
-            Ok(scope) => break Ok(scope),
+            Err(Step::Asked(error)) => return Err(CliError::from(error)),
+            Err(Step::Failed(error)) => return Err(error),
+            Ok(scope) => return Ok(scope),
         }
-    };
-    // The daemon has what it needs; a leftover harms nobody.
-    let _ = std::fs::remove_file(bundle);
-    opened
+    }
 }
 
 enum Step {
@@ -171,11 +185,11 @@ impl From<AskError> for Step {
     }
 }
 
-fn install(args: &Args, bundle: &Path, agent: &str) -> Result<Scope, Step> {
+fn install(args: &Args, bundle: &BundleFile, agent: &str) -> Result<Scope, Step> {
     if !args.replace {
         in_use(args, bundle, agent)?;
     }
-    let request = Request::Install { path: bundle.display().to_string() };
+    let request = Request::Install { path: bundle.path.display().to_string() };
     match daemon::ask(&args.places, &request)? {
         Outcome::Installed(Installed { .. }) => {}
         other => return Err(Step::Failed(daemon::unexpected(&other))),
@@ -188,20 +202,15 @@ fn install(args: &Args, bundle: &Path, agent: &str) -> Result<Scope, Step> {
 }
 
 /// Refuses to change the policy of programs that run already.
-fn in_use(args: &Args, bundle: &Path, agent: &str) -> Result<(), Step> {
+fn in_use(args: &Args, bundle: &BundleFile, agent: &str) -> Result<(), Step> {
     let status = match daemon::ask(&args.places, &Request::Status {})? {
         Outcome::Status(status) => status,
         other => return Err(Step::Failed(daemon::unexpected(&other))),
     };
-    let profile = status.profiles.iter().find(|profile| profile.agent == agent);
-    let Some(profile) = profile.filter(|profile| profile.governed_tasks > 0) else {
-        return Ok(());
+    let changes = |profile: &Profile| {
+        profile.agent == agent && profile.governed_tasks > 0 && profile.digest != bundle.digest
     };
-    let bytes = files::read_or_fail(bundle, execlayer_bundle::limits::MAX_BUNDLE_BYTES)
-        .map_err(Step::Failed)?;
-    let own = execlayer_bundle::unverified_claims(&bytes)
-        .map_err(|error| Step::Failed(CliError::failure(error.to_string())))?;
-    if own.digest == profile.digest {
+    if !status.profiles.iter().any(changes) {
         return Ok(());
     }
     let message = format!(
@@ -226,57 +235,7 @@ fn show(args: &Args, agent: &str, summary: &Summary, screen: &Screen) -> Result<
         files::write_whole(path, (to_json(summary)? + "\n").as_bytes(), 0o644)?;
     }
     if !args.quiet {
-        screen.note(&text(agent, summary, screen));
+        screen.note(&summary::text(agent, summary, screen.on_error));
     }
     Ok(())
-}
-
-fn text(agent: &str, summary: &Summary, screen: &Screen) -> String {
-    let paint = screen.on_error;
-    let mut text = match summary.denied.len() {
-        0 => format!("execlayer: nothing was denied to `{agent}`"),
-        _ => {
-            let count: u64 = summary.denied.iter().map(|row| row.count).sum();
-            format!("execlayer: denied to `{agent}`: {count}\n")
-        }
-    };
-    if !summary.denied.is_empty() {
-        let mut table = Table::new(&["count", "operation", "subject", "rule", "place", "reason"]);
-        for row in &summary.denied {
-            let place = match (&row.file, row.line) {
-                (Some(file), Some(line)) => format!("{file}:{line}"),
-                (Some(file), None) => file.clone(),
-                (None, _) => String::new(),
-            };
-            let access = row.access.join("+");
-            table.row([
-                row.count.to_string(),
-                if access.is_empty() { row.operation.clone() } else { access },
-                row.subject.clone(),
-                row.rule.clone().unwrap_or_default(),
-                place,
-                reason(row),
-            ]);
-        }
-        text.push_str(&table.render(paint));
-    }
-    let yellow = |line: String| format!("\n{}{line}{}", paint.yellow(), paint.reset());
-    if summary.more > 0 {
-        text.push_str(&yellow(format!("and {} kinds of denials more", summary.more)));
-    }
-    if summary.lost > 0 {
-        text.push_str(&yellow(format!("{} events were lost and are not counted", summary.lost)));
-    }
-    text
-}
-
-fn reason(row: &execlayer_api::DeniedRow) -> String {
-    use execlayer_common::reason::Reason;
-    let known = Reason::ALL.iter().find(|reason| reason.name() == row.reason);
-    let meaning = known.map_or(row.reason.as_str(), |reason| reason.meaning());
-    let text = row.message.as_deref().unwrap_or(meaning);
-    match row.verdict {
-        execlayer_api::DeniedVerdict::Denied => text.to_owned(),
-        execlayer_api::DeniedVerdict::Monitored => format!("{text} (monitored: it passed)"),
-    }
 }

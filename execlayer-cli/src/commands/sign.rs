@@ -15,9 +15,12 @@ use crate::{
 /// For the step from one trust to the next: a policy's author signs with a key of theirs, and a
 /// release key signs what was reviewed. `execlayer compile --key` signs a policy in the first place.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Example:
-  execlayer sign tested.bundle --trust author.pub --key release.key --output release.bundle")]
+  execlayer sign tested.bundle --trust author.pub --key release.key --output release.bundle"
+)]
 pub(crate) struct Args {
     /// File of the bundle
     #[arg(value_name = "BUNDLE")]

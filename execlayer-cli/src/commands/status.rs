@@ -14,10 +14,13 @@ use crate::{
 ///
 /// Needs root, as the daemon's socket does. Exits with 7 if no daemon answers.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   sudo execlayer status
-  sudo execlayer status --json | jq '.profiles[] | {agent, mode, \"governed-tasks\"}'")]
+  sudo execlayer status --json | jq '.profiles[] | {agent, mode, \"governed-tasks\"}'"
+)]
 pub(crate) struct Args {
     /// Print one JSON object
     #[arg(long)]

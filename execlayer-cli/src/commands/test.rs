@@ -29,7 +29,9 @@ use crate::{
 ///
 /// Exits with 4 if a case does not go as expected.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   execlayer test policies/coding-agent
   execlayer test my-policy.toml my-cases.toml --json
@@ -44,7 +46,8 @@ A file of cases:
   name = \"ssh keys stay private\"
   do = \"read /home/me/.ssh/id_ed25519\"
   expect = \"deny\"
-  rule = \"no-private-keys\"")]
+  rule = \"no-private-keys\""
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     policy: PolicyArgs,

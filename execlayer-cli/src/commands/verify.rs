@@ -13,9 +13,12 @@ use crate::{
 
 /// Verifies a bundle as the daemon does
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Example:
-  execlayer verify coding-agent.bundle --trust release.pub")]
+  execlayer verify coding-agent.bundle --trust release.pub"
+)]
 pub(crate) struct Args {
     /// File of the bundle
     #[arg(value_name = "BUNDLE")]

@@ -1,0 +1,17 @@
+//! The built tool from outside: exit codes, what goes to standard output and what to standard error,
+//! and what it says to a daemon. The daemon is one of the tests' own, so no kernel is involved.
+
+#[cfg(test)]
+mod bundles;
+#[cfg(test)]
+mod general;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod policies;
+#[cfg(test)]
+mod run;
+#[cfg(test)]
+mod start;
+#[cfg(test)]
+mod status;
