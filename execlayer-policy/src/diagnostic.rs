@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::source::{Sources, Span};
 
+/// Findings that are kept; nobody reads more, and a hostile file must not fill the memory.
+pub(crate) const MAX_FINDINGS: usize = 1_000;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,6 +85,18 @@ impl Diagnostic {
     pub(crate) fn help_if(mut self, help: Option<String>) -> Self {
         self.help = self.help.or(help);
         self
+    }
+
+    /// Puts findings into the order of the files, errors first where there are too many to keep.
+    pub(crate) fn arrange(found: &mut Vec<Self>) {
+        if found.len() > MAX_FINDINGS {
+            let more = found.len() - MAX_FINDINGS;
+            found.sort_by_key(|finding| (finding.severity, finding.span));
+            found.truncate(MAX_FINDINGS);
+            let severity = found.first().map_or(Severity::Hint, |finding| finding.severity);
+            found.push(Self::new(severity, None, format!("there are {more} more findings")));
+        }
+        found.sort_by_key(|finding| (finding.span.is_none(), finding.span));
     }
 
     /// The finding as text for people.

@@ -9,6 +9,7 @@ pub mod check;
 pub mod checked;
 pub mod diagnostic;
 pub mod evaluate;
+pub mod explain;
 pub mod image_world;
 pub mod lower;
 mod parse;

@@ -17,7 +17,7 @@ use crate::{
     evaluate::Facts,
     parse::{
         fields::{Fields, Value, place, wrong_type},
-        syntax::{blank_broken, document},
+        syntax::document,
         text::Text,
         when::parse_time,
     },
@@ -106,8 +106,8 @@ pub fn parse_cases(file: Loaded) -> CaseFile {
         )),
         Ok(source) => {
             let text = sources.text(source);
-            let blanked = blank_broken(&text, source, &mut found);
-            let document = document(blanked.as_deref().unwrap_or(&text), blanked.is_some());
+            let mut storage = String::new();
+            let document = document(&text, &mut storage, source, &mut found);
             let start = Span { source, start: 0, end: 0 };
             let top =
                 Fields::new(document.table.get_ref(), "a file of cases", start, &KEYS, &mut found);
@@ -122,7 +122,7 @@ pub fn parse_cases(file: Loaded) -> CaseFile {
             }
         }
     }
-    found.sort_by_key(|finding| finding.span);
+    Diagnostic::arrange(&mut found);
     let cases = cases.into_iter().map(|(case, _)| case).collect();
     CaseFile { policy, cases, diagnostics: found, sources }
 }

@@ -64,7 +64,7 @@ pub fn check(name: &str, loader: &mut dyn Loader, options: &Options<'_>) -> Outc
     // Behind a syntax error things look missing that are there.
     let readable = !files.is_empty() && files.iter().all(|file| !file.broken);
     let policy = if readable { resolve(&files, &sources, options, &mut found) } else { None };
-    found.sort_by_key(|finding| finding.span);
+    Diagnostic::arrange(&mut found);
     let failed = found.iter().any(|finding| finding.severity == Severity::Error);
     Outcome { policy: policy.filter(|_| !failed), diagnostics: found, sources }
 }
@@ -105,6 +105,6 @@ fn resolve(
 }
 
 /// Whether the accesses are about files.
-fn about_files(access: Access) -> bool {
+pub(crate) fn about_files(access: Access) -> bool {
     access.0 & !Access::CONNECT.0 != 0
 }

@@ -70,7 +70,7 @@ pub(super) fn spelling(name: &Text, what: &str, out: &mut Vec<Diagnostic>) {
         && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if !good {
         out.push(
-            Diagnostic::error(name.span, format!("`{text}` cannot be a {what}"))
+            Diagnostic::error(name.span, format!("`{text}` cannot be used as {what}"))
                 .help("use letters, digits, `-`, `_` and `.`, with single slashes between parts"),
         );
     }

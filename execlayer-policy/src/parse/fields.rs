@@ -8,7 +8,7 @@ use toml::{
 
 use super::text::Text;
 use crate::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, MAX_FINDINGS},
     source::{SourceId, Span},
     suggest::suggestion,
 };
@@ -47,6 +47,9 @@ impl<'t> Fields<'t> {
             if known.contains(&name) {
                 let value = Value { span: place(source, value), value: value.get_ref() };
                 entries.push((name, at, value));
+                continue;
+            }
+            if out.len() >= MAX_FINDINGS {
                 continue;
             }
             let help = suggestion(name, known.iter().copied())

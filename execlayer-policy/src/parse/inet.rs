@@ -59,7 +59,8 @@ fn shifted(mut error: PatternError, by: usize) -> PatternError {
 /// A text with variables filled in, and where its bytes come from.
 struct Filled {
     text: String,
-    origins: Vec<usize>,
+    /// Of each byte.
+    origins: Vec<Range<usize>>,
 }
 
 impl Filled {
@@ -73,19 +74,22 @@ impl Filled {
                 let end = rest.find("${").unwrap_or(rest.len());
                 (rest.get(..end).unwrap_or_default(), end)
             };
-            let plain = piece.len() == length;
-            filled.origins.extend((0..piece.len()).map(|i| if plain { at + i } else { at }));
+            let plain = !rest.starts_with("${");
+            filled.origins.extend(
+                (0..piece.len()).map(|i| if plain { at + i..at + i + 1 } else { at..at + length }),
+            );
             filled.text.push_str(piece);
             at += length;
         }
-        filled.origins.push(text.len());
         Ok(filled)
     }
 
     fn origin(&self, bytes: &Range<usize>) -> Range<usize> {
-        let at = |index: usize| self.origins.get(index).or(self.origins.last()).copied();
-        let start = at(bytes.start).unwrap_or(0);
-        start..at(bytes.end).unwrap_or(start).max(start)
+        let end = self.origins.last().map_or(0, |last| last.end);
+        let start = self.origins.get(bytes.start).map_or(end, |first| first.start);
+        let last = bytes.end.checked_sub(1).filter(|&last| last >= bytes.start);
+        let end = last.and_then(|last| self.origins.get(last)).map_or(start, |last| last.end);
+        start..end
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) use self::policy::Policy;
 use self::{
     fields::{Fields, Value, place, wrong_type},
     policy::Agent,
-    syntax::{blank_broken, document},
+    syntax::document,
     text::Text,
 };
 use crate::{
@@ -34,8 +34,8 @@ const AGENT_KEYS: [&str; 5] = ["name", "cgroup", "exe", "mode", "record"];
 /// Parses a file; what is wrong goes to `out`, what could be read is returned.
 pub(crate) fn parse(sources: &Sources, source: SourceId, out: &mut Vec<Diagnostic>) -> Policy {
     let text = sources.text(source);
-    let blanked = blank_broken(&text, source, out);
-    let document = document(blanked.as_deref().unwrap_or(&text), blanked.is_some());
+    let mut storage = String::new();
+    let document = document(&text, &mut storage, source, out);
     let start = Span { source, start: 0, end: 0 };
     let top = Fields::new(document.table.get_ref(), "a policy", start, &KEYS, out);
     let policy = Policy {

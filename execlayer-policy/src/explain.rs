@@ -1,0 +1,173 @@
+//! A checked policy in plain words: its rules in the order of their strength, and what is left denied.
+//! Must not decide anything.
+
+use std::fmt::Write as _;
+
+use execlayer_common::{access::Access, image::Effect};
+
+use crate::{
+    check::about_files,
+    checked::{CheckedPolicy, Condition, Mode, Record, Rule, Written},
+};
+
+/// What the accesses are called in sentences.
+const WORDS: [(Access, &str); 5] = [
+    (Access::EXEC, "run"),
+    (Access::READ, "read"),
+    (Access::WRITE, "change"),
+    (Access::APPEND, "add to"),
+    (Access::CREATE, "make"),
+];
+const HEADINGS: [(Effect, &str); 3] = [
+    (Effect::Deny, "Denied, whatever else is allowed"),
+    (Effect::Ask, "Asked about (denied with reason `ask-not-held` until calls can be held)"),
+    (Effect::Allow, "Allowed, unless a rule above says otherwise"),
+];
+
+/// The policy in plain words.
+#[must_use]
+pub fn explain(policy: &CheckedPolicy) -> String {
+    let mut out = String::new();
+    head(&mut out, policy);
+    for (effect, heading) in HEADINGS {
+        let mut rules = policy.rules().iter().filter(|rule| rule.effect == effect).peekable();
+        if rules.peek().is_some() {
+            let _ = writeln!(out, "\n{heading}:");
+        }
+        for rule in rules {
+            explain_rule(&mut out, policy, rule);
+        }
+    }
+    rest(&mut out, policy);
+    out
+}
+
+fn head(out: &mut String, policy: &CheckedPolicy) {
+    let (name, version, agent) = (policy.name(), policy.version(), policy.agent());
+    let _ = writeln!(out, "Policy `{name}`, version {version}, for the agent `{agent}`.");
+    out.push_str("It governs what `execlayer run` starts with it");
+    for (list, what) in [
+        (policy.cgroups(), "tasks in the control groups"),
+        (policy.executables(), "tasks that execute"),
+    ] {
+        if !list.is_empty() {
+            let _ = write!(out, ", {what} {}", quoted(list, "").join(", "));
+        }
+    }
+    out.push_str(", and all that these start.\n");
+    out.push_str(match policy.mode() {
+        Mode::Enforce => "What it denies fails.",
+        Mode::Monitor => "It only watches: what it denies is recorded, and goes on.",
+    });
+    out.push_str(match policy.record() {
+        Record::Denied => " Denials are recorded.\n",
+        Record::All => " Every verdict is recorded.\n",
+    });
+}
+
+fn explain_rule(out: &mut String, policy: &CheckedPolicy, rule: &Rule) {
+    let _ = writeln!(out, "  {}", rule.id);
+    if about_files(rule.access) {
+        let verbs: Vec<&str> = WORDS
+            .into_iter()
+            .filter(|(bit, _)| rule.access.contains(*bit))
+            .filter(|(bit, _)| *bit != Access::APPEND || !rule.access.contains(Access::WRITE))
+            .map(|(_, word)| word)
+            .collect();
+        list(out, &verbs.join(", "), &quoted(&rule.paths, ""));
+        list(out, "but not", &quoted(&rule.except, ""));
+    }
+    let to = [quoted(&rule.inet, ""), quoted(&rule.unix, "unix:")].concat();
+    list(out, "connect to", &to);
+    if !rule.when.is_always() {
+        let _ = writeln!(out, "    {}", condition(rule.when));
+    }
+    if let Some(reason) = &rule.reason {
+        let _ = writeln!(out, "    because: {reason}");
+    }
+    let file = policy.files().get(rule.place.file as usize).map_or("", String::as_str);
+    let _ = writeln!(out, "    ({file}:{})", rule.place.line);
+}
+
+fn condition(when: Condition) -> String {
+    let mut parts = Vec::new();
+    if let Some(uid) = when.uid {
+        parts.push(format!("for user {uid}"));
+    }
+    if let Some((from, to)) = when.between {
+        let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+        parts.push(format!("from {} to {} UTC", time(from), time(to)));
+    }
+    if let Some(budget) = when.at_most {
+        let times = if budget.uses == 1 { "once" } else { &format!("{} times", budget.uses) };
+        let window = match budget.window {
+            1 => "second".to_owned(),
+            60 => "minute".to_owned(),
+            3_600 => "hour".to_owned(),
+            86_400 => "day".to_owned(),
+            seconds => format!("{seconds} seconds"),
+        };
+        parts.push(format!("at most {times} a {window}"));
+    }
+    format!("only {}", parts.join(", "))
+}
+
+/// What no rule allows; total gaps are named first.
+fn rest(out: &mut String, policy: &CheckedPolicy) {
+    out.push_str("\nEverything else is denied:\n");
+    let can = |access: Access| {
+        let gives = |rule: &&Rule| rule.effect != Effect::Deny && rule.access.contains(access);
+        policy.rules().iter().any(|rule| gives(&rule))
+    };
+    for (access, nothing, other) in [
+        (Access::EXEC, "it can run no program at all", "running any other program"),
+        (Access::READ, "it can read no file and list no folder at all", "reading any other file"),
+        (Access::WRITE, "it can change no file at all", "changing any other file"),
+        (Access::CREATE, "it can make no file at all", "making a file anywhere else"),
+    ] {
+        let _ = writeln!(out, "  {}", if can(access) { other } else { nothing });
+    }
+    let some = |list: fn(&Rule) -> &Vec<Written>| {
+        policy.rules().iter().any(|rule| rule.effect != Effect::Deny && !list(rule).is_empty())
+    };
+    for (any, nothing, other) in [
+        (
+            some(|rule| &rule.inet),
+            "it can connect to no network address at all, this machine's own included",
+            "connecting to any other address, and every protocol but TCP and UDP",
+        ),
+        (
+            some(|rule| &rule.unix),
+            "it can connect to no unix socket at all",
+            "connecting to any other unix socket",
+        ),
+    ] {
+        let _ = writeln!(out, "  {}", if any { other } else { nothing });
+    }
+    out.push_str(
+        "\nNot judged by this version: deleting, renaming, linking, truncating by name,\n",
+    );
+    out.push_str(
+        "changing owner or mode, binding and listening. The file system's own rules apply.\n",
+    );
+}
+
+/// What is done, to what: on one line if it is short.
+fn list(out: &mut String, what: &str, patterns: &[String]) {
+    let line = patterns.join(", ");
+    if line.is_empty() {
+        return;
+    }
+    if line.len() <= 80 {
+        let _ = writeln!(out, "    {what} {line}");
+        return;
+    }
+    let _ = writeln!(out, "    {what}");
+    for pattern in patterns {
+        let _ = writeln!(out, "      {pattern}");
+    }
+}
+
+fn quoted(list: &[Written], scheme: &str) -> Vec<String> {
+    list.iter().map(|written| format!("`{scheme}{}`", written.text)).collect()
+}

@@ -1,0 +1,77 @@
+//! Policies in plain words.
+
+use super::{policy, with_rules};
+use crate::explain::explain;
+
+#[test]
+fn rules_are_told_in_the_order_of_their_strength_and_gaps_are_named() {
+    let text = with_rules(
+        r#"[[rule]]
+id = "tools"
+allow = ["exec"]
+path = "/usr/bin/**"
+when = { user = 1000, between = "08:00-20:00", at_most = "100/min" }
+
+[[rule]]
+id = "push"
+ask = ["connect"]
+to = ["tcp:*:443", "unix:/run/x"]
+
+[[rule]]
+id = "keys"
+deny = ["read", "write"]
+path = "/**/*.pem"
+except = "/etc/ssl/**"
+reason = "Keys are private."
+"#,
+    );
+    let expected = "Policy `p`, version 1, for the agent `a`.
+It governs what `execlayer run` starts with it, and all that these start.
+What it denies fails. Denials are recorded.
+
+Denied, whatever else is allowed:
+  keys
+    read, change `/**/*.pem`
+    but not `/etc/ssl/**`
+    because: Keys are private.
+    (policy.toml:18)
+
+Asked about (denied with reason `ask-not-held` until calls can be held):
+  push
+    connect to `tcp:*:443`, `unix:/run/x`
+    (policy.toml:13)
+
+Allowed, unless a rule above says otherwise:
+  tools
+    run `/usr/bin/**`
+    only for user 1000, from 08:00 to 20:00 UTC, at most 100 times a minute
+    (policy.toml:7)
+
+Everything else is denied:
+  running any other program
+  it can read no file and list no folder at all
+  it can change no file at all
+  it can make no file at all
+  connecting to any other address, and every protocol but TCP and UDP
+  connecting to any other unix socket
+
+Not judged by this version: deleting, renaming, linking, truncating by name,
+changing owner or mode, binding and listening. The file system's own rules apply.
+";
+    assert_eq!(explain(&policy(&text)), expected);
+}
+
+#[test]
+fn selectors_and_monitor_mode_are_told() {
+    let text = "name = \"p\"\nversion = 2\n[agent]\nname = \"a\"\nmode = \"monitor\"\nrecord = \"all\"\n\
+                cgroup = [\"/x/*\"]\nexe = \"/usr/bin/a\"\n";
+    let told = explain(&policy(text));
+    assert!(
+        told.contains("tasks in the control groups `/x/*`, tasks that execute `/usr/bin/a`"),
+        "{told}"
+    );
+    assert!(told.contains("It only watches"), "{told}");
+    assert!(told.contains("Every verdict is recorded."), "{told}");
+    assert!(told.contains("it can run no program at all"), "{told}");
+    assert!(told.contains("it can connect to no network address at all"), "{told}");
+}
