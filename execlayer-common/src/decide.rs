@@ -28,6 +28,17 @@ pub trait World: Table {
     fn spend(&self, number: u32, uses: u32, window: u32) -> bool;
     /// Calls `body` with 0 to `count - 1` until it returns false.
     fn repeat<B: Body<Self>>(&self, count: u32, body: &mut B);
+    /// Keeps the decision set that a lane found, 0 for none.
+    fn keep(&self, lane: u32, set: u32);
+    /// The decision set that a lane found.
+    fn kept(&self, lane: u32) -> u32;
+    /// The value itself.
+    ///
+    /// VERIFIER: the kernel's verifier follows every constant that a loop can leave behind as a path
+    /// of its own, and paths multiply. Surroundings with a verifier make it forget the constant.
+    fn forget(&self, value: u32) -> u32 {
+        value
+    }
 }
 
 /// The body of a loop that [`World::repeat`] runs.
@@ -36,86 +47,122 @@ pub trait Body<W: ?Sized> {
     fn turn(&mut self, world: &W, index: u32) -> bool;
 }
 
-/// Decision sets of a subject, one for each lane; 0 where nothing matches.
-#[derive(Clone, Copy, Debug)]
-pub struct Matches {
-    sets: [u32; limits::MAX_LANES as usize],
+/// Room for [`World::keep`] in user space.
+#[derive(Debug, Default)]
+pub struct Kept([core::cell::Cell<u32>; limits::MAX_LANES as usize]);
+
+impl Kept {
+    /// See [`World::keep`].
+    pub fn keep(&self, lane: u32, set: u32) {
+        if let Some(cell) = self.0.get(lane as usize) {
+            cell.set(set);
+        }
+    }
+
+    /// See [`World::kept`].
+    #[must_use]
+    pub fn kept(&self, lane: u32) -> u32 {
+        self.0.get(lane as usize).map_or(0, core::cell::Cell::get)
+    }
 }
 
-/// The union of the sets' unconditional masks.
-#[derive(Clone, Copy, Debug)]
-struct Masks {
-    deny: u32,
-    ask: u32,
-    allow: u32,
-    conditional: bool,
-}
-
-/// Walks the subject through every lane of `operation`.
+/// Whether anything at all matches the subject: all that a selector needs.
 #[inline(always)]
 #[must_use]
-pub fn matches(world: &impl World, operation: Operation) -> Matches {
-    let mut sets = [0; limits::MAX_LANES as usize];
-    for (lane, set) in (0..).zip(sets.iter_mut()) {
-        let start = world.word(image::start_index(operation, lane));
+pub fn selects<W: World>(world: &W, operation: Operation) -> bool {
+    matches(world, operation);
+    masks(world).any != 0
+}
+
+/// Decides, and names the rule.
+#[inline(always)]
+pub fn judge<W: World>(world: &W, operation: Operation, wanted: Access) -> Verdict {
+    matches(world, operation);
+    judge_matches(world, wanted)
+}
+
+/// Walks the subject through every lane of `operation` and keeps what they find. Lanes are a loop of
+/// the surroundings, not of the compiler: unrolled, each would double what the kernel's verifier has
+/// to look at.
+#[inline(always)]
+pub fn matches<W: World>(world: &W, operation: Operation) {
+    for lane in 0..limits::MAX_LANES {
+        world.keep(lane, 0);
+    }
+    world.repeat(limits::MAX_LANES, &mut Lanes { first: image::start_index(operation, 0) });
+}
+
+struct Lanes {
+    first: u32,
+}
+
+impl<W: World> Body<W> for Lanes {
+    #[inline(always)]
+    fn turn(&mut self, world: &W, index: u32) -> bool {
+        let start = world.word(self.first.wrapping_add(index));
         // The compiler fills lanes in order, so the first empty one is the end.
         if start == 0 {
-            break;
+            return false;
         }
         let backward = start & image::START_BACKWARD != 0;
         let last = world.run(start & !image::START_BACKWARD, backward);
-        *set = automaton::accepted(world, last);
+        world.keep(index, automaton::accepted(world, last));
+        true
     }
-    Matches { sets }
 }
 
-/// Whether anything at all matches: all that a selector needs.
+/// After [`matches`]: whether the masks alone allow the call, with nothing stricter and no condition.
+/// False means that only [`judge_matches`] knows.
 #[inline(always)]
 #[must_use]
-pub fn selects(matches: &Matches) -> bool {
-    matches.sets.iter().any(|&set| set != 0)
-}
-
-/// Decides by the masks alone if that is possible: no condition, and the rule is not asked for.
-/// `None` means: call [`judge`].
-#[inline(always)]
-#[must_use]
-pub fn allowed_at_once(world: &impl World, matches: &Matches, wanted: Access) -> bool {
-    let masks = masks(world, matches);
-    !masks.conditional
+pub fn allowed_at_once<W: World>(world: &W, wanted: Access) -> bool {
+    let masks = masks(world);
+    masks.conditional == 0
         && wanted.0 & (masks.deny | masks.ask) == 0
         && wanted.0 & !masks.allow == 0
         && !wanted.is_empty()
 }
 
+/// The union of the sets' unconditional masks.
+struct Masks {
+    deny: u32,
+    ask: u32,
+    allow: u32,
+    conditional: u32,
+    any: u32,
+}
+
 #[inline(always)]
-fn masks(world: &impl World, matches: &Matches) -> Masks {
-    let mut masks = Masks { deny: 0, ask: 0, allow: 0, conditional: false };
-    for &set in &matches.sets {
+fn masks<W: World>(world: &W) -> Masks {
+    let zero = world.forget(0);
+    let mut masks = Masks { deny: zero, ask: zero, allow: zero, conditional: zero, any: zero };
+    for lane in 0..limits::MAX_LANES {
+        let set = world.kept(lane);
         if set != 0 {
+            masks.any |= set;
             masks.deny |= world.word(set);
             masks.ask |= world.word(set.wrapping_add(1));
             masks.allow |= world.word(set.wrapping_add(2));
-            masks.conditional |= world.word(set.wrapping_add(3)) & image::SET_CONDITIONAL != 0;
+            masks.conditional |= world.word(set.wrapping_add(3)) & image::SET_CONDITIONAL;
         }
     }
     masks
 }
 
-/// Decides, and names the rule.
+/// After [`matches`]: decides, and names the rule.
 #[inline(always)]
-pub fn judge<W: World>(world: &W, matches: &Matches, wanted: Access) -> Verdict {
+pub fn judge_matches<W: World>(world: &W, wanted: Access) -> Verdict {
     if wanted.is_empty() {
         return Verdict::Deny(Reason::Unlisted, None);
     }
     let mut tally = Tally::new(wanted.0);
-    tally.count(world, matches);
+    tally.count(world);
     if tally.deny != NOBODY {
         return Verdict::Deny(Reason::Rule, Some(rule(tally.deny)));
     }
-    if tally.uncovered() != 0 && tally.has_budget {
-        tally.budgets = true;
-        tally.count(world, matches);
+    if tally.uncovered() != 0 && tally.has_budget != 0 {
+        tally.budgets = 1;
+        tally.count(world);
     }
     if tally.uncovered() != 0 {
         return if tally.spent != NOBODY {
@@ -149,9 +196,9 @@ struct Tally {
     allow: u32,
     spent: u32,
     set: u32,
-    has_budget: bool,
-    /// The second pass, in which only entries with a budget count.
-    budgets: bool,
+    has_budget: u32,
+    /// Not zero in the second pass, in which only entries with a budget count.
+    budgets: u32,
 }
 
 impl Tally {
@@ -166,8 +213,25 @@ impl Tally {
             allow: NOBODY,
             spent: NOBODY,
             set: 0,
-            has_budget: false,
-            budgets: false,
+            has_budget: 0,
+            budgets: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn forget(&mut self, world: &impl World) {
+        for value in [
+            &mut self.asked,
+            &mut self.allowed,
+            &mut self.deny,
+            &mut self.ask,
+            &mut self.allow,
+            &mut self.spent,
+            &mut self.set,
+            &mut self.has_budget,
+            &mut self.budgets,
+        ] {
+            *value = world.forget(*value);
         }
     }
 
@@ -175,16 +239,34 @@ impl Tally {
     const fn uncovered(&self) -> u32 {
         self.wanted & !(self.asked | self.allowed)
     }
+}
 
+impl Tally {
     #[inline(always)]
-    fn count<W: World>(&mut self, world: &W, matches: &Matches) {
-        for &set in &matches.sets {
-            if set != 0 {
-                self.set = set;
-                let count = world.word(set.wrapping_add(3)) & !image::SET_CONDITIONAL;
-                world.repeat(count.min(limits::MAX_SET_ENTRIES), self);
-            }
+    fn count<W: World>(&mut self, world: &W) {
+        self.forget(world);
+        world.repeat(limits::MAX_LANES, &mut Sets { tally: self });
+        self.forget(world);
+    }
+}
+
+/// Counts the entries of one kept set after another.
+struct Sets<'a> {
+    tally: &'a mut Tally,
+}
+
+impl<W: World> Body<W> for Sets<'_> {
+    #[inline(always)]
+    fn turn(&mut self, world: &W, index: u32) -> bool {
+        let set = world.kept(index);
+        if set == 0 {
+            return true;
         }
+        self.tally.set = set;
+        let count = world.word(set.wrapping_add(3)) & !image::SET_CONDITIONAL;
+        world.repeat(count.min(limits::MAX_SET_ENTRIES), self.tally);
+        self.tally.forget(world);
+        true
     }
 }
 
@@ -212,8 +294,8 @@ impl<W: World> Body<W> for Tally {
             }
             key |= CONDITIONED;
             if flags & image::CONDITION_BUDGET != 0 {
-                self.has_budget = true;
-                if !self.budgets || hit & self.uncovered() == 0 {
+                self.has_budget = 1;
+                if self.budgets == 0 || hit & self.uncovered() == 0 {
                     return true;
                 }
                 key |= BUDGETED;
@@ -223,10 +305,10 @@ impl<W: World> Body<W> for Tally {
                     self.spent = self.spent.min(key);
                     return true;
                 }
-            } else if self.budgets {
+            } else if self.budgets != 0 {
                 return true;
             }
-        } else if self.budgets {
+        } else if self.budgets != 0 {
             return true;
         }
         match image::entry_effect(entry) {

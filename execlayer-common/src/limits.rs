@@ -24,10 +24,9 @@ pub const MAX_CONDITIONS: u32 = 1_024;
 pub const MAX_BUDGETS: u32 = 256;
 /// Bytes of a path subject. KERNEL: PATH_MAX less its NUL (include/uapi/linux/limits.h).
 pub const MAX_PATH: u32 = 4_095;
-/// Components of a path subject that the kernel-side walk follows.
+/// Components of a path subject that the kernel-side walk follows; above the file's own mount, as
+/// many components and mounts together.
 pub const MAX_COMPONENTS: u32 = 256;
-/// Mounts that the kernel-side walk crosses.
-pub const MAX_MOUNTS: u32 = 32;
 /// Bytes of a unix socket name. KERNEL: sizeof(sun_path) (include/uapi/linux/un.h).
 pub const MAX_UNIX_NAME: u32 = 108;
 /// Governed tasks (threads) at once on a machine; a fork beyond it fails.

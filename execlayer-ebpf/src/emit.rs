@@ -13,17 +13,16 @@ use execlayer_common::{
     label::Label,
     limits,
     reason::Reason,
-    verdict::Verdict,
 };
 
 use crate::{
     atomic, cred,
     judge::Judgement,
     kernel::{File, Mm, Task, fields},
-    kread::{member, offset, opaque, typed, typed_at},
+    kread::{member, offset, opaque, typed, typed_at, within},
     label,
     maps::{EVENTS, LOST},
-    scratch::{PATH_END, Scratch},
+    scratch::{IN_PATH, PATH_END, Scratch},
     walk,
 };
 
@@ -37,24 +36,17 @@ pub fn verdict(
     wanted: Access,
     flags: u8,
 ) {
-    let Some(verdict) = judgement.verdict else { return };
-    let (reason, rule) = match verdict {
-        Verdict::Allow(rule) => (Reason::None, u32::from(rule.0)),
-        Verdict::Ask(rule) => (Reason::AskNotHeld, u32::from(rule.0)),
-        Verdict::Deny(reason, Some(rule)) => (reason, u32::from(rule.0)),
-        Verdict::Deny(reason, None) => (reason, event::NO_RULE),
-    };
     // SAFETY: this task owns the buffer; both are plain data.
     unsafe {
         let header = &mut (*scratch).event;
         caller(header, label);
         header.kind = event::KIND_VERDICT;
         header.generation = judgement.generation;
-        header.rule = rule;
+        header.rule = judgement.rule;
         header.access = wanted.0;
         header.operation = operation as u8;
-        header.verdict = verdict.raw();
-        header.reason = reason as u8;
+        header.verdict = judgement.verdict;
+        header.reason = judgement.reason;
         header.flags = flags | if judgement.monitor { event::EVENT_MONITOR } else { 0 };
     }
     output(scratch, label);
@@ -127,10 +119,10 @@ fn append(scratch: *mut Scratch, begin: u64) -> u64 {
     // SAFETY: this task owns the buffer; offsets and length are masked to what lies inside.
     unsafe {
         let len = (*scratch).len;
-        let pos = opaque((*scratch).pos) & (PATH_END - 1);
+        let pos = within::<IN_PATH>((*scratch).pos);
         let from = (&raw const (*scratch).path).cast::<u8>().add(pos as usize);
-        let to = (&raw mut (*scratch).text).cast::<u8>().add((opaque(begin) & (PATH_END - 1)) as usize);
-        let len = opaque(len) & (PATH_END - 1);
+        let to = (&raw mut (*scratch).text).cast::<u8>().add((within::<IN_PATH>(begin)) as usize);
+        let len = within::<IN_PATH>(len);
         if bpf_probe_read_kernel(to.cast(), len as u32, from.cast()) != 0 { 0 } else { len }
     }
 }

@@ -1,6 +1,6 @@
 //! The only place where a verdict becomes a return value.
 
-use execlayer_common::verdict::Verdict;
+use execlayer_common::verdict::raw;
 
 use crate::{judge::Judgement, kernel::EACCES};
 
@@ -10,15 +10,6 @@ pub const ON_FAILURE: i32 = -EACCES;
 /// The hook's return value.
 #[inline(always)]
 pub const fn enforce(judgement: &Judgement) -> i32 {
-    match judgement.verdict {
-        None | Some(Verdict::Allow(_)) => 0,
-        // Ask cannot be held yet: it is a denial with a reason of its own.
-        Some(Verdict::Ask(_) | Verdict::Deny(..)) => {
-            if judgement.monitor {
-                0
-            } else {
-                ON_FAILURE
-            }
-        }
-    }
+    // Ask cannot be held yet: it is a denial with a reason of its own.
+    if judgement.verdict == raw::ALLOW || judgement.monitor { 0 } else { ON_FAILURE }
 }

@@ -45,10 +45,7 @@ pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, new: boo
 
 /// Judges the subject that `name` writes into scratch.
 #[inline(always)]
-pub fn with_scratch(
-    call: &Call,
-    name: impl FnOnce(*mut Scratch) -> Result<(), Reason>,
-) -> i32 {
+pub fn with_scratch(call: &Call, name: impl FnOnce(*mut Scratch) -> Result<(), Reason>) -> i32 {
     let Some(scratch) = scratch::acquire() else {
         emit::lost(call.label.profile);
         return ON_FAILURE;
@@ -60,9 +57,10 @@ pub fn with_scratch(
             unsafe { (*scratch).len = 0 };
             Judgement::failure(reason)
         }
-    };
+    }
+    .forget(scratch);
     let value = enforce(&judgement);
-    if judgement.verdict.is_some() {
+    if judgement.record {
         emit::verdict(scratch, call.label, &judgement, call.operation, call.wanted, call.flags);
     }
     scratch::release(scratch);

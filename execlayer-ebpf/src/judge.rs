@@ -4,37 +4,77 @@
 use execlayer_common::{
     access::{Access, Operation},
     automaton::Table as _,
-    decide, image,
+    decide, event, image,
     label::Label,
     limits::{CLASS_WORDS, MAX_BUDGETS},
     reason::Reason,
     slot::Slot,
-    verdict::Verdict,
+    verdict::{RuleIndex, Verdict},
 };
 
 use crate::{
     cred,
     maps::{SLOTS, TABLES_0, TABLES_1, TABLES_2, TABLES_3},
-    scratch::Scratch,
+    scratch::{self, Scratch},
     world::Kernel,
 };
 
 /// Attempts to catch a slot and its image together while policies are being swapped.
 const TRIES: u32 = 3;
 
-/// What came out, and under what.
+/// What came out, and under what. Plain numbers that passed through [`scratch::forget`], so that
+/// what comes after is looked at once and not once for each verdict.
 pub struct Judgement {
-    /// `None`: allowed, and nobody wants to know by which rule.
-    pub verdict: Option<Verdict>,
+    /// See [`execlayer_common::verdict::raw`].
+    pub verdict: u8,
+    pub reason: u8,
+    pub rule: u32,
     pub generation: u32,
+    /// Whether anybody wants a record.
+    pub record: bool,
     pub monitor: bool,
 }
 
 impl Judgement {
     /// A denial that no image was asked about.
     #[inline(always)]
-    pub const fn failure(reason: Reason) -> Self {
-        Self { verdict: Some(Verdict::Deny(reason, None)), generation: 0, monitor: false }
+    pub fn failure(reason: Reason) -> Self {
+        Self::of(Verdict::Deny(reason, None), 0, 0)
+    }
+
+    #[inline(always)]
+    fn of(verdict: Verdict, generation: u32, flags: u32) -> Self {
+        let reason = match verdict {
+            Verdict::Allow(_) => Reason::None,
+            Verdict::Ask(_) => Reason::AskNotHeld,
+            Verdict::Deny(reason, _) => reason,
+        };
+        Self {
+            verdict: verdict.raw(),
+            reason: reason as u8,
+            rule: verdict.rule().map_or(event::NO_RULE, |rule| u32::from(rule.0)),
+            generation,
+            record: !matches!(verdict, Verdict::Allow(_)) || flags & image::FLAG_RECORD_ALL != 0,
+            monitor: flags & image::FLAG_MONITOR != 0,
+        }
+    }
+
+    /// The same, with nothing known to the verifier.
+    #[inline(always)]
+    pub fn forget(self, scratch: *mut Scratch) -> Self {
+        let packed = u64::from(self.verdict)
+            | u64::from(self.reason) << 8
+            | u64::from(self.record) << 16
+            | u64::from(self.monitor) << 17;
+        let packed = scratch::forget(scratch, packed);
+        Self {
+            verdict: packed as u8,
+            reason: (packed >> 8) as u8,
+            record: packed >> 16 & 1 != 0,
+            monitor: packed >> 17 & 1 != 0,
+            rule: scratch::forget(scratch, u64::from(self.rule)) as u32,
+            generation: scratch::forget(scratch, u64::from(self.generation)) as u32,
+        }
     }
 }
 
@@ -56,7 +96,7 @@ pub fn table(slot: Slot) -> Option<(*const u32, u64)> {
 
 /// A profile's image before the subject in `scratch`.
 #[inline(always)]
-pub fn open(profile: u32, scratch: *const Scratch) -> Option<(Kernel, u32)> {
+pub fn open(profile: u32, scratch: *mut Scratch) -> Option<(Kernel, u32)> {
     let index = profile.wrapping_sub(1);
     for _ in 0..TRIES {
         let slot = Slot(SLOTS.get(index).copied()?);
@@ -69,8 +109,7 @@ pub fn open(profile: u32, scratch: *const Scratch) -> Option<(Kernel, u32)> {
         let kernel = Kernel {
             table,
             mask,
-            // SAFETY: address of a field, nothing is read.
-            buffer: unsafe { &raw const (*scratch).path }.cast(),
+            scratch,
             pos,
             len,
             uid: 0,
@@ -87,7 +126,7 @@ pub fn open(profile: u32, scratch: *const Scratch) -> Option<(Kernel, u32)> {
 #[inline(always)]
 pub fn judge(
     label: Label,
-    scratch: *const Scratch,
+    scratch: *mut Scratch,
     operation: Operation,
     wanted: Access,
 ) -> Judgement {
@@ -95,17 +134,10 @@ pub fn judge(
         return Judgement::failure(Reason::NoPolicy);
     };
     let flags = kernel.word(image::H_FLAGS);
-    let matches = decide::matches(&kernel, operation);
-    let verdict = if flags & image::FLAG_RECORD_ALL == 0
-        && decide::allowed_at_once(&kernel, &matches, wanted)
-    {
-        None
-    } else {
-        kernel.uid = cred::euid();
-        match decide::judge(&kernel, &matches, wanted) {
-            Verdict::Allow(_) if flags & image::FLAG_RECORD_ALL == 0 => None,
-            verdict => Some(verdict),
-        }
-    };
-    Judgement { verdict, generation, monitor: flags & image::FLAG_MONITOR != 0 }
+    decide::matches(&kernel, operation);
+    if flags & image::FLAG_RECORD_ALL == 0 && decide::allowed_at_once(&kernel, wanted) {
+        return Judgement::of(Verdict::Allow(RuleIndex(0)), generation, 0);
+    }
+    kernel.uid = cred::euid();
+    Judgement::of(decide::judge_matches(&kernel, wanted), generation, flags)
 }

@@ -87,6 +87,8 @@ unsafe fn promote(label: *mut Label) {
     let value = unsafe { label.read() };
     if value.profile == 0 && value.pending != 0 {
         // SAFETY: as above.
-        unsafe { label.write(Label { profile: value.pending, pending: 0, session: value.session }) };
+        unsafe {
+            label.write(Label { profile: value.pending, pending: 0, session: value.session })
+        };
     }
 }

@@ -5,7 +5,10 @@
 #![feature(asm_experimental_arch, core_intrinsics)]
 #![allow(internal_features, reason = "atomic.rs says why")]
 #![allow(missing_docs, reason = "nothing here is a public interface")]
-#![allow(unsafe_code, reason = "a kernel program reads kernel memory; each block says why it holds")]
+#![allow(
+    unsafe_code,
+    reason = "a kernel program reads kernel memory; each block says why it holds"
+)]
 
 mod atomic;
 mod budget;

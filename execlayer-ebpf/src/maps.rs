@@ -24,8 +24,7 @@ pub static TASKS: HashMap<u64, Label, { limits::MAX_GOVERNED_TASKS as usize }, N
 #[btf_map]
 pub static SCOPES: HashMap<u64, u32, { limits::MAX_SCOPES as usize }> = HashMap::new();
 #[btf_map]
-pub static CGROUPS: LruHashMap<u64, u64, { limits::MAX_CGROUP_CACHE as usize }> =
-    LruHashMap::new();
+pub static CGROUPS: LruHashMap<u64, u64, { limits::MAX_CGROUP_CACHE as usize }> = LruHashMap::new();
 #[btf_map]
 pub static SELECTORS: Array<u64, 3> = Array::new();
 #[btf_map]

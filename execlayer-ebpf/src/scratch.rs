@@ -10,6 +10,9 @@ use crate::{atomic, kread::offset, maps::SCRATCH};
 
 /// Paths are built from the end to the front; behind the end there is room for a masked over-read.
 pub const PATH_END: u64 = 4096;
+/// Mask of an index into the path.
+pub const IN_PATH: u64 = PATH_END - 1;
+const LANES: usize = execlayer_common::limits::MAX_LANES as usize;
 const SLACK: usize = 256;
 /// Buffers that one CPU tries before it gives up.
 const TRIES: u32 = 16;
@@ -23,6 +26,10 @@ pub struct Scratch {
     pub owner: u64,
     pub len: u64,
     pub pos: u64,
+    /// For [`forget`] only.
+    forgotten: u64,
+    /// Decision sets by lane.
+    pub kept: [u32; LANES],
     pub path: [u8; PATH_END as usize + SLACK],
     pub event: EventHeader,
     pub text: [u8; 2 * PATH_END as usize + SLACK],
@@ -39,7 +46,8 @@ pub fn acquire() -> Option<*mut Scratch> {
     }
     for turn in 0..TRIES {
         // Eight neighbours first, then buffers of other CPUs.
-        let index = cpu.wrapping_mul(8).wrapping_add(turn.wrapping_mul(if turn < 8 { 1 } else { 5 }));
+        let index =
+            cpu.wrapping_mul(8).wrapping_add(turn.wrapping_mul(if turn < 8 { 1 } else { 5 }));
         let scratch = SCRATCH.get_ptr_mut(index & mask)?;
         // SAFETY: the look-up returned a live map value, whose first word is only used here.
         if unsafe { atomic::exchange_if(&raw mut (*scratch).owner, 0, 1) } {
@@ -54,4 +62,16 @@ pub fn acquire() -> Option<*mut Scratch> {
 pub fn release(scratch: *mut Scratch) {
     // SAFETY: as in `acquire`.
     unsafe { atomic::exchange(&raw mut (*scratch).owner, 0) };
+}
+
+/// The value, by way of memory that the verifier does not follow: it forgets constants and ranges.
+/// Paths that differ in nothing else become one.
+#[inline(always)]
+pub fn forget(scratch: *mut Scratch, value: u64) -> u64 {
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        let place = &raw mut (*scratch).forgotten;
+        place.write_volatile(value);
+        place.read_volatile()
+    }
 }

@@ -14,10 +14,10 @@ use execlayer_common::{
 use crate::{
     judge,
     kernel::{Cgroup, CssSet, File, KernfsNode, Mm, Task, fields},
-    kread::{member, offset, opaque, read, typed, typed_at},
+    kread::{member, offset, read, typed, typed_at, within},
     label,
     maps::{CGROUPS, SCOPES, SELECTORS},
-    scratch::{self, PATH_END, Scratch},
+    scratch::{self, IN_PATH, PATH_END, Scratch},
     walk,
     world::repeat,
 };
@@ -66,7 +66,8 @@ pub fn by_cgroup(task: *const Task) -> Result<Option<u32>, ()> {
     };
     scratch::release(scratch);
     if let Ok(profile) = found {
-        let _not_remembered = CGROUPS.insert(id, (epoch << 32) | u64::from(profile.unwrap_or(0)), 0);
+        let _not_remembered =
+            CGROUPS.insert(id, (epoch << 32) | u64::from(profile.unwrap_or(0)), 0);
     }
     found
 }
@@ -153,7 +154,7 @@ unsafe extern "C" fn try_profile(index: u64, search: *mut Search) -> i64 {
         Operation::SelectCgroup
     };
     let Some((kernel, _)) = judge::open(index.wrapping_add(1), search.scratch) else { return 0 };
-    if decide::selects(&decide::matches(&kernel, operation)) {
+    if decide::selects(&kernel, operation) {
         search.found = index.wrapping_add(1);
         return 1;
     }
@@ -162,11 +163,7 @@ unsafe extern "C" fn try_profile(index: u64, search: *mut Search) -> i64 {
 
 /// The first profile whose selector matches the subject in scratch.
 #[inline(always)]
-fn first_that_selects(
-    scratch: *mut Scratch,
-    selectors: u64,
-    operation: Operation,
-) -> Option<u32> {
+fn first_that_selects(scratch: *mut Scratch, selectors: u64, operation: Operation) -> Option<u32> {
     let mut search = Search { scratch, selectors, operation: operation as u32, found: 0 };
     repeat(MAX_PROFILES, try_profile as *const () as *mut c_void, (&raw mut search).cast());
     if search.found == 0 { None } else { Some(search.found) }
@@ -208,22 +205,23 @@ fn name_of(climb: &mut Climb) -> Option<u64> {
     // SAFETY: this task owns the buffer; `text` has room for a name, and the copy is masked.
     unsafe {
         let text = (&raw mut (*scratch).text).cast::<u8>();
-        let read = bpf_probe_read_kernel_str(text.cast(), NAME_MAX as u32 + 1, name as *const c_void);
+        let read =
+            bpf_probe_read_kernel_str(text.cast(), NAME_MAX as u32 + 1, name as *const c_void);
         let len = (read as u64).wrapping_sub(1);
         if read < 1 || len > NAME_MAX || climb.pos <= len {
             return None;
         }
         let path = (&raw mut (*scratch).path).cast::<u8>();
-        let begin = opaque(climb.pos.wrapping_sub(len)) & (PATH_END - 1);
+        let begin = within::<IN_PATH>(climb.pos.wrapping_sub(len));
         let copied = bpf_probe_read_kernel(
             path.add(begin as usize).cast(),
-            (opaque(len) & NAME_MAX) as u32,
+            (within::<NAME_MAX>(len)) as u32,
             text.cast(),
         );
         if copied != 0 {
             return None;
         }
-        let slash = opaque(begin.wrapping_sub(1)) & (PATH_END - 1);
+        let slash = within::<IN_PATH>(begin.wrapping_sub(1));
         path.add(slash as usize).write(b'/');
         climb.pos = slash;
     }

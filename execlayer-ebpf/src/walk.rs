@@ -3,8 +3,8 @@
 //!
 //! The walk follows d_parent from the file to the task's root and writes names from the end of the
 //! buffer to its front. It is exact: every dentry's d_seq is read before its name and parent, and a
-//! second pass over the same chain must meet the same dentries with the same counts, so at the
-//! moment between the passes all of them were in place at once. A rename changes d_seq of what it
+//! second pass over the same chain must meet the same names with the same counts, so at the moment
+//! between the passes all of them were in place at once. A rename changes d_seq of what it
 //! moves (fs/dcache.c, `__d_move`, 6.1). A chain that ends anywhere but at the task's root
 //! is no name: detached mount, outside of the root, anonymous inode.
 
@@ -15,8 +15,8 @@ use execlayer_common::{limits, reason::Reason};
 
 use crate::{
     kernel::{Dentry, Fs, Task, VfsMount, fields},
-    kread::{member, offset, opaque, read, typed, typed_at},
-    scratch::{PATH_END, Scratch},
+    kread::{member, offset, read, typed, typed_at, within},
+    scratch::{IN_PATH, PATH_END, Scratch, forget},
     world::repeat,
 };
 
@@ -62,11 +62,12 @@ struct Pass {
     mnt_root: u64,
     at_root_mount: u64,
     root_dentry: u64,
-    /// Mixes every dentry and its d_seq.
+    /// Mixes every dentry's name and d_seq.
     seen: u64,
     pos: u64,
-    /// Null in the second pass: names are not copied.
     scratch: *mut Scratch,
+    /// Zero in the second pass: names are not copied.
+    copy: u32,
     ended: u32,
 }
 
@@ -77,17 +78,17 @@ struct Above {
     /// Address of the struct vfsmount.
     mnt: u64,
     mnt_root: u64,
-    mounts: u64,
     root: Root,
     seen: u64,
     pos: u64,
     scratch: *mut Scratch,
+    copy: u32,
     ended: u32,
 }
 
 #[inline(always)]
-fn mix(seen: u64, dentry: u64, seq: u32) -> u64 {
-    (seen.rotate_left(7) ^ dentry).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(seq))
+fn mix(seen: u64, name: u64, seq: u32) -> u64 {
+    (seen.rotate_left(7) ^ name).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(seq))
 }
 
 /// Writes `/` and the name in front of `pos`; `None` if there is no room or it cannot be read.
@@ -96,20 +97,20 @@ fn prepend(scratch: *mut Scratch, pos: u64, name: u64, len: u64) -> Result<u64, 
     if len > NAME_MAX || pos <= len {
         return Err(end::TOO_LONG);
     }
-    let begin = opaque(pos.wrapping_sub(len)) & (PATH_END - 1);
+    let begin = within::<IN_PATH>(pos.wrapping_sub(len));
     // SAFETY: PATH_END and NAME_MAX + 1 more bytes are there; both are masked.
     let failed = unsafe {
         let path = (&raw mut (*scratch).path).cast::<u8>();
         bpf_probe_read_kernel(
             path.add(begin as usize).cast(),
-            (opaque(len) & NAME_MAX) as u32,
+            (within::<NAME_MAX>(len)) as u32,
             name as *const c_void,
         )
     };
     if failed != 0 {
         return Err(end::FAULT);
     }
-    let slash = opaque(begin.wrapping_sub(1)) & (PATH_END - 1);
+    let slash = within::<IN_PATH>(begin.wrapping_sub(1));
     put(scratch, slash, b'/');
     Ok(slash)
 }
@@ -126,8 +127,11 @@ unsafe extern "C" fn up(_turn: u64, pass: *mut Pass) -> i64 {
     let dentry = pass.dentry;
     let address = dentry as u64;
     if address == pass.mnt_root {
-        pass.ended =
-            if pass.at_root_mount != 0 && address == pass.root_dentry { end::ROOT } else { end::MOUNT };
+        pass.ended = if pass.at_root_mount != 0 && address == pass.root_dentry {
+            end::ROOT
+        } else {
+            end::MOUNT
+        };
         return 1;
     }
     if pass.at_root_mount != 0 && address == pass.root_dentry {
@@ -144,12 +148,12 @@ unsafe extern "C" fn up(_turn: u64, pass: *mut Pass) -> i64 {
         pass.ended = end::NOWHERE;
         return 1;
     }
-    pass.seen = mix(pass.seen, address, seq);
-    if !pass.scratch.is_null() {
-        let name = member(dentry, &fields::OFF_DENTRY_NAME);
-        // KERNEL: struct qstr is { u32 hash; u32 len; } and the pointer (include/linux/dcache.h).
+    let name = member(dentry, &fields::OFF_DENTRY_NAME);
+    // KERNEL: struct qstr is { u32 hash; u32 len; } and the pointer (include/linux/dcache.h).
+    let bytes: u64 = typed_at(name, 8);
+    pass.seen = mix(pass.seen, bytes, seq);
+    if pass.copy != 0 {
         let len: u32 = typed_at(name, 4);
-        let bytes: u64 = typed_at(name, 8);
         match prepend(pass.scratch, pass.pos, bytes, u64::from(len)) {
             Ok(pos) => pass.pos = pos,
             Err(why) => {
@@ -192,11 +196,11 @@ fn step_above(above: &mut Above) -> Result<(), u32> {
     if parent == dentry {
         return Err(end::NOWHERE);
     }
-    above.seen = mix(above.seen, dentry, seq);
-    if !above.scratch.is_null() {
-        let name = dentry.wrapping_add(offset(&fields::OFF_DENTRY_NAME) as u64);
+    let name = dentry.wrapping_add(offset(&fields::OFF_DENTRY_NAME) as u64);
+    let bytes: u64 = read(name.wrapping_add(8)).ok_or(end::FAULT)?;
+    above.seen = mix(above.seen, bytes, seq);
+    if above.copy != 0 {
         let len: u32 = read(name.wrapping_add(4)).ok_or(end::FAULT)?;
-        let bytes: u64 = read(name.wrapping_add(8)).ok_or(end::FAULT)?;
         above.pos = prepend(above.scratch, above.pos, bytes, u64::from(len))?;
     }
     above.dentry = parent;
@@ -212,10 +216,6 @@ fn cross(above: &mut Above) -> Result<(), u32> {
     if parent == mount {
         return Err(end::NOWHERE);
     }
-    above.mounts = above.mounts.wrapping_add(1);
-    if above.mounts > u64::from(limits::MAX_MOUNTS) {
-        return Err(end::TOO_LONG);
-    }
     let point: u64 = at(mount, &fields::OFF_MOUNT_POINT)?;
     above.seen = mix(above.seen, point, parent as u32);
     above.mnt = parent.wrapping_add(offset(&fields::OFF_MOUNT_MNT) as u64);
@@ -229,41 +229,76 @@ fn at<T: Copy>(base: u64, variable: &'static u32) -> Result<T, u32> {
     read(base.wrapping_add(offset(variable) as u64)).ok_or(end::FAULT)
 }
 
-/// One pass from the file to the root: where the path begins, and what was seen on the way.
+/// How a pass ended, where the path begins, and what was seen on the way.
+struct Seen {
+    ended: u32,
+    pos: u64,
+    seen: u64,
+}
+
+/// One pass from the file to the root.
 #[inline(always)]
-fn chain(
-    root: Root,
-    mnt: *const VfsMount,
-    dentry: *const Dentry,
-    scratch: *mut Scratch,
-) -> (u32, u64, u64) {
+fn chain(attempt: &Attempt, copy: u32) -> Seen {
+    let (root, scratch, mnt) = (attempt.root, attempt.scratch, attempt.mnt);
     let mut pass = Pass {
-        dentry,
+        dentry: attempt.dentry,
         mnt_root: typed(mnt, &fields::OFF_VFSMOUNT_ROOT),
         at_root_mount: u64::from(mnt as u64 == root.mnt),
         root_dentry: root.dentry,
         seen: 0,
         pos: PATH_END,
         scratch,
+        copy,
         ended: 0,
     };
     repeat(limits::MAX_COMPONENTS, up as *const () as *mut c_void, (&raw mut pass).cast());
-    if pass.ended != end::MOUNT {
-        return (pass.ended, pass.pos, pass.seen);
+    let ended = forget(scratch, u64::from(pass.ended)) as u32;
+    let pos = forget(scratch, pass.pos);
+    let seen = forget(scratch, pass.seen);
+    if ended != end::MOUNT {
+        return Seen { ended, pos, seen };
     }
     let mut above = Above {
         dentry: pass.mnt_root,
         mnt: mnt as u64,
         mnt_root: pass.mnt_root,
-        mounts: 0,
         root,
-        seen: pass.seen,
-        pos: pass.pos,
+        seen,
+        pos,
         scratch,
+        copy,
         ended: 0,
     };
     repeat(limits::MAX_COMPONENTS, up_above as *const () as *mut c_void, (&raw mut above).cast());
-    (above.ended, above.pos, above.seen)
+    Seen {
+        ended: forget(scratch, u64::from(above.ended)) as u32,
+        pos: forget(scratch, above.pos),
+        seen: forget(scratch, above.seen),
+    }
+}
+
+/// One attempt: two passes that must agree.
+#[repr(C)]
+struct Attempt {
+    root: Root,
+    mnt: *const VfsMount,
+    dentry: *const Dentry,
+    scratch: *mut Scratch,
+    pos: u64,
+    ended: u32,
+}
+
+unsafe extern "C" fn attempt(_turn: u64, attempt: *mut Attempt) -> i64 {
+    // SAFETY: `bpf_loop` passes the context that `path` owns.
+    let attempt = unsafe { &mut *attempt };
+    let first = chain(attempt, 1);
+    let second = chain(attempt, 0);
+    // A chain that leads nowhere may have been in motion, too, so it is looked at twice as well.
+    let settled =
+        first.seen == second.seen && (first.ended != end::ROOT || second.ended == end::ROOT);
+    attempt.pos = first.pos;
+    attempt.ended = if settled { first.ended } else { end::RACED };
+    i64::from(attempt.ended != end::RACED)
 }
 
 /// Writes the path of (mnt, dentry) below `root` into `scratch` (`pos`, `len`).
@@ -274,29 +309,17 @@ pub fn path(
     mnt: *const VfsMount,
     dentry: *const Dentry,
 ) -> Result<(), Reason> {
-    let mut why = Reason::PathRaced;
-    for _ in 0..TRIES {
-        let (ended, pos, seen) = chain(root, mnt, dentry, scratch);
-        match ended {
-            end::RACED => continue,
-            end::ROOT => {}
-            end::NOWHERE => why = Reason::NoName,
-            end::TOO_LONG => why = Reason::PathTooLong,
-            end::FAULT => why = Reason::ReadFault,
-            _ => why = Reason::PathTooDeep,
-        }
-        let (again, _, seen_again) = chain(root, mnt, dentry, core::ptr::null_mut());
-        // A name that could not be built was built from a chain that may have been in motion, too.
-        if seen_again != seen || (ended == end::ROOT && again != end::ROOT) {
-            why = Reason::PathRaced;
-            continue;
-        }
-        if ended != end::ROOT {
-            return Err(why);
-        }
-        return finish(scratch, pos);
+    let mut state = Attempt { root, mnt, dentry, scratch, pos: 0, ended: end::RACED };
+    repeat(TRIES, attempt as *const () as *mut c_void, (&raw mut state).cast());
+    let pos = forget(scratch, state.pos);
+    match forget(scratch, u64::from(state.ended)) as u32 {
+        end::ROOT => finish(scratch, pos),
+        end::NOWHERE => Err(Reason::NoName),
+        end::TOO_LONG => Err(Reason::PathTooLong),
+        end::FAULT => Err(Reason::ReadFault),
+        end::RACED => Err(Reason::PathRaced),
+        _ => Err(Reason::PathTooDeep),
     }
-    Err(why)
 }
 
 #[inline(always)]

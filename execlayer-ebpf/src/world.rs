@@ -10,10 +10,16 @@ use execlayer_common::{
     limits,
 };
 
-use crate::{kread::opaque, maps};
+use crate::{
+    kread::{masked, within},
+    maps,
+    scratch::{self, IN_PATH, Scratch},
+};
 
 /// Bytes that one turn of the automaton's loop reads.
 const CHUNK: usize = 32;
+/// Bytes that one turn reads backward: most subjects end such a walk after a few.
+const BACK_CHUNK: u64 = 8;
 
 /// One subject before one image.
 #[repr(C)]
@@ -22,8 +28,8 @@ pub struct Kernel {
     pub table: *const u32,
     /// Words of its size class minus one.
     pub mask: u64,
-    /// Buffer that holds the subject, `buffer_mask + 1` bytes and [`CHUNK`] more.
-    pub buffer: *const u8,
+    /// Holds the subject.
+    pub scratch: *mut Scratch,
     /// Where the subject begins.
     pub pos: u64,
     /// Bytes of the subject.
@@ -32,6 +38,18 @@ pub struct Kernel {
     pub uid: u32,
     /// First budget of the profile.
     pub budgets: u32,
+}
+
+impl Kernel {
+    #[inline(always)]
+    fn lane_place(&self, lane: u32) -> *mut u32 {
+        const IN_LANES: u64 = limits::MAX_LANES as u64 - 1;
+        // SAFETY: the mask keeps the index inside the array.
+        unsafe {
+            let kept = (&raw mut (*self.scratch).kept).cast::<u32>();
+            kept.add(within::<IN_LANES>(u64::from(lane)) as usize)
+        }
+    }
 }
 
 impl Table for Kernel {
@@ -44,21 +62,32 @@ impl Table for Kernel {
 #[inline(always)]
 fn word(table: *const u32, mask: u64, index: u32) -> u32 {
     // VERIFIER: the mask is a constant on every path, so the index stays below the class's words.
-    let index = opaque(u64::from(index)) & mask;
+    let index = masked(u64::from(index), mask);
     // SAFETY: the masked index is inside the map value, which lives as long as the program runs
     // (RCU); VERIFIER proves the same.
     unsafe { table.add(index as usize).read() }
 }
 
 /// Where the automaton is.
+///
+/// VERIFIER: only `state` changes from turn to turn. Positions follow from the turn's number, which
+/// the verifier takes for any number; a counter kept here would be followed value by value.
 #[repr(C)]
 struct Walk {
     table: *const u32,
     mask: u64,
-    buffer: *const u8,
-    at: u64,
-    left: u64,
+    scratch: *mut Scratch,
+    pos: u64,
+    len: u64,
     state: u32,
+}
+
+impl Walk {
+    #[inline(always)]
+    fn path(&self) -> *const u8 {
+        // SAFETY: address of a field, nothing is read.
+        unsafe { &raw const (*self.scratch).path }.cast()
+    }
 }
 
 /// An image word source that is only a pointer and a mask: what the inner loop keeps in registers.
@@ -74,58 +103,56 @@ impl Table for Cells {
     }
 }
 
-unsafe extern "C" fn forward(_turn: u64, walk: *mut Walk) -> i64 {
+unsafe extern "C" fn forward(turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` passes the context it was given, which `run` owns for the whole call.
     let walk = unsafe { &mut *walk };
     let cells = Cells { table: walk.table, mask: walk.mask };
+    let done = turn.wrapping_mul(CHUNK as u64);
+    let left = walk.len.wrapping_sub(done);
     // VERIFIER: the buffer has PATH_END bytes and more than CHUNK behind them.
-    let bytes = walk.buffer.wrapping_add((opaque(walk.at) & (crate::scratch::PATH_END - 1)) as usize);
-    let mut state = walk.state;
-    let left = walk.left;
-    let mut over = left <= CHUNK as u64;
+    let bytes = walk.path().wrapping_add(within::<IN_PATH>(walk.pos.wrapping_add(done)) as usize);
+    let mut state = scratch::forget(walk.scratch, u64::from(walk.state)) as u32;
     for index in 0..CHUNK {
         if index as u64 >= left {
-            break;
+            walk.state = state;
+            return 1;
         }
         // SAFETY: within the buffer by the mask above.
         let byte = unsafe { bytes.add(index).read() };
         state = automaton::step(&cells, state, byte);
         if automaton::is_over(state) {
-            over = true;
-            break;
+            walk.state = state;
+            return 1;
         }
     }
     walk.state = state;
-    walk.at = walk.at.wrapping_add(CHUNK as u64);
-    walk.left = left.wrapping_sub(CHUNK as u64);
-    i64::from(over)
+    0
 }
 
-unsafe extern "C" fn backward(_turn: u64, walk: *mut Walk) -> i64 {
+unsafe extern "C" fn backward(turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: as in `forward`.
     let walk = unsafe { &mut *walk };
     let cells = Cells { table: walk.table, mask: walk.mask };
-    let mut state = walk.state;
-    let mut left = walk.left;
-    let mut over = false;
-    for _ in 0..8 {
-        if left == 0 {
-            over = true;
-            break;
+    let done = turn.wrapping_mul(BACK_CHUNK);
+    let left = walk.len.wrapping_sub(done);
+    let end = walk.pos.wrapping_add(left);
+    let mut state = scratch::forget(walk.scratch, u64::from(walk.state)) as u32;
+    for index in 0..BACK_CHUNK {
+        if index >= left {
+            walk.state = state;
+            return 1;
         }
-        left = left.wrapping_sub(1);
-        let at = opaque(walk.at.wrapping_add(left)) & (crate::scratch::PATH_END - 1);
+        let at = within::<IN_PATH>(end.wrapping_sub(index).wrapping_sub(1));
         // SAFETY: within the buffer by the mask.
-        let byte = unsafe { walk.buffer.add(at as usize).read() };
+        let byte = unsafe { walk.path().add(at as usize).read() };
         state = automaton::step(&cells, state, byte);
         if automaton::is_over(state) {
-            over = true;
-            break;
+            walk.state = state;
+            return 1;
         }
     }
     walk.state = state;
-    walk.left = left;
-    i64::from(over)
+    0
 }
 
 impl World for Kernel {
@@ -134,22 +161,22 @@ impl World for Kernel {
         let mut walk = Walk {
             table: self.table,
             mask: self.mask,
-            buffer: self.buffer,
-            at: self.pos,
-            left: self.len,
+            scratch: self.scratch,
+            pos: self.pos,
+            len: self.len,
             state: start,
         };
         if self.len == 0 {
             return start;
         }
         if reverse {
-            let turns = (limits::MAX_PATH / 8 + 1) as u32;
+            let turns = limits::MAX_PATH / BACK_CHUNK as u32 + 1;
             repeat(turns, backward as *const () as *mut c_void, (&raw mut walk).cast());
         } else {
             let turns = limits::MAX_PATH / CHUNK as u32 + 1;
             repeat(turns, forward as *const () as *mut c_void, (&raw mut walk).cast());
         }
-        walk.state
+        self.forget(walk.state)
     }
 
     #[inline(always)]
@@ -174,6 +201,23 @@ impl World for Kernel {
             return false;
         };
         crate::budget::spend(budget, uses, window)
+    }
+
+    #[inline(always)]
+    fn keep(&self, lane: u32, set: u32) {
+        // SAFETY: `lane_place` is inside the buffer that this task owns.
+        unsafe { self.lane_place(lane).write(set) };
+    }
+
+    #[inline(always)]
+    fn kept(&self, lane: u32) -> u32 {
+        // SAFETY: as in `keep`.
+        unsafe { self.lane_place(lane).read() }
+    }
+
+    #[inline(always)]
+    fn forget(&self, value: u32) -> u32 {
+        scratch::forget(self.scratch, u64::from(value)) as u32
     }
 
     #[inline(always)]

@@ -28,8 +28,7 @@ pub fn connect(ctx: &LsmContext) -> i32 {
     let socket: *const Socket = ctx.arg(0);
     let address: u64 = ctx.arg(1);
     let len: i32 = ctx.arg(2);
-    let call =
-        Call { label, operation: Operation::Inet, wanted: Access::CONNECT, flags: 0 };
+    let call = Call { label, operation: Operation::Inet, wanted: Access::CONNECT, flags: 0 };
     if len < 2 {
         return gate::with_scratch(&call, |_| Err(Reason::AddressFamily));
     }

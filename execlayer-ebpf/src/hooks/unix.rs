@@ -15,7 +15,7 @@ use execlayer_common::{
 use crate::{
     gate::{self, Call},
     kernel::{Dentry, Sock, Socket, UnixSock, VfsMount, fields},
-    kread::{member, offset, opaque, read, typed, typed_at},
+    kread::{member, offset, read, typed, typed_at, within},
     label,
     scratch::Scratch,
 };
@@ -76,7 +76,7 @@ fn abstract_name(scratch: *mut Scratch, address: u64) -> Result<(), Reason> {
     // SAFETY: this task owns the buffer; at most 127 bytes are written.
     let failed = unsafe {
         let to = (&raw mut (*scratch).path).cast::<u8>();
-        bpf_probe_read_kernel(to.cast(), (opaque(len) & 0x7f) as u32, name as *const _)
+        bpf_probe_read_kernel(to.cast(), (within::<0x7f>(len)) as u32, name as *const _)
     };
     if failed != 0 {
         return Err(Reason::ReadFault);
