@@ -29,22 +29,20 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
         kernel_objects(toolchain, None)?;
         return Ok(());
     }
-    let built = all(toolchain)?;
+    let built = all(toolchain, None)?;
     println!("{}\n{}", built.daemon.display(), built.tool.display());
     Ok(())
 }
 
-/// The kernel objects and user space.
-pub(crate) fn all(toolchain: Toolchain) -> Result<Built> {
-    kernel_objects(toolchain, None)?;
+/// The kernel objects and user space, around a kernel object with one of its features if asked.
+pub(crate) fn all(toolchain: Toolchain, feature: Option<&str>) -> Result<Built> {
+    kernel_objects(toolchain, feature)?;
     shell::step("building execlayerd and execlayer (static, release)", || {
-        shell::progress(user_cargo("build").args([
-            "--release",
-            "-p",
-            "execlayer-agent",
-            "-p",
-            "execlayer-cli",
-        ]))
+        shell::progress(
+            user_cargo("build")
+                .args(["--release", "-p", "execlayer-agent", "-p", "execlayer-cli"])
+                .env("EXECLAYER_BPF_OBJECT", object("gate", feature)),
+        )
     })?;
     let release = user_target_folder().join("release");
     Ok(Built { daemon: release.join("execlayerd"), tool: release.join("execlayer") })
@@ -64,35 +62,13 @@ pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Res
         toolchain.describe(),
     );
     shell::step(&what, || {
-        let linker = paths::program("bpf-linker").context("bpf-linker has gone")?;
-        let target = paths::target().join("ebpf");
-        let flags = [
-            "-C".to_owned(),
-            "debuginfo=2".to_owned(),
-            "-C".to_owned(),
-            "link-arg=--btf".to_owned(),
-            "-C".to_owned(),
-            format!("linker={}", linker.display()),
-        ];
-        let mut cargo = Command::new("cargo");
-        cargo
-            .current_dir(paths::workspace())
-            .args(["build", "--release", "-p", "execlayer-ebpf", "--target", "bpfel-unknown-none"])
-            .arg("--target-dir")
-            .arg(&target)
-            // aya-ebpf uses one gated feature, and so does building core.
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
-            .env_remove("RUSTFLAGS");
-        if toolchain == Toolchain::BuildStd {
-            cargo.arg("-Zbuild-std=core");
-        }
+        let mut cargo = kernel_cargo("build", toolchain)?;
         if let Some(feature) = feature {
             cargo.args(["--features", feature]);
         }
         shell::progress(&mut cargo)?;
         for name in ["gate", "judge"] {
-            let from = target.join("bpfel-unknown-none/release").join(name);
+            let from = kernel_target_folder().join("bpfel-unknown-none/release").join(name);
             let to = object(name, feature);
             if let Some(folder) = to.parent() {
                 fs::create_dir_all(folder)?;
@@ -106,6 +82,31 @@ pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Res
         }
         Ok(())
     })
+}
+
+/// A cargo command for the kernel crate on its own target.
+pub(crate) fn kernel_cargo(subcommand: &str, toolchain: Toolchain) -> Result<Command> {
+    let linker = paths::program("bpf-linker").context("bpf-linker has gone")?;
+    let linker = format!("linker={}", linker.display());
+    let flags = ["-C", "debuginfo=2", "-C", "link-arg=--btf", "-C", &linker];
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(paths::workspace())
+        .args([subcommand, "--release", "-p", "execlayer-ebpf", "--target", "bpfel-unknown-none"])
+        .arg("--target-dir")
+        .arg(kernel_target_folder())
+        // aya-ebpf uses one gated feature, and so does building core.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+        .env_remove("RUSTFLAGS");
+    if toolchain == Toolchain::BuildStd {
+        cargo.arg("-Zbuild-std=core");
+    }
+    Ok(cargo)
+}
+
+fn kernel_target_folder() -> PathBuf {
+    paths::target().join("ebpf")
 }
 
 /// The folder of static user-space builds.

@@ -1,7 +1,6 @@
 //! `cargo xtask ci`: what must hold before a change lands, cheapest first.
 
-use crate::setup::{self, Toolchain};
-use crate::{build, paths, shell, test, tidy};
+use crate::{build, paths, setup, shell, test, tidy};
 use anyhow::Result;
 use std::process::Command;
 
@@ -26,16 +25,8 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
         )
     })?;
     shell::step("lints of the kernel programs", || {
-        let mut clippy = cargo();
-        clippy
-            .args(["clippy", "--quiet", "--release", "-p", "execlayer-ebpf"])
-            .args(["--target", "bpfel-unknown-none", "--target-dir"])
-            .arg(paths::target().join("ebpf"))
-            .env("RUSTC_BOOTSTRAP", "1");
-        if toolchain == Toolchain::BuildStd {
-            clippy.arg("-Zbuild-std=core");
-        }
-        shell::run(clippy.args(["--", "-D", "warnings"]))
+        let mut clippy = build::kernel_cargo("clippy", toolchain)?;
+        shell::run(clippy.args(["--quiet", "--", "-D", "warnings"]))
     })?;
     if arguments.checks_only {
         return Ok(());

@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
-    let lab = vm::Lab::prepare()?;
+    let lab = vm::Lab::prepare(None)?;
     shell::step("testing on this host", || host(arguments.full))?;
     vm::matrix(&lab, &vm::Choice { full: arguments.full, ..vm::Choice::default() })
 }

@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// The counts for a release instead of those for every change
     #[arg(long)]
     full: bool,
+    /// Build the kernel programs with this feature; `scratch-per-cpu` is wrong on purpose
+    #[arg(long)]
+    kernel_feature: Option<String>,
     /// Boot one guest, run this shell command in it instead of the tests, and show what it prints
     #[arg(long, conflicts_with_all = ["list", "full", "filter"])]
     command: Option<String>,
@@ -72,7 +75,7 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
         names.iter().for_each(|name| println!("{name}"));
         return Ok(());
     }
-    let lab = Lab::prepare()?;
+    let lab = Lab::prepare(arguments.kernel_feature.as_deref())?;
     match &arguments.command {
         Some(command) => one_command(&lab, &choice, command),
         None => matrix(&lab, &choice),
@@ -102,11 +105,11 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// Sets up and builds all of it.
-    pub(crate) fn prepare() -> Result<Self> {
+    /// Sets up and builds all of it, with one of the kernel crate's features if asked.
+    pub(crate) fn prepare(kernel_feature: Option<&str>) -> Result<Self> {
         let toolchain = setup::toolchain()?;
         let guests = setup::guests(false)?;
-        let built = build::all(toolchain)?;
+        let built = build::all(toolchain, kernel_feature)?;
         let tests = shell::step("building the guest tests", build_tests)?;
         Ok(Self { guests, built, tests })
     }

@@ -86,9 +86,10 @@ pub(crate) fn ensure(archive: &mut Archive, refresh: bool) -> Result<Vec<Kernel>
     }
     if !gone.is_empty() {
         bail!(
-            "no cloud kernel of series {} is left in the archive: set {OVERRIDE} to a folder or \
-             mirror that has one",
-            gone.join(", ")
+            "no cloud kernel of series {} in {}: set {OVERRIDE} to a folder or a Debian mirror that \
+             has one",
+            gone.join(", "),
+            std::env::var(OVERRIDE).map_or("the archive".to_owned(), |given| format!("`{given}`")),
         );
     }
     Ok(kernels)
