@@ -32,7 +32,7 @@ pub(super) enum Refused {
 
 /// States that positions which do not multiply are far from needing.
 pub(super) fn allowance(nfa: &Nfa) -> usize {
-    (nfa.positions.len() * 4 + (1 << 16)).min(limits::MAX_STATES)
+    (nfa.positions.len() * 4 + (1 << 14)).min(limits::MAX_STATES)
 }
 
 /// Positions in all states together: bounds the memory that the construction takes.
@@ -230,5 +230,89 @@ impl Classes {
         for part in self.parts.iter_mut().filter(|part| set.contains(part.first)) {
             part.targets.push(target);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use execlayer_common::image::Effect;
+
+    use super::*;
+    use crate::lower::{sets::Holds, testing};
+
+    fn built(backward: bool, units: &[(&[&str], &[&str])]) -> Determinized {
+        let mut nfa = Nfa::new(backward);
+        let mut entries = Vec::new();
+        for (rule, (paths, excepts)) in (0..).zip(units) {
+            let globs = |texts: &[&str]| -> Vec<_> {
+                texts.iter().map(|text| testing::glob(text).pattern).collect()
+            };
+            nfa.add_unit(globs(paths).iter(), globs(excepts).iter());
+            let (effect, holds) = (Effect::Allow, Holds::Always);
+            entries.push(Entry { effect, holds, rule, condition: 0, access: 2 });
+        }
+        determinize(&nfa, &entries, allowance(&nfa)).unwrap()
+    }
+
+    /// The rule that decides, if one does.
+    fn decided(built: &Determinized, backward: bool, subject: &str) -> Option<u32> {
+        let mut bytes: Vec<u8> = subject.bytes().collect();
+        if backward {
+            bytes.reverse();
+        }
+        let set = built.dfa.accepts(bytes.into_iter()).checked_sub(1)?;
+        built.sets[set as usize].last().map(|entry| entry & 0xffff)
+    }
+
+    #[test]
+    fn both_directions_accept_the_same_subjects() {
+        let units: [(&[&str], &[&str]); 3] = [
+            (&["/a/**/b", "/a?/*"], &["/a/c/**"]),
+            (&["/**/b*"], &[]),
+            (&["/a/c/**/x/**"], &["/**/y"]),
+        ];
+        let (forward, backward) = (built(false, &units), built(true, &units));
+        let cases = [
+            ("/a/b", Some(0)),
+            ("/a/x/y/b", Some(0)),
+            ("/a/c/b", Some(1)),
+            ("/ab/", Some(0)),
+            ("/ab/c", Some(0)),
+            ("/ab/c/d", None),
+            ("/a/c/x/z", Some(2)),
+            ("/a/c/x/y", None),
+            ("/a/c/x/b", Some(1)),
+            ("", None),
+        ];
+        for (subject, rule) in cases {
+            assert_eq!(decided(&forward, false, subject), rule, "{subject}");
+            assert_eq!(decided(&backward, true, subject), rule, "{subject} backward");
+        }
+    }
+
+    #[test]
+    fn each_double_star_forgets_what_came_before_it() {
+        let parts = |count| "/**/aab".repeat(count);
+        let states = |backward, count| built(backward, &[(&[&parts(count)], &[])]).dfa.len();
+        for backward in [false, true] {
+            let grow: Vec<usize> = (2..8).map(|count| states(backward, count)).collect();
+            let steps: Vec<usize> = grow.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            assert!(steps.windows(2).all(|pair| pair[0] == pair[1]), "{grow:?}");
+        }
+    }
+
+    #[test]
+    fn below_a_directory_that_is_allowed_whole_later_rules_are_forgotten() {
+        let later = ["/a/**/x*", "/a/*/y/**/z", "/a/b"];
+        let alone = built(false, &[(&["/a/**"], &[])]).dfa.len();
+        assert_eq!(built(false, &[(&["/a/**"], &[]), (&later, &[])]).dfa.len(), alone);
+    }
+
+    #[test]
+    fn a_unit_whose_except_holds_for_good_is_forgotten() {
+        let units: [(&[&str], &[&str]); 1] = [(&["/**"], &["/a/**"])];
+        let found = built(false, &units);
+        let state = b"/a/b".iter().fold(found.dfa.start, |at, &byte| found.dfa.next(at, byte));
+        assert_eq!(state, DEAD);
     }
 }

@@ -49,6 +49,13 @@ struct Piece<'p> {
     tied: bool,
 }
 
+impl Piece<'_> {
+    /// Whether it can multiply states, and may be in any lane.
+    const fn deals(&self) -> bool {
+        self.weight > 0 && !self.tied
+    }
+}
+
 /// Pieces that are open alike, spread over some lanes.
 struct Group<'p> {
     pieces: Vec<Piece<'p>>,
@@ -96,6 +103,7 @@ fn groups<'p>(sources: &[Source<'p>]) -> Vec<Group<'p>> {
 
 /// Builds a group's lanes: as few as do not explode.
 fn spread(sources: &[Source<'_>], group: &mut Group<'_>, spare: &mut usize) -> Result<(), Failure> {
+    let most = group.pieces.iter().filter(|piece| piece.deals()).count();
     let mut parts = 1;
     loop {
         let built: Result<Vec<Lane>, (Failure, Vec<Piece<'_>>)> = deal(&group.pieces, parts)
@@ -110,9 +118,10 @@ fn spread(sources: &[Source<'_>], group: &mut Group<'_>, spare: &mut usize) -> R
                 group.lanes = lanes;
                 return Ok(());
             }
-            Err((Failure::Explodes(..), part)) if *spare > 0 && part.len() > 1 => {
-                *spare -= 1;
-                parts += 1;
+            Err((Failure::Explodes(..), _)) if *spare > 0 && parts < most => {
+                let more = parts.min(*spare).min(most - parts);
+                *spare -= more;
+                parts += more;
             }
             Err((Failure::Explodes(states, _), part)) => {
                 return Err(Failure::Explodes(states, blame(sources, part, group.backward)));
@@ -125,8 +134,7 @@ fn spread(sources: &[Source<'_>], group: &mut Group<'_>, spare: &mut usize) -> R
 /// Deals the pieces that can multiply states over `parts`, the heaviest first.
 fn deal<'p>(pieces: &[Piece<'p>], parts: usize) -> Vec<Vec<Piece<'p>>> {
     let mut out = vec![Vec::new(); parts];
-    let (mut heavy, light): (Vec<_>, Vec<_>) =
-        pieces.iter().copied().partition(|piece| piece.weight > 0 && !piece.tied);
+    let (mut heavy, light): (Vec<_>, Vec<_>) = pieces.iter().copied().partition(Piece::deals);
     heavy.sort_by_key(|piece| core::cmp::Reverse(piece.weight));
     out[0].extend(light);
     for (at, piece) in heavy.into_iter().enumerate() {

@@ -172,6 +172,11 @@ impl Partition {
         Signed { state, start, end: words.len() }
     }
 
+    /// A state of the block with this number.
+    fn first(&self, number: u32) -> u32 {
+        self.members[self.blocks[number as usize].start]
+    }
+
     /// The states that lead to one of `states`, each once.
     fn before(&mut self, states: &[u32]) -> Vec<u32> {
         let mut out = Vec::new();
@@ -214,7 +219,7 @@ fn sources(dfa: &Dfa) -> (Vec<u32>, Vec<usize>) {
 
 fn renumber(dfa: &Dfa, partition: &Partition) -> Dfa {
     const NONE: u32 = u32::MAX;
-    let mut rows = Row::default();
+    let mut row = Row::default();
     let block = |state: u32| partition.block[state as usize];
     let mut numbers = vec![NONE; partition.blocks.len()];
     numbers[block(DEAD) as usize] = DEAD;
@@ -233,14 +238,107 @@ fn renumber(dfa: &Dfa, partition: &Partition) -> Dfa {
     let mut at = 1;
     while let Some(&state) = queue.get(at) {
         at += 1;
-        let exceptions: Vec<Exception> = dfa
-            .exceptions(state)
-            .iter()
-            .map(|e| Exception { target: number(e.target, &mut queue), ..*e })
-            .collect();
-        let default = number(dfa.defaults[state as usize], &mut queue);
-        rows.set(default, exceptions.into_iter());
-        out.push(dfa.accepts[state as usize], rows.common(), rows.exceptions().iter().copied());
+        // Blocks by their first members: canonical before anything is numbered by it.
+        let first = |state: u32| partition.first(block(state));
+        let exceptions = dfa.exceptions(state).iter();
+        let default = first(dfa.defaults[state as usize]);
+        row.set(default, exceptions.map(|e| Exception { target: first(e.target), ..*e }));
+        let mut exceptions = row.exceptions().to_vec();
+        exceptions.iter_mut().for_each(|e| e.target = number(e.target, &mut queue));
+        let default = number(row.common(), &mut queue);
+        out.push(dfa.accepts[state as usize], default, exceptions.into_iter());
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::lower::testing::dfas;
+
+    /// The number of classes that Moore's algorithm finds among states that can be reached, the dead
+    /// state's among them.
+    fn classes(dfa: &Dfa) -> usize {
+        let mut reached = BTreeSet::from([DEAD]);
+        let mut stack = vec![dfa.start];
+        while let Some(state) = stack.pop() {
+            if reached.insert(state) {
+                stack.extend((0..=u8::MAX).map(|byte| dfa.next(state, byte)));
+            }
+        }
+        let mut class: BTreeMap<u32, usize> =
+            reached.iter().map(|&s| (s, dfa.accepts[s as usize] as usize)).collect();
+        let mut count = 0;
+        loop {
+            let mut numbers = BTreeMap::new();
+            let mut next = BTreeMap::new();
+            for &state in &reached {
+                let leads: Vec<usize> =
+                    (0..=u8::MAX).map(|byte| class[&dfa.next(state, byte)]).collect();
+                let known = numbers.len();
+                let number = *numbers.entry((class[&state], leads)).or_insert(known);
+                next.insert(state, number);
+            }
+            if numbers.len() == count {
+                return count;
+            }
+            (count, class) = (numbers.len(), next);
+        }
+    }
+
+    /// Whether both accept every subject alike: no pair of states that a subject leads to differs.
+    fn alike(one: &Dfa, other: &Dfa) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut stack = vec![(one.start, other.start)];
+        while let Some((a, b)) = stack.pop() {
+            if one.accepts[a as usize] != other.accepts[b as usize] {
+                return false;
+            }
+            if seen.insert((a, b)) {
+                stack.extend((0..=u8::MAX).map(|byte| (one.next(a, byte), other.next(b, byte))));
+            }
+        }
+        true
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_smallest_automaton_accepts_alike(dfa in dfas(14)) {
+            let small = minimize(&dfa);
+            prop_assert!(alike(&dfa, &small));
+            prop_assert_eq!(small.len(), classes(&dfa));
+        }
+
+        #[test]
+        fn minimising_twice_changes_nothing(dfa in dfas(14)) {
+            let small = minimize(&dfa);
+            prop_assert_eq!(minimize(&small), small);
+        }
+    }
+
+    #[test]
+    fn states_that_accept_alike_whatever_follows_become_one_absorbing_state() {
+        let mut dfa = Dfa::new();
+        let exception = |target| [Exception { byte: b'a', target }].into_iter();
+        dfa.push(0, 2, exception(3));
+        dfa.push(1, 3, exception(2));
+        dfa.push(1, 2, exception(3));
+        dfa.start = 1;
+        let small = minimize(&dfa);
+        assert_eq!((small.len(), small.is_absorbing(2), small.next(1, b'a')), (3, true, 2));
+    }
+
+    #[test]
+    fn an_automaton_that_accepts_nothing_starts_dead() {
+        let mut dfa = Dfa::new();
+        dfa.push(0, 1, [].into_iter());
+        dfa.start = 1;
+        assert_eq!(minimize(&dfa), Dfa::new());
+    }
 }

@@ -183,3 +183,118 @@ impl Room {
         free
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use execlayer_common::automaton::{HALT, Table};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{image_world::View, lower::testing::dfas};
+
+    /// Words that look like cells of every label, and so would be taken for cells.
+    fn decoys() -> impl Iterator<Item = u32> {
+        (0..512).map(|label| automaton::cell(label, 77))
+    }
+
+    fn packed(automata: &[&Dfa], sets: &[u32]) -> (Placed, Vec<u32>) {
+        let placed = Placed::new(automata).unwrap();
+        let mut words = blank(placed.end);
+        for (header, decoy) in words[..HEADER_WORDS as usize].iter_mut().zip(decoys()) {
+            *header = decoy;
+        }
+        for (at, dfa) in automata.iter().enumerate() {
+            placed.write(at, dfa, sets, &mut words);
+        }
+        words.extend(decoys());
+        (placed, words)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_step_and_every_end_is_that_of_the_automaton(
+            one in dfas(12),
+            other in dfas(5),
+            wide in dfas(2),
+        ) {
+            let automata = [&one, &other, &wide];
+            let sets: Vec<u32> = (0..4).map(|set| 5_000 + set).collect();
+            let (placed, words) = packed(&automata, &sets);
+            let view = View(&words);
+            for (at, dfa) in automata.into_iter().enumerate() {
+                for state in 1..dfa.len() as u32 {
+                    let index = placed.index(at, state);
+                    for byte in 0..=u8::MAX {
+                        let next = dfa.next(state, byte);
+                        let found = automaton::step(&view, index, byte);
+                        prop_assert_eq!(found & !HALT, placed.index(at, next));
+                        prop_assert!(found & HALT == 0 || dfa.is_absorbing(next));
+                    }
+                    let set = dfa.accepts[state as usize].checked_sub(1);
+                    let set = set.map_or(0, |set| sets[set as usize]);
+                    prop_assert_eq!(automaton::accepted(&view, index), set);
+                }
+            }
+        }
+
+        #[test]
+        fn states_have_indices_of_their_own_between_header_and_end(dfa in dfas(20)) {
+            let placed = Placed::new(&[&dfa]).unwrap();
+            let mut indices: Vec<u32> = (1..dfa.len() as u32).map(|s| placed.index(0, s)).collect();
+            indices.sort_unstable();
+            prop_assert!(indices.windows(2).all(|pair| pair[0] < pair[1]));
+            prop_assert!(indices.iter().all(|&at| HEADER_WORDS <= at && at + SPAN <= placed.end));
+        }
+    }
+
+    #[test]
+    fn a_default_that_leads_to_an_absorbing_state_ends_the_walk() {
+        let mut dfa = Dfa::new();
+        let exception = super::super::dfa::Exception { byte: b'a', target: 1 };
+        dfa.push(0, 2, [exception].into_iter());
+        dfa.push(1, 2, [].into_iter());
+        dfa.start = 1;
+        let (placed, words) = packed(&[&dfa], &[5_000]);
+        let step = |byte| automaton::step(&View(&words), placed.index(0, 1), byte);
+        assert_eq!(step(b'a'), placed.index(0, 1));
+        assert_eq!(step(b'b'), placed.index(0, 2) | HALT);
+    }
+
+    #[test]
+    fn rows_fill_the_gaps_that_others_leave() {
+        let mut dfa = Dfa::new();
+        for state in 1..=2_000 {
+            let bytes = [b'/', b'0' + (state % 40) as u8];
+            let exception = |byte| super::super::dfa::Exception { byte, target: state };
+            dfa.push(0, DEAD, bytes.into_iter().filter(|&b| b > b'/').map(exception));
+        }
+        let placed = Placed::new(&[&dfa]).unwrap();
+        let used = placed.end - HEADER_WORDS;
+        assert!(used < cells(&dfa) + 4 * SPAN, "{used} words for {} cells", cells(&dfa));
+    }
+
+    #[test]
+    fn more_states_than_an_image_has_words_are_refused() {
+        let mut dfa = Dfa::new();
+        let exception = |byte| super::super::dfa::Exception { byte, target: 1 };
+        for _ in 0..5_000 {
+            dfa.push(0, DEAD, (0..=u8::MAX).filter(|byte| byte % 2 == 0).map(exception));
+        }
+        assert!(Placed::new(&[&dfa]).is_some());
+        assert!(Placed::new(&[&dfa, &dfa]).is_none());
+    }
+
+    #[test]
+    fn words_that_belong_to_no_state_are_free() {
+        let mut dfa = Dfa::new();
+        dfa.push(1, DEAD, [].into_iter());
+        let placed = Placed::new(&[&dfa]).unwrap();
+        let mut words = blank(placed.end);
+        placed.write(0, &dfa, &[9], &mut words);
+        let view = View(&words);
+        let taken = (HEADER_WORDS..placed.end).filter(|&at| view.word(at) != FREE);
+        assert_eq!(taken.collect::<Vec<_>>(), [placed.index(0, 1) + END]);
+    }
+}

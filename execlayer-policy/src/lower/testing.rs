@@ -1,9 +1,11 @@
 //! Policies for the tests of lowering, made without text.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use execlayer_common::{access::Access, image::Effect};
+use proptest::{collection::vec, prelude::*};
 
+use super::dfa::{Dfa, Exception, Row};
 use crate::{
     check::{Options, check},
     checked::{CheckedPolicy, Condition, Mode, Place, Record, Rule, Written},
@@ -79,11 +81,25 @@ pub(crate) fn glob(text: &str) -> Written {
     written(text, nodes)
 }
 
-/// The policy of a text without errors.
-pub(crate) fn checked(text: &str) -> CheckedPolicy {
-    let mut files = BTreeMap::from([("policy.toml".to_owned(), text.to_owned())]);
-    let outcome = check("policy.toml", &mut files, &Options::default());
-    outcome.policy.unwrap_or_else(|| panic!("no policy: {:?}", outcome.diagnostics))
+/// Automata of that many states over few bytes, with four decision sets at most.
+pub(crate) fn dfas(states: u32) -> impl Strategy<Value = Dfa> {
+    let few = vec((proptest::sample::select(&b"/ab\x00\xff"[..]), 0..=states), 0..4);
+    let many = (any::<u8>(), vec(0..=states, 1..4))
+        .prop_map(|(first, targets)| (first..=u8::MAX).zip(targets.into_iter().cycle()).collect());
+    let exceptions = prop_oneof![6 => few, 1 => many];
+    vec((0..5_u32, 0..=states, exceptions), states as usize).prop_map(move |rows| {
+        let mut dfa = Dfa::new();
+        let mut row = Row::default();
+        for (accept, default, mut exceptions) in rows {
+            exceptions.sort_unstable();
+            exceptions.dedup_by_key(|&mut (byte, _)| byte);
+            let exceptions = exceptions.into_iter();
+            row.set(default, exceptions.map(|(byte, target)| Exception { byte, target }));
+            dfa.push(accept, row.common(), row.exceptions().iter().copied());
+        }
+        dfa.start = 1;
+        dfa
+    })
 }
 
 struct Folder;
