@@ -73,7 +73,7 @@ impl Act {
         if rules.iter().any(|rule| rule.when.between.is_some()) {
             return Err("the policy depends on the time of day");
         }
-        if claim.before > 0 || rules.iter().any(|rule| rule.when.at_most.is_some()) {
+        if claim.before().len() > 0 || rules.iter().any(|rule| rule.when.at_most.is_some()) {
             return Err("the policy has budgets, which cases would share");
         }
         let act = &claim.case.act;

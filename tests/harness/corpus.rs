@@ -3,15 +3,15 @@
 //!
 //! A suite is `name`, `rules` (only rules) or `policy` (a whole one), `variables`, `files` (what it
 //! extends), `repeat` (rules written many times, `#` is the number) and `case`. A case may say what
-//! policies' own cases cannot: `reason`, the reason of the denial, and `before`, how often the same
-//! act is judged before the one that counts. In `do`, `{a*9}` is nine times `a`.
+//! policies' own cases cannot: `reason`, the reason of the denial; `after`, acts that are judged before
+//! the one that counts; and `before`, how often that one itself is. In `do`, `{a*9}` is nine times `a`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use execlayer_common::{reason::Reason, verdict::Verdict};
 use execlayer_policy::{
-    cases::{Case, Expect, parse_cases},
+    cases::{Act, Case, Expect, parse_cases},
     diagnostic::Style,
     source::Loaded,
 };
@@ -40,13 +40,21 @@ pub struct Suite {
 pub struct Claim {
     /// As a policy's author could write it.
     pub case: Case,
-    /// Times that the act is judged before it counts.
-    pub before: u32,
+    /// Other acts that are judged before.
+    pub first: Vec<Act>,
+    /// Times that the act itself is judged before it counts.
+    pub times: usize,
     /// The reason that a denial must have.
     pub reason: Option<Reason>,
 }
 
 impl Claim {
+    /// What is judged before the act, by the same user at the same time.
+    pub fn before(&self) -> impl ExactSizeIterator<Item = &Act> {
+        let count = self.first.len() + self.times;
+        (0..count).map(|turn| self.first.get(turn).unwrap_or(&self.case.act))
+    }
+
     /// What is wrong with an answer, if anything is.
     ///
     /// # Errors
@@ -160,12 +168,13 @@ impl SuiteText {
 /// Takes the corpus' own keys out of the cases and lets the policy crate read the rest.
 fn claims(mut tables: Vec<toml::Table>) -> Result<Vec<Claim>> {
     let mut own = Vec::new();
+    let mut extra = Vec::new();
     for table in &mut tables {
-        let before = match table.remove("before") {
+        let times = match table.remove("before") {
             None => 0,
             Some(value) => value
                 .as_integer()
-                .and_then(|times| u32::try_from(times).ok())
+                .and_then(|times| usize::try_from(times).ok())
                 .ok_or_else(|| anyhow!("`before` is no count: {value}"))?,
         };
         let reason = match table.remove("reason") {
@@ -175,9 +184,22 @@ fn claims(mut tables: Vec<toml::Table>) -> Result<Vec<Claim>> {
         if let Some(toml::Value::String(act)) = table.get_mut("do") {
             *act = expand(act)?;
         }
-        own.push((before, reason));
+        let after = match table.remove("after") {
+            None => Vec::new(),
+            Some(value) => value.try_into::<Vec<String>>().context("`after` is no list of acts")?,
+        };
+        own.push((after.len(), times, reason));
+        // An act is read as a part of a case, so each of these is made one.
+        for act in after {
+            let name = format!("extra {}", extra.len());
+            extra.push(toml::Table::from_iter(
+                [("name", name), ("do", act), ("expect", "allow".to_owned())]
+                    .map(|(key, value)| (key.to_owned(), toml::Value::String(value))),
+            ));
+        }
     }
-    let cases = tables.into_iter().map(toml::Value::Table).collect();
+    let count = tables.len() + extra.len();
+    let cases = tables.into_iter().chain(extra).map(toml::Value::Table).collect();
     let text = toml::to_string(&toml::Table::from_iter([(
         "case".to_owned(),
         toml::Value::Array(cases),
@@ -188,9 +210,16 @@ fn claims(mut tables: Vec<toml::Table>) -> Result<Vec<Claim>> {
             file.diagnostics.iter().map(|found| found.render(&file.sources, Style::Plain)).collect();
         bail!("the cases do not parse:\n{}", findings.join("\n"));
     }
-    ensure!(file.cases.len() == own.len(), "cases were lost");
-    let both = file.cases.into_iter().zip(own);
-    Ok(both.map(|(case, (before, reason))| Claim { case, before, reason }).collect())
+    ensure!(file.cases.len() == count, "cases were lost");
+    let mut cases = file.cases;
+    let mut extra = cases.split_off(own.len()).into_iter().map(|case| case.act);
+    let both = cases.into_iter().zip(own);
+    Ok(both
+        .map(|(case, (after, times, reason))| {
+            let first = extra.by_ref().take(after).collect();
+            Claim { case, first, times, reason }
+        })
+        .collect())
 }
 
 fn reason(name: &str) -> Result<Reason> {

@@ -147,7 +147,7 @@ impl Subject for KernelImage {
             _ => self.classes.3.fill(words)?,
         }
         self.class = u32::from(class);
-        self.budget_count = prepared.lowered().report.budgets;
+        self.budget_count = prepared.budgets();
         self.refill()
     }
 

@@ -2,7 +2,9 @@
 //! integration tests on a host and by the tests in a guest. Must not hold expectations.
 
 pub mod acts;
+pub mod compare;
 pub mod corpus;
+pub mod examine;
 pub mod generate;
 pub mod kernel;
 pub mod mutate;

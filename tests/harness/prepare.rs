@@ -8,14 +8,14 @@ use execlayer_policy::{
     CheckedPolicy,
     check::{Options, check},
     diagnostic::Style,
-    lower::{Lowered, lower},
+    lower::lower,
 };
 
 /// A policy in every form that a subject needs.
 #[derive(Debug)]
 pub struct Prepared {
     policy: CheckedPolicy,
-    lowered: Lowered,
+    words: Vec<u32>,
 }
 
 /// Written before a policy that is only rules.
@@ -53,10 +53,19 @@ impl Prepared {
             bail!("the policy does not check:\n{}", findings.join("\n"));
         };
         let lowered = lower(&policy).map_err(|error| anyhow!("{error}"))?;
-        image::check_header(lowered.image.words())
+        Self::from_image(policy, lowered.image.words().to_vec())
+    }
+
+    /// Takes a policy and an image of it that somebody made.
+    ///
+    /// # Errors
+    ///
+    /// The image would not be installed.
+    pub fn from_image(policy: CheckedPolicy, words: Vec<u32>) -> Result<Self> {
+        image::check_header(&words)
             .map_err(|error| anyhow!("{error}"))
-            .context("lowering made an image that installing would refuse")?;
-        Ok(Self { policy, lowered })
+            .context("installing would refuse the image")?;
+        Ok(Self { policy, words })
     }
 
     /// What the reference evaluator reads.
@@ -68,13 +77,13 @@ impl Prepared {
     /// What the kernel walks.
     #[must_use]
     pub fn words(&self) -> &[u32] {
-        self.lowered.image.words()
+        &self.words
     }
 
-    /// What lowering says about the image.
+    /// Budgets of the policy.
     #[must_use]
-    pub const fn lowered(&self) -> &Lowered {
-        &self.lowered
+    pub fn budgets(&self) -> u32 {
+        self.words.get(image::H_BUDGET_COUNT as usize).copied().unwrap_or(0)
     }
 
     /// The id of a rule, for messages.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use execlayer_common::{
     access::Operation,
     automaton::{self, Table},
-    decide::{self, Body, World},
+    decide::{self, Body, Kept, World},
     image::class_of,
     limits,
     verdict::Verdict,
@@ -49,12 +49,12 @@ impl Subject for UserImage {
         act: &Act,
         facts: Facts,
     ) -> Result<Result<Answer, Silence>> {
-        let here = Here { image: self, subject: &act.subject, facts };
+        let here = Here { image: self, subject: &act.subject, facts, kept: Kept::default() };
         if matches!(act.operation, Operation::SelectCgroup | Operation::SelectExe) {
             return Ok(Ok(Answer::Selected(decide::selects(&here, act.operation))));
         }
         let verdict = decide::judge(&here, act.operation, act.wanted);
-        let at_once = decide::allowed_at_once(&here, act.operation, act.wanted);
+        let at_once = decide::allowed_at_once(&here, act.wanted);
         anyhow::ensure!(
             !at_once || matches!(verdict, Verdict::Allow(_)),
             "the masks allow at once what the entries do not: {verdict:?}"
@@ -82,6 +82,7 @@ struct Here<'a> {
     image: &'a UserImage,
     subject: &'a [u8],
     facts: Facts,
+    kept: Kept,
 }
 
 impl Table for Here<'_> {
@@ -99,6 +100,14 @@ impl World for Here<'_> {
         } else {
             automaton::walk(self, start, self.subject.iter())
         }
+    }
+
+    fn keep(&self, lane: u32, set: u32) {
+        self.kept.keep(lane, set);
+    }
+
+    fn kept(&self, lane: u32) -> u32 {
+        self.kept.kept(lane)
     }
 
     fn uid(&self) -> u32 {

@@ -26,8 +26,8 @@ fn answer(
     claim: &Claim,
 ) -> Result<Result<Answer, Silence>> {
     subject.refill()?;
-    for _ in 0..claim.before {
-        let _ = subject.judge(&suite.prepared, &claim.case.act, claim.case.facts)?;
+    for before in claim.before() {
+        let _ = subject.judge(&suite.prepared, before, claim.case.facts)?;
     }
     subject.judge(&suite.prepared, &claim.case.act, claim.case.facts)
 }
@@ -88,7 +88,7 @@ fn the_corpus_is_large_and_no_two_claims_are_the_same() {
                 // Different ways to write an address come to the same bytes on purpose.
                 continue;
             }
-            let facts = (case.facts.uid, case.facts.minute, claim.before);
+            let facts = (case.facts.uid, case.facts.minute, claim.before().len());
             let key = (&suite.file, &suite.name, act.operation, act.wanted.0, &act.subject, facts);
             assert!(acts.insert(key), "`{}` does what another case of its suite does", case.name);
         }
@@ -129,7 +129,7 @@ fn a_case_with_a_wrong_expectation_fails() -> Result<()> {
         ] {
             let mut case = claim.case.clone();
             (case.expect, case.rule) = (expect, rule);
-            let other = Claim { case, before: 0, reason: None };
+            let other = Claim { case, first: Vec::new(), times: 0, reason: None };
             ensure!(other.check(&suite.prepared, answer).is_err(), "{:?} passes", other.case);
         }
     }

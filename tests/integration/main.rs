@@ -3,5 +3,6 @@
 
 mod corpus;
 mod declared;
+mod mutants;
 mod property;
 mod subjects;
