@@ -24,6 +24,11 @@ pub(crate) const BUILD: &[Need] = &[
         packages: &["libc6-dev"],
         why: "the daemon, the tool and the guest tests are static",
     },
+    Need {
+        file: "/usr/lib/llvm-22/bin/llvm-objcopy",
+        packages: &["llvm-22"],
+        why: "strips the kernel objects of all but their BTF",
+    },
 ];
 
 pub(crate) const LINKER: &[Need] = &[
