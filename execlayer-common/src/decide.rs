@@ -160,7 +160,9 @@ pub fn judge_matches<W: World>(world: &W, wanted: Access) -> Verdict {
     if tally.deny != NOBODY {
         return Verdict::Deny(Reason::Rule, Some(rule(tally.deny)));
     }
-    if tally.uncovered() != 0 && tally.has_budget != 0 {
+    // A budget is spent only if that can allow the call.
+    let uncovered = tally.uncovered();
+    if uncovered != 0 && uncovered & !tally.budgeted == 0 {
         tally.budgets = 1;
         tally.count(world);
     }
@@ -196,7 +198,8 @@ struct Tally {
     allow: u32,
     spent: u32,
     set: u32,
-    has_budget: u32,
+    /// Bits that an entry with a budget could cover.
+    budgeted: u32,
     /// Not zero in the second pass, in which only entries with a budget count.
     budgets: u32,
 }
@@ -213,7 +216,7 @@ impl Tally {
             allow: NOBODY,
             spent: NOBODY,
             set: 0,
-            has_budget: 0,
+            budgeted: 0,
             budgets: 0,
         }
     }
@@ -228,7 +231,7 @@ impl Tally {
             &mut self.allow,
             &mut self.spent,
             &mut self.set,
-            &mut self.has_budget,
+            &mut self.budgeted,
             &mut self.budgets,
         ] {
             *value = world.forget(*value);
@@ -294,7 +297,7 @@ impl<W: World> Body<W> for Tally {
             }
             key |= CONDITIONED;
             if flags & image::CONDITION_BUDGET != 0 {
-                self.has_budget = 1;
+                self.budgeted |= hit;
                 if self.budgets == 0 || hit & self.uncovered() == 0 {
                     return true;
                 }

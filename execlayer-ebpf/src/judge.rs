@@ -13,7 +13,7 @@ use execlayer_common::{
 };
 
 use crate::{
-    cred,
+    clock, cred,
     maps::{SLOTS, TABLES_0, TABLES_1, TABLES_2, TABLES_3},
     scratch::{self, Scratch},
     world::Kernel,
@@ -113,6 +113,7 @@ pub fn open(profile: u32, scratch: *mut Scratch) -> Option<(Kernel, u32)> {
             pos,
             len,
             uid: 0,
+            minute: 0,
             budgets: index.wrapping_mul(MAX_BUDGETS),
         };
         if kernel.word(image::H_GENERATION) == slot.generation() {
@@ -139,5 +140,6 @@ pub fn judge(
         return Judgement::of(Verdict::Allow(RuleIndex(0)), generation, 0);
     }
     kernel.uid = cred::euid();
+    kernel.minute = clock::minute();
     Judgement::of(decide::judge_matches(&kernel, wanted), generation, flags)
 }

@@ -1,3 +1,187 @@
-//! Skeleton.
+//! The decision behind an XDP program, for `BPF_PROG_TEST_RUN` on hosts that refuse LSM programs. The
+//! same `decide`, the same surroundings as in the gate; only where the facts come from differs.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch, core_intrinsics)]
+#![allow(internal_features, reason = "atomic.rs says why")]
+#![allow(missing_docs, reason = "nothing here is a public interface")]
+#![allow(
+    unsafe_code,
+    reason = "a kernel program reads kernel memory; each block says why it holds"
+)]
+#![allow(dead_code, reason = "the gate uses the rest of the shared modules")]
+
+mod atomic;
+mod budget;
+mod kread;
+mod scratch;
+mod world;
+
+use aya_ebpf::{
+    EbpfContext, bindings::xdp_action, helpers::generated::bpf_xdp_load_bytes, macros::xdp,
+    programs::XdpContext,
+};
+use execlayer_common::{
+    access::{Access, Operation},
+    decide, event,
+    limits::{CLASS_WORDS, MAX_PATH},
+    reason::Reason,
+    verdict::{RuleIndex, Verdict},
+};
+
+use crate::{
+    kread::within,
+    scratch::{IN_PATH, Scratch},
+    world::Kernel,
+};
+
+mod maps {
+    //! Maps of the judge, by the names that its callers know.
+    use aya_ebpf::{
+        bindings::BPF_F_RDONLY_PROG,
+        btf_maps::{Array, ArrayOfMaps},
+        macros::btf_map,
+    };
+    use execlayer_common::limits::{CLASS_WORDS, MAX_BUDGETS};
+
+    use crate::scratch::Scratch;
+
+    pub type Table<const WORDS: usize> = Array<[u32; WORDS], 1, { BPF_F_RDONLY_PROG as usize }>;
+
+    #[btf_map(name = "JUDGE_TABLES_0")]
+    pub static TABLES_0: ArrayOfMaps<Table<{ CLASS_WORDS[0] as usize }>, 1> = ArrayOfMaps::new();
+    #[btf_map(name = "JUDGE_TABLES_1")]
+    pub static TABLES_1: ArrayOfMaps<Table<{ CLASS_WORDS[1] as usize }>, 1> = ArrayOfMaps::new();
+    #[btf_map(name = "JUDGE_TABLES_2")]
+    pub static TABLES_2: ArrayOfMaps<Table<{ CLASS_WORDS[2] as usize }>, 1> = ArrayOfMaps::new();
+    #[btf_map(name = "JUDGE_TABLES_3")]
+    pub static TABLES_3: ArrayOfMaps<Table<{ CLASS_WORDS[3] as usize }>, 1> = ArrayOfMaps::new();
+    #[btf_map(name = "JUDGE_BUDGETS")]
+    pub static BUDGETS: Array<u64, { MAX_BUDGETS as usize }> = Array::new();
+    #[btf_map(name = "JUDGE_ANSWER")]
+    pub static ANSWER: Array<[u32; 4], 1> = Array::new();
+    #[btf_map(name = "JUDGE_SCRATCH")]
+    pub static SCRATCH: Array<Scratch, 1> = Array::new();
+}
+
+/// Set in [`Request::mode`]: only what an allowed call costs in the gate, without naming the rule.
+const FAST: u8 = 1;
+/// Operation that does nothing: what the frame itself costs.
+const NOTHING: u8 = u8::MAX;
+
+/// What a frame begins with; the subject follows.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Request {
+    operation: u8,
+    mode: u8,
+    subject_len: u16,
+    wanted: u32,
+    uid: u32,
+    minute: u32,
+    class: u32,
+}
+
+#[xdp]
+pub fn judge(ctx: XdpContext) -> u32 {
+    match answer(&ctx) {
+        Some(answer) => {
+            if let Some(place) = maps::ANSWER.get_ptr_mut(0) {
+                // SAFETY: a live map value of this type.
+                unsafe { place.write(answer) };
+            }
+            xdp_action::XDP_PASS
+        }
+        None => xdp_action::XDP_ABORTED,
+    }
+}
+
+fn answer(ctx: &XdpContext) -> Option<[u32; 4]> {
+    let scratch = maps::SCRATCH.get_ptr_mut(0)?;
+    let request = request(ctx, scratch)?;
+    if request.operation == NOTHING {
+        return Some([0; 4]);
+    }
+    let operation = Operation::from_raw(request.operation)?;
+    let (table, mask) = table(request.class)?;
+    let kernel = Kernel {
+        table,
+        mask,
+        scratch,
+        pos: 0,
+        len: u64::from(request.subject_len),
+        uid: request.uid,
+        minute: request.minute,
+        budgets: 0,
+    };
+    let wanted = Access(request.wanted);
+    decide::matches(&kernel, operation);
+    if request.mode == FAST {
+        let allowed = decide::allowed_at_once(&kernel, wanted);
+        return Some([u32::from(allowed), 0, event::NO_RULE, 0]);
+    }
+    Some(pack(decide::judge_matches(&kernel, wanted)))
+}
+
+fn request(ctx: &XdpContext, scratch: *mut Scratch) -> Option<Request> {
+    let mut request = core::mem::MaybeUninit::<Request>::uninit();
+    // SAFETY: the destination has the size that is given.
+    let failed = unsafe {
+        bpf_xdp_load_bytes(
+            ctx.as_ptr().cast(),
+            0,
+            request.as_mut_ptr().cast(),
+            size_of::<Request>() as u32,
+        )
+    };
+    if failed != 0 {
+        return None;
+    }
+    // SAFETY: filled above; every bit pattern is a request.
+    let request = unsafe { request.assume_init() };
+    if u32::from(request.subject_len) > MAX_PATH {
+        return None;
+    }
+    // VERIFIER: the length is masked and not zero.
+    let len = within::<IN_PATH>(u64::from(request.subject_len)) as u32;
+    if len == 0 {
+        return Some(request);
+    }
+    // SAFETY: the buffer is longer than the mask.
+    let failed = unsafe {
+        let to = (&raw mut (*scratch).path).cast();
+        bpf_xdp_load_bytes(ctx.as_ptr().cast(), size_of::<Request>() as u32, to, len)
+    };
+    if failed == 0 { Some(request) } else { None }
+}
+
+fn table(class: u32) -> Option<(*const u32, u64)> {
+    Some(match class {
+        0 => (maps::TABLES_0.get_value(0, &0)?.as_ptr(), u64::from(CLASS_WORDS[0] - 1)),
+        1 => (maps::TABLES_1.get_value(0, &0)?.as_ptr(), u64::from(CLASS_WORDS[1] - 1)),
+        2 => (maps::TABLES_2.get_value(0, &0)?.as_ptr(), u64::from(CLASS_WORDS[2] - 1)),
+        _ => (maps::TABLES_3.get_value(0, &0)?.as_ptr(), u64::from(CLASS_WORDS[3] - 1)),
+    })
+}
+
+fn pack(verdict: Verdict) -> [u32; 4] {
+    let number = |rule: RuleIndex| u32::from(rule.0);
+    let reason = match verdict {
+        Verdict::Allow(_) => Reason::None,
+        Verdict::Ask(_) => Reason::AskNotHeld,
+        Verdict::Deny(reason, _) => reason,
+    };
+    let rule = verdict.rule().map_or(event::NO_RULE, number);
+    [u32::from(verdict.raw()), reason as u32, rule, 0]
+}
+
+/// KERNEL: helpers such as bpf_loop's are for GPL-compatible programs only.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // No path leads here: the verifier would refuse an endless loop.
+    loop {}
+}

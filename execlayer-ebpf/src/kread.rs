@@ -52,6 +52,19 @@ pub fn read<T: Copy>(address: u64) -> Option<T> {
     Some(unsafe { value.assume_init() })
 }
 
+/// Reads from an untyped kernel address; zero if it faults.
+///
+/// KERNEL: bpf_probe_read_kernel clears the destination on a fault (kernel/trace/bpf_trace.c,
+/// `bpf_probe_read_kernel_common`, 6.1).
+#[inline(always)]
+pub fn read_or_zero(address: u64) -> u64 {
+    let mut value = 0_u64;
+    // SAFETY: the destination has 8 bytes; the helper checks the source.
+    let _cleared_on_failure =
+        unsafe { bpf_probe_read_kernel((&raw mut value).cast(), 8, address as *const c_void) };
+    value
+}
+
 /// `value & mask`, in an instruction that the compiler cannot leave out because it knows the range:
 /// the verifier must see it.
 #[inline(always)]

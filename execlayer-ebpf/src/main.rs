@@ -12,6 +12,7 @@
 
 mod atomic;
 mod budget;
+mod clock;
 mod cred;
 mod emit;
 mod enforce;

@@ -26,6 +26,9 @@ pub struct Scratch {
     pub owner: u64,
     pub len: u64,
     pub pos: u64,
+    /// Of the walk: how it ended, what it saw. The verifier does not follow what is kept here.
+    pub ended: u64,
+    pub seen: u64,
     /// For [`forget`] only.
     forgotten: u64,
     /// Decision sets by lane.

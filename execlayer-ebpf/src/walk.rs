@@ -15,7 +15,7 @@ use execlayer_common::{limits, reason::Reason};
 
 use crate::{
     kernel::{Dentry, Fs, Task, VfsMount, fields},
-    kread::{member, offset, read, typed, typed_at, within},
+    kread::{member, offset, read_or_zero, typed, typed_at, within},
     scratch::{IN_PATH, PATH_END, Scratch, forget},
     world::repeat,
 };
@@ -44,34 +44,30 @@ pub fn root_of(task: *const Task) -> Root {
     }
 }
 
-/// How a chain ended. Zero while it goes on.
+/// How a pass ended.
 mod end {
-    pub const ROOT: u32 = 1;
-    pub const MOUNT: u32 = 2;
-    pub const NOWHERE: u32 = 3;
-    pub const TOO_LONG: u32 = 4;
-    pub const FAULT: u32 = 5;
-    pub const RACED: u32 = 6;
+    pub const GOES_ON: u64 = 0;
+    pub const ROOT: u64 = 1;
+    pub const MOUNT: u64 = 2;
+    pub const NOWHERE: u64 = 3;
+    pub const TOO_LONG: u64 = 4;
+    pub const FAULT: u64 = 5;
+    pub const RACED: u64 = 6;
 }
 
-/// The state of one pass.
+/// Where a pass is. What changes but for the dentry is kept in scratch: `ended`, `pos`, `seen`.
 #[repr(C)]
 struct Pass {
-    /// Typed while in the file's own mount, untyped (an address) above it.
     dentry: *const Dentry,
     mnt_root: u64,
     at_root_mount: u64,
     root_dentry: u64,
-    /// Mixes every dentry's name and d_seq.
-    seen: u64,
-    pos: u64,
     scratch: *mut Scratch,
     /// Zero in the second pass: names are not copied.
-    copy: u32,
-    ended: u32,
+    copy: u64,
 }
 
-/// The state of one pass above the file's own mount, where nothing is typed any more.
+/// Where a pass is above the file's own mount: nothing is typed any more.
 #[repr(C)]
 struct Above {
     dentry: u64,
@@ -79,11 +75,8 @@ struct Above {
     mnt: u64,
     mnt_root: u64,
     root: Root,
-    seen: u64,
-    pos: u64,
     scratch: *mut Scratch,
-    copy: u32,
-    ended: u32,
+    copy: u64,
 }
 
 #[inline(always)]
@@ -91,11 +84,13 @@ fn mix(seen: u64, name: u64, seq: u32) -> u64 {
     (seen.rotate_left(7) ^ name).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(seq))
 }
 
-/// Writes `/` and the name in front of `pos`; `None` if there is no room or it cannot be read.
+/// Writes `/` and the name in front of `pos`; how the walk ends if that cannot be.
 #[inline(always)]
-fn prepend(scratch: *mut Scratch, pos: u64, name: u64, len: u64) -> Result<u64, u32> {
+fn prepend(scratch: *mut Scratch, name: u64, len: u64) -> u64 {
+    // SAFETY: this task owns the buffer.
+    let pos = unsafe { (*scratch).pos };
     if len > NAME_MAX || pos <= len {
-        return Err(end::TOO_LONG);
+        return end::TOO_LONG;
     }
     let begin = within::<IN_PATH>(pos.wrapping_sub(len));
     // SAFETY: PATH_END and NAME_MAX + 1 more bytes are there; both are masked.
@@ -107,12 +102,11 @@ fn prepend(scratch: *mut Scratch, pos: u64, name: u64, len: u64) -> Result<u64, 
             name as *const c_void,
         )
     };
-    if failed != 0 {
-        return Err(end::FAULT);
-    }
     let slash = within::<IN_PATH>(begin.wrapping_sub(1));
     put(scratch, slash, b'/');
-    Ok(slash)
+    // SAFETY: as above.
+    unsafe { (*scratch).pos = slash };
+    if failed == 0 { end::GOES_ON } else { end::FAULT }
 }
 
 #[inline(always)]
@@ -121,45 +115,49 @@ fn put(scratch: *mut Scratch, at: u64, byte: u8) {
     unsafe { (&raw mut (*scratch).path).cast::<u8>().add(at as usize).write(byte) };
 }
 
+/// Notes how the pass ended.
+#[inline(always)]
+fn finish(scratch: *mut Scratch, how: u64) -> i64 {
+    // SAFETY: this task owns the buffer.
+    unsafe { (&raw mut (*scratch).ended).write_volatile(how) };
+    1
+}
+
+/// Notes what the pass saw.
+#[inline(always)]
+fn see(scratch: *mut Scratch, name: u64, seq: u32) {
+    // SAFETY: this task owns the buffer.
+    unsafe { (*scratch).seen = mix((*scratch).seen, name, seq) };
+}
+
 unsafe extern "C" fn up(_turn: u64, pass: *mut Pass) -> i64 {
     // SAFETY: `bpf_loop` passes the context that `chain` owns.
     let pass = unsafe { &mut *pass };
-    let dentry = pass.dentry;
+    let (dentry, scratch) = (pass.dentry, pass.scratch);
     let address = dentry as u64;
-    if address == pass.mnt_root {
-        pass.ended = if pass.at_root_mount != 0 && address == pass.root_dentry {
-            end::ROOT
-        } else {
-            end::MOUNT
-        };
-        return 1;
-    }
     if pass.at_root_mount != 0 && address == pass.root_dentry {
-        pass.ended = end::ROOT;
-        return 1;
+        return finish(scratch, end::ROOT);
+    }
+    if address == pass.mnt_root {
+        return finish(scratch, end::MOUNT);
     }
     let seq: u32 = typed(dentry, &fields::OFF_DENTRY_SEQ);
     let parent: *const Dentry = typed(dentry, &fields::OFF_DENTRY_PARENT);
     if seq & 1 != 0 {
-        pass.ended = end::RACED;
-        return 1;
+        return finish(scratch, end::RACED);
     }
     if parent as u64 == address {
-        pass.ended = end::NOWHERE;
-        return 1;
+        return finish(scratch, end::NOWHERE);
     }
     let name = member(dentry, &fields::OFF_DENTRY_NAME);
     // KERNEL: struct qstr is { u32 hash; u32 len; } and the pointer (include/linux/dcache.h).
     let bytes: u64 = typed_at(name, 8);
-    pass.seen = mix(pass.seen, bytes, seq);
+    see(scratch, bytes, seq);
     if pass.copy != 0 {
         let len: u32 = typed_at(name, 4);
-        match prepend(pass.scratch, pass.pos, bytes, u64::from(len)) {
-            Ok(pos) => pass.pos = pos,
-            Err(why) => {
-                pass.ended = why;
-                return 1;
-            }
+        let how = prepend(scratch, bytes, u64::from(len));
+        if how != end::GOES_ON {
+            return finish(scratch, how);
         }
     }
     pass.dentry = parent;
@@ -169,112 +167,99 @@ unsafe extern "C" fn up(_turn: u64, pass: *mut Pass) -> i64 {
 unsafe extern "C" fn up_above(_turn: u64, above: *mut Above) -> i64 {
     // SAFETY: `bpf_loop` passes the context that `chain` owns.
     let above = unsafe { &mut *above };
-    if above.dentry == above.root.dentry && above.mnt == above.root.mnt {
-        above.ended = end::ROOT;
-        return 1;
+    let (dentry, scratch) = (above.dentry, above.scratch);
+    if dentry == above.root.dentry && above.mnt == above.root.mnt {
+        return finish(scratch, end::ROOT);
     }
-    match step_above(above) {
-        Ok(()) => 0,
-        Err(why) => {
-            above.ended = why;
-            1
-        }
-    }
-}
-
-#[inline(always)]
-fn step_above(above: &mut Above) -> Result<(), u32> {
-    if above.dentry == above.mnt_root {
+    if dentry == above.mnt_root {
         return cross(above);
     }
-    let dentry = above.dentry;
-    let seq: u32 = at(dentry, &fields::OFF_DENTRY_SEQ)?;
-    let parent: u64 = at(dentry, &fields::OFF_DENTRY_PARENT)?;
+    let seq = load(dentry, &fields::OFF_DENTRY_SEQ) as u32;
+    let parent = load(dentry, &fields::OFF_DENTRY_PARENT);
     if seq & 1 != 0 {
-        return Err(end::RACED);
+        return finish(scratch, end::RACED);
     }
+    // What cannot be read is zero: the chain ends at the latest when zero is its own parent.
     if parent == dentry {
-        return Err(end::NOWHERE);
+        return finish(scratch, end::NOWHERE);
     }
     let name = dentry.wrapping_add(offset(&fields::OFF_DENTRY_NAME) as u64);
-    let bytes: u64 = read(name.wrapping_add(8)).ok_or(end::FAULT)?;
-    above.seen = mix(above.seen, bytes, seq);
+    let bytes = read_or_zero(name.wrapping_add(8));
+    see(scratch, bytes, seq);
     if above.copy != 0 {
-        let len: u32 = read(name.wrapping_add(4)).ok_or(end::FAULT)?;
-        above.pos = prepend(above.scratch, above.pos, bytes, u64::from(len))?;
+        let len = read_or_zero(name) >> 32;
+        let how = prepend(scratch, bytes, len);
+        if how != end::GOES_ON {
+            return finish(scratch, how);
+        }
     }
     above.dentry = parent;
-    Ok(())
+    0
 }
 
 /// From a mount's root to the place that it is mounted on.
 #[inline(always)]
-fn cross(above: &mut Above) -> Result<(), u32> {
+fn cross(above: &mut Above) -> i64 {
     let mount = above.mnt.wrapping_sub(offset(&fields::OFF_MOUNT_MNT) as u64);
-    let parent: u64 = at(mount, &fields::OFF_MOUNT_PARENT)?;
+    let parent = load(mount, &fields::OFF_MOUNT_PARENT);
     // KERNEL: the topmost mount of a namespace, and a detached one, is its own parent.
-    if parent == mount {
-        return Err(end::NOWHERE);
+    if parent == mount || parent == 0 {
+        return finish(above.scratch, end::NOWHERE);
     }
-    let point: u64 = at(mount, &fields::OFF_MOUNT_POINT)?;
-    above.seen = mix(above.seen, point, parent as u32);
+    let point = load(mount, &fields::OFF_MOUNT_POINT);
+    see(above.scratch, point, parent as u32);
     above.mnt = parent.wrapping_add(offset(&fields::OFF_MOUNT_MNT) as u64);
     above.dentry = point;
-    above.mnt_root = at(above.mnt, &fields::OFF_VFSMOUNT_ROOT)?;
-    Ok(())
+    above.mnt_root = load(above.mnt, &fields::OFF_VFSMOUNT_ROOT);
+    0
 }
 
 #[inline(always)]
-fn at<T: Copy>(base: u64, variable: &'static u32) -> Result<T, u32> {
-    read(base.wrapping_add(offset(variable) as u64)).ok_or(end::FAULT)
+fn load(base: u64, variable: &'static u32) -> u64 {
+    read_or_zero(base.wrapping_add(offset(variable) as u64))
 }
 
-/// How a pass ended, where the path begins, and what was seen on the way.
-struct Seen {
-    ended: u32,
-    pos: u64,
-    seen: u64,
-}
-
-/// One pass from the file to the root.
+/// One pass from the file to the root: how it ended and what it saw. The path begins at `pos`.
 #[inline(always)]
-fn chain(attempt: &Attempt, copy: u32) -> Seen {
+fn chain(attempt: &Attempt, copy: u64) -> (u64, u64) {
     let (root, scratch, mnt) = (attempt.root, attempt.scratch, attempt.mnt);
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        (*scratch).ended = end::GOES_ON;
+        (*scratch).seen = 0;
+    }
     let mut pass = Pass {
         dentry: attempt.dentry,
         mnt_root: typed(mnt, &fields::OFF_VFSMOUNT_ROOT),
-        at_root_mount: u64::from(mnt as u64 == root.mnt),
+        at_root_mount: forget(scratch, u64::from(mnt as u64 == root.mnt)),
         root_dentry: root.dentry,
-        seen: 0,
-        pos: PATH_END,
         scratch,
         copy,
-        ended: 0,
     };
     repeat(limits::MAX_COMPONENTS, up as *const () as *mut c_void, (&raw mut pass).cast());
-    let ended = forget(scratch, u64::from(pass.ended)) as u32;
-    let pos = forget(scratch, pass.pos);
-    let seen = forget(scratch, pass.seen);
-    if ended != end::MOUNT {
-        return Seen { ended, pos, seen };
+    if ended(scratch) == end::MOUNT {
+        // SAFETY: as above.
+        unsafe { (*scratch).ended = end::GOES_ON };
+        let mnt_root = forget(scratch, pass.mnt_root);
+        let mut above = Above {
+            dentry: mnt_root,
+            mnt: forget(scratch, mnt as u64),
+            mnt_root,
+            root: Root { mnt: forget(scratch, root.mnt), dentry: forget(scratch, root.dentry) },
+            scratch,
+            copy,
+        };
+        let up = up_above as *const () as *mut c_void;
+        repeat(limits::MAX_COMPONENTS, up, (&raw mut above).cast());
     }
-    let mut above = Above {
-        dentry: pass.mnt_root,
-        mnt: mnt as u64,
-        mnt_root: pass.mnt_root,
-        root,
-        seen,
-        pos,
-        scratch,
-        copy,
-        ended: 0,
-    };
-    repeat(limits::MAX_COMPONENTS, up_above as *const () as *mut c_void, (&raw mut above).cast());
-    Seen {
-        ended: forget(scratch, u64::from(above.ended)) as u32,
-        pos: forget(scratch, above.pos),
-        seen: forget(scratch, above.seen),
-    }
+    // SAFETY: as above.
+    (ended(scratch), unsafe { (&raw const (*scratch).seen).read_volatile() })
+}
+
+#[inline(always)]
+fn ended(scratch: *mut Scratch) -> u64 {
+    // SAFETY: this task owns the buffer.
+    unsafe { (&raw const (*scratch).ended).read_volatile() }
 }
 
 /// One attempt: two passes that must agree.
@@ -284,21 +269,21 @@ struct Attempt {
     mnt: *const VfsMount,
     dentry: *const Dentry,
     scratch: *mut Scratch,
-    pos: u64,
-    ended: u32,
 }
 
 unsafe extern "C" fn attempt(_turn: u64, attempt: *mut Attempt) -> i64 {
     // SAFETY: `bpf_loop` passes the context that `path` owns.
     let attempt = unsafe { &mut *attempt };
-    let first = chain(attempt, 1);
-    let second = chain(attempt, 0);
+    let scratch = attempt.scratch;
+    // SAFETY: this task owns the buffer.
+    unsafe { (*scratch).pos = PATH_END };
+    let (first, seen) = chain(attempt, 1);
+    let (second, seen_again) = chain(attempt, 0);
     // A chain that leads nowhere may have been in motion, too, so it is looked at twice as well.
-    let settled =
-        first.seen == second.seen && (first.ended != end::ROOT || second.ended == end::ROOT);
-    attempt.pos = first.pos;
-    attempt.ended = if settled { first.ended } else { end::RACED };
-    i64::from(attempt.ended != end::RACED)
+    let settled = seen == seen_again && (first != end::ROOT || second == end::ROOT);
+    let how = if settled { first } else { end::RACED };
+    let _one = finish(scratch, how);
+    i64::from(how != end::RACED)
 }
 
 /// Writes the path of (mnt, dentry) below `root` into `scratch` (`pos`, `len`).
@@ -309,11 +294,10 @@ pub fn path(
     mnt: *const VfsMount,
     dentry: *const Dentry,
 ) -> Result<(), Reason> {
-    let mut state = Attempt { root, mnt, dentry, scratch, pos: 0, ended: end::RACED };
+    let mut state = Attempt { root, mnt, dentry, scratch };
     repeat(TRIES, attempt as *const () as *mut c_void, (&raw mut state).cast());
-    let pos = forget(scratch, state.pos);
-    match forget(scratch, u64::from(state.ended)) as u32 {
-        end::ROOT => finish(scratch, pos),
+    match ended(scratch) {
+        end::ROOT => measure(scratch),
         end::NOWHERE => Err(Reason::NoName),
         end::TOO_LONG => Err(Reason::PathTooLong),
         end::FAULT => Err(Reason::ReadFault),
@@ -322,23 +306,18 @@ pub fn path(
     }
 }
 
+/// Notes the path's length, now that it is whole.
 #[inline(always)]
-fn finish(scratch: *mut Scratch, pos: u64) -> Result<(), Reason> {
-    let mut pos = pos;
-    if pos == PATH_END {
-        pos = PATH_END - 1;
-        put(scratch, pos, b'/');
-    }
-    let len = PATH_END.wrapping_sub(pos);
-    if len > u64::from(limits::MAX_PATH) {
-        return Err(Reason::PathTooLong);
-    }
+fn measure(scratch: *mut Scratch) -> Result<(), Reason> {
     // SAFETY: plain fields of the buffer that this task owns.
     unsafe {
-        (*scratch).pos = pos;
-        (*scratch).len = len;
+        if (*scratch).pos == PATH_END {
+            (*scratch).pos = PATH_END - 1;
+            put(scratch, PATH_END - 1, b'/');
+        }
+        (*scratch).len = PATH_END.wrapping_sub((*scratch).pos);
+        if (*scratch).len > u64::from(limits::MAX_PATH) { Err(Reason::PathTooLong) } else { Ok(()) }
     }
-    Ok(())
 }
 
 /// Whether the dentry was unlinked, as d_path sees it: unhashed, and not its own parent.

@@ -3,7 +3,7 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_loop};
+use aya_ebpf::helpers::generated::bpf_loop;
 use execlayer_common::{
     automaton::{self, Table},
     decide::{Body, World},
@@ -36,6 +36,8 @@ pub struct Kernel {
     pub len: u64,
     /// Effective uid.
     pub uid: u32,
+    /// Minute of the UTC day.
+    pub minute: u32,
     /// First budget of the profile.
     pub budgets: u32,
 }
@@ -186,10 +188,7 @@ impl World for Kernel {
 
     #[inline(always)]
     fn minute(&self) -> u32 {
-        // SAFETY: a helper without arguments.
-        let now = unsafe { bpf_ktime_get_boot_ns() };
-        let offset = maps::CLOCK.get(0).copied().unwrap_or(0);
-        (now.wrapping_add(offset) / 60_000_000_000 % 1440) as u32
+        self.minute
     }
 
     #[inline(always)]

@@ -50,8 +50,13 @@ pub fn evaluate(
     }
     let mut covered = plain().fold(Access::default(), |all, hit| all.union(hit.bits));
     let (mut allowed, mut spent) = (first(Effect::Allow), None);
+    let coverable = hits.iter().fold(Access::default(), |all, hit| all.union(hit.bits));
     for hit in &hits {
         let Some(budget) = hit.budget else { continue };
+        // A call that is denied anyway spends nothing.
+        if !coverable.contains(wanted) {
+            break;
+        }
         if hit.bits.0 & !covered.0 == 0 {
             continue;
         }

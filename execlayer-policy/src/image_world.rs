@@ -6,7 +6,7 @@ use core::cell::RefCell;
 use execlayer_common::{
     access::{Access, Operation},
     automaton::{self, FREE, Table},
-    decide::{self, Body, World},
+    decide::{self, Body, Kept, World},
     verdict::Verdict,
 };
 
@@ -32,7 +32,13 @@ pub fn judge_image(
     facts: Facts,
     budgets: &mut dyn FnMut(u32, u32, u32) -> bool,
 ) -> Verdict {
-    let world = ImageWorld { view: View(words), subject, facts, budgets: RefCell::new(budgets) };
+    let world = ImageWorld {
+        view: View(words),
+        subject,
+        facts,
+        budgets: RefCell::new(budgets),
+        kept: Kept::default(),
+    };
     decide::judge(&world, operation, wanted)
 }
 
@@ -43,7 +49,7 @@ pub fn selects_image(words: &[u32], operation: Operation, subject: &[u8]) -> boo
     // A selector has no condition.
     let mut none = |_: u32, _: u32, _: u32| false;
     let budgets: RefCell<&mut dyn FnMut(u32, u32, u32) -> bool> = RefCell::new(&mut none);
-    let world = ImageWorld { view: View(words), subject, facts, budgets };
+    let world = ImageWorld { view: View(words), subject, facts, budgets, kept: Kept::default() };
     decide::selects(&world, operation)
 }
 
@@ -52,6 +58,7 @@ struct ImageWorld<'a, 'b> {
     subject: &'a [u8],
     facts: Facts,
     budgets: RefCell<&'b mut dyn FnMut(u32, u32, u32) -> bool>,
+    kept: Kept,
 }
 
 impl Table for ImageWorld<'_, '_> {
@@ -67,6 +74,14 @@ impl World for ImageWorld<'_, '_> {
         } else {
             automaton::walk(&self.view, start, self.subject.iter())
         }
+    }
+
+    fn keep(&self, lane: u32, set: u32) {
+        self.kept.keep(lane, set);
+    }
+
+    fn kept(&self, lane: u32) -> u32 {
+        self.kept.kept(lane)
     }
 
     fn uid(&self) -> u32 {

@@ -3,7 +3,7 @@
 //! Owns how each artefact is compiled and where it is found afterwards. The kernel objects lie in
 //! `target/bpf`, the static programs in the guest target's release folder.
 
-use crate::setup::{self, Toolchain};
+use crate::setup::{self, LLVM_PREFIX, Toolchain};
 use crate::{paths, shell};
 use anyhow::{Context, Result};
 use std::fs;
@@ -73,8 +73,13 @@ pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Res
             if let Some(folder) = to.parent() {
                 fs::create_dir_all(folder)?;
             }
+            let stripped = from.with_extension("o");
+            // BTF stays; the rest of the debug information is ten times the programs.
+            let objcopy = format!("{LLVM_PREFIX}/bin/llvm-objcopy");
+            shell::run(Command::new(objcopy).arg("--strip-debug").arg(&from).arg(&stripped))?;
             // Written only when it differs: user space is rebuilt when this file changes.
-            let content = fs::read(&from).with_context(|| format!("no `{}`", from.display()))?;
+            let content =
+                fs::read(&stripped).with_context(|| format!("no `{}`", stripped.display()))?;
             if fs::read(&to).ok().as_ref() != Some(&content) {
                 fs::write(&to, content)
                     .with_context(|| format!("cannot write `{}`", to.display()))?;
@@ -88,7 +93,19 @@ pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Res
 pub(crate) fn kernel_cargo(subcommand: &str, toolchain: Toolchain) -> Result<Command> {
     let linker = paths::program("bpf-linker").context("bpf-linker has gone")?;
     let linker = format!("linker={}", linker.display());
-    let flags = ["-C", "debuginfo=2", "-C", "link-arg=--btf", "-C", &linker];
+    // Instructions of version 3 have atomics; a panic on overflow has no place in a kernel program.
+    let flags = [
+        "-C",
+        "target-cpu=v3",
+        "-C",
+        "overflow-checks=off",
+        "-C",
+        "debuginfo=2",
+        "-C",
+        "link-arg=--btf",
+        "-C",
+        &linker,
+    ];
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(paths::workspace())

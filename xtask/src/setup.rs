@@ -11,6 +11,7 @@ mod rootfs;
 mod rust;
 
 pub(crate) use kernels::{Kernel, SERIES};
+pub(crate) use linker::LLVM_PREFIX;
 pub(crate) use rust::Toolchain;
 
 use anyhow::Result;

@@ -41,6 +41,9 @@ pub fn connect(ctx: &LsmContext) -> i32 {
         return 0;
     }
     let sock: *const Sock = typed(socket, &fields::OFF_SOCKET_SK);
+    if sock.is_null() {
+        return gate::with_scratch(&call, |_| Err(Reason::ReadFault));
+    }
     let protocol = match typed::<u16, _>(sock, &fields::OFF_SOCK_PROTOCOL) {
         IPPROTO_TCP | IPPROTO_MPTCP => Protocol::Tcp,
         IPPROTO_UDP => Protocol::Udp,

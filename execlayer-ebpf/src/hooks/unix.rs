@@ -42,6 +42,9 @@ const fn call(label: execlayer_common::label::Label) -> Call {
 
 #[inline(always)]
 fn peer(call: &Call, sock: *const Sock) -> i32 {
+    if sock.is_null() {
+        return gate::with_scratch(call, |_| Err(Reason::ReadFault));
+    }
     // SAFETY: VERIFIER: a BTF-typed sock; null if it is no unix socket.
     let peer: *const UnixSock = unsafe { bpf_skc_to_unix_sock(sock.cast_mut().cast()) }.cast();
     if peer.is_null() {

@@ -10,7 +10,7 @@ use std::process::Command;
 /// Rust 1.95 and 1.96 use LLVM 22, which this release supports.
 const RELEASE: &str = "0.13";
 const LLVM: u32 = 22;
-const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
+pub(crate) const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
 
 pub(crate) fn ensure() -> Result<()> {
     same_llvm()?;
