@@ -35,7 +35,8 @@ pub const fn cell(label: u32, next: u32) -> u32 {
     (next << NEXT_SHIFT) | (label & LABEL_MASK)
 }
 
-/// The default cell of a state whose every byte leads to `next`, which no byte leaves.
+/// The default cell of a state that leads, on every byte without a cell of its own, to `next`, which no
+/// byte leaves.
 #[must_use]
 pub const fn absorbing_cell(next: u32) -> u32 {
     cell(DEFAULT, next) | ABSORBING
