@@ -182,10 +182,8 @@ fn wait_for_hello(places: &Places, child: &mut Child, log: &Path) -> Result<(), 
             if ask(places, &Request::Hello {}).is_ok() {
                 return Ok(());
             }
-            let said = fs::read_to_string(log).unwrap_or_default();
-            let error = CliError::failure(format!("the daemon did not start ({status})"));
-            return Err(error
-                .help_if(Some(said.trim().to_owned()).filter(|said| !said.is_empty()))
+            return Err(CliError::failure(format!("the daemon did not start ({status})"))
+                .quote(last_lines(log))
                 .help("`sudo execlayer doctor` says what this machine lacks"));
         }
         if begin.elapsed() > PATIENCE {
@@ -196,4 +194,14 @@ fn wait_for_hello(places: &Places, child: &mut Child, log: &Path) -> Result<(), 
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// What a daemon said last.
+fn last_lines(log: &Path) -> String {
+    const LINES: usize = 40;
+    const BYTES: usize = 1 << 20;
+    let bytes = files::read(log, BYTES).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("\n")
 }

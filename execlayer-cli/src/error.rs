@@ -58,12 +58,13 @@ impl From<Exit> for ExitCode {
 pub(crate) struct CliError {
     pub(crate) exit: Exit,
     message: String,
+    quote: String,
     help: Vec<String>,
 }
 
 impl CliError {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), help: Vec::new() }
+        Self { exit, message: message.into(), quote: String::new(), help: Vec::new() }
     }
 
     pub(crate) fn failure(message: impl Into<String>) -> Self {
@@ -72,7 +73,7 @@ impl CliError {
 
     /// For a failure that was printed already.
     pub(crate) const fn silent(exit: Exit) -> Self {
-        Self { exit, message: String::new(), help: Vec::new() }
+        Self { exit, message: String::new(), quote: String::new(), help: Vec::new() }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -82,6 +83,12 @@ impl CliError {
 
     pub(crate) fn help_if(mut self, help: Option<String>) -> Self {
         self.help.extend(help);
+        self
+    }
+
+    /// What another program said about it.
+    pub(crate) fn quote(mut self, text: impl Into<String>) -> Self {
+        self.quote = text.into();
         self
     }
 
@@ -98,6 +105,9 @@ impl CliError {
         let (bold, reset) = (screen.on_error.bold(), screen.on_error.reset());
         let red = screen.on_error.red();
         screen.note(&format!("{red}error{reset}: {}", printable(&self.message)));
+        for line in self.quote.lines() {
+            screen.note(&format!("  | {}", printable(line)));
+        }
         for line in self.help.iter().flat_map(|help| help.lines()) {
             screen.note(&format!("  {bold}help{reset}: {}", printable(line)));
         }

@@ -8,8 +8,8 @@ use std::{
 
 use execlayer_api::places;
 use execlayer_bundle::{
-    PrivateKey, PublicKey, SignedBundle, TrustedKeys, UnsignedBundle, limits::MAX_KEY_FILE_BYTES,
-    sign,
+    KeyError, PrivateKey, PublicKey, SignedBundle, TrustedKeys, UnsignedBundle,
+    limits::MAX_KEY_FILE_BYTES, sign,
 };
 use zeroize::Zeroizing;
 
@@ -97,8 +97,13 @@ pub(crate) fn trusted_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, CliError>
 pub(crate) fn trusted(named: &[PathBuf]) -> Result<TrustedKeys, CliError> {
     let mut keys = TrustedKeys::default();
     for path in trusted_files(named)? {
-        keys.add(read_public(&path)?)
-            .map_err(|error| CliError::failure(format!("`{}`: {error}", path.display())))?;
+        match keys.add(read_public(&path)?) {
+            // One key in two files is no harm.
+            Ok(()) | Err(KeyError::Repeated(_)) => {}
+            Err(error) => {
+                return Err(CliError::failure(format!("`{}`: {error}", path.display())));
+            }
+        }
     }
     Ok(keys)
 }
