@@ -518,3 +518,6 @@ fn failure(code: ErrorCode, message: impl Into<String>) -> Failure {
 fn total(governed: &BTreeMap<u32, u64>) -> u64 {
     governed.values().sum()
 }
+
+#[cfg(test)]
+mod tests;

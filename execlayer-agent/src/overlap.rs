@@ -187,43 +187,52 @@ fn most_frequent(nexts: &[u32; 256]) -> u32 {
     longest.and_then(|run| run.first().copied()).unwrap_or(DEAD)
 }
 
+/// Bytes that stand for all 256: those that one of the states tells apart, and one that neither does.
+fn telling(a: &State, b: &State) -> Vec<u8> {
+    let mut bytes: Vec<u8> = a.edges.iter().chain(&b.edges).map(|&(byte, _next)| byte).collect();
+    bytes.sort_unstable();
+    bytes.dedup();
+    // A letter if one is left: the subject that is found is shown to people.
+    let other = (b'a'..=b'z').chain(0..=u8::MAX).find(|byte| bytes.binary_search(byte).is_err());
+    bytes.extend(other);
+    bytes
+}
+
 /// Both read in the same direction: walk them side by side.
 fn along(a: &Lane, b: &Lane) -> Result<Option<Vec<u8>>, TooLarge> {
-    let accepts = |a: Option<&State>, b: Option<&State>| {
-        a.is_some_and(|state| state.accepts) && b.is_some_and(|state| state.accepts)
-    };
-    let steps = |(x, y): (u32, u32), step: &mut dyn FnMut(u8, (u32, u32))| {
+    let accepts = |state: Option<&State>| state.is_some_and(|state| state.accepts);
+    let steps = |(x, y): Pair, step: &mut dyn FnMut(u8, Pair)| {
         let (Some(x), Some(y)) = (a.state(x), b.state(y)) else { return };
-        for byte in 0..=u8::MAX {
+        for byte in telling(x, y) {
             if let (Some(x), Some(y)) = (x.next(byte), y.next(byte)) {
                 step(byte, (x, y));
             }
         }
     };
-    search(vec![(0, 0)], |(x, y)| accepts(a.state(x), b.state(y)), steps)
+    search(vec![(0, 0)], |(x, y)| accepts(a.state(x)) && accepts(b.state(y)), steps)
 }
 
 /// `b` reads from the last byte to the first: walk `a` forward and `b` from its ends to its start.
 fn against(a: &Lane, b: &Lane) -> Result<Option<Vec<u8>>, TooLarge> {
-    let mut back: HashMap<(u32, u8), Vec<u32>> = HashMap::new();
+    let mut before: HashMap<u32, HashSet<u32>> = HashMap::new();
     for (number, state) in (0_u32..).zip(&b.states) {
-        for byte in 0..=u8::MAX {
-            if let Some(next) = state.next(byte) {
-                back.entry((next, byte)).or_default().push(number);
-            }
-        }
-        if back.len() > MAX_PAIRS {
-            return Err(TooLarge);
+        let edges = state.edges.iter().map(|&(_byte, next)| next);
+        for next in edges.chain(state.default) {
+            before.entry(next).or_default().insert(number);
         }
     }
     let ends = (0_u32..).zip(&b.states).filter(|(_number, state)| state.accepts);
     let starts = ends.map(|(number, _state)| (0, number)).collect();
-    let steps = |(x, y): (u32, u32), step: &mut dyn FnMut(u8, (u32, u32))| {
+    let steps = |(x, y): Pair, step: &mut dyn FnMut(u8, Pair)| {
         let Some(x) = a.state(x) else { return };
-        for byte in 0..=u8::MAX {
-            let Some(x) = x.next(byte) else { continue };
-            for &y in back.get(&(y, byte)).into_iter().flatten() {
-                step(byte, (x, y));
+        for &earlier in before.get(&y).into_iter().flatten() {
+            let Some(state) = b.state(earlier) else { continue };
+            for byte in telling(x, state) {
+                if state.next(byte) == Some(y)
+                    && let Some(x) = x.next(byte)
+                {
+                    step(byte, (x, earlier));
+                }
             }
         }
     };

@@ -20,6 +20,7 @@ use execlayer_common::{
 
 use super::{
     Features, Live, Ring,
+    diagnostics::{self, Diagnostics},
     pins::{Pins, PinsError, Shape},
     sys::RawMap,
 };
@@ -161,6 +162,7 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
     let mut links = Vec::new();
     let mut adopt = None;
     for (name, attach) in hooks::PROGRAMS {
+        tracing::debug!("loading program `{name}`");
         match attach {
             Attach::Lsm(hook) => {
                 let link = attach_lsm(&mut ebpf, name, hook, &btf, features, logs)?;
@@ -199,7 +201,8 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         adopt,
         links,
     };
-    Ok(Loaded { gate, ring: Ring::new(ring)? })
+    let diagnostics = Diagnostics::of(&mut ebpf);
+    Ok(Loaded { gate, ring: Ring::new(ring, diagnostics)? })
 }
 
 fn attach_lsm(
@@ -264,11 +267,14 @@ fn raw(ebpf: &mut Ebpf, name: &str) -> Result<RawMap, LoadError> {
     Ok(RawMap::new(fd, info.key_size(), info.value_size()))
 }
 
-/// The object's maps by name, without the sections that hold variables.
+/// The object's maps by name, without the sections that hold variables and without diagnostics.
 fn shapes() -> Result<BTreeMap<String, Shape>, LoadError> {
     let object =
         aya_obj::Object::parse(OBJECT).map_err(|error| LoadError::Object(chain(&error)))?;
-    let shapes = object.maps.iter().filter(|(name, _map)| !name.starts_with('.'));
+    let shapes = object
+        .maps
+        .iter()
+        .filter(|(name, _map)| !name.starts_with('.') && name.as_str() != diagnostics::MAP);
     Ok(shapes
         .map(|(name, map)| {
             let shape = Shape {

@@ -2,6 +2,7 @@
 //! daemon. What is above sees [`Gate`], bytes of records, and nothing of BPF.
 
 pub mod btf;
+mod diagnostics;
 pub mod events;
 #[cfg(test)]
 pub(crate) mod fake;

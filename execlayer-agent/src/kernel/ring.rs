@@ -1,22 +1,26 @@
-//! The ring buffer that the kernel writes records to. Must not know what is in a record.
+//! The ring buffer that the kernel writes records to, and beside it what the programs say about
+//! themselves, if they were built for that. Must not know what is in a record.
 
 use std::io;
 
 use aya::maps::{MapData, RingBuf};
 use tokio::io::{Interest, unix::AsyncFd};
 
+use super::diagnostics::Diagnostics;
+
 /// The reading end.
 pub struct Ring {
     ring: AsyncFd<RingBuf<MapData>>,
+    diagnostics: Diagnostics,
 }
 
 impl Ring {
     /// Needs a running tokio reactor.
-    pub(super) fn new(ring: RingBuf<MapData>) -> io::Result<Self> {
+    pub(super) fn new(ring: RingBuf<MapData>, diagnostics: Diagnostics) -> io::Result<Self> {
         // SAFETY: `ring` owns the map's descriptor and never replaces or closes it before it is
         // dropped, and the registration is dropped with it; `as_raw_fd` returns that descriptor.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
-        Ok(Self { ring: ring.map_err(io::Error::from)? })
+        Ok(Self { ring: ring.map_err(io::Error::from)?, diagnostics })
     }
 
     /// Waits until there is something to read.
@@ -37,7 +41,10 @@ impl Ring {
                 read(&record);
                 true
             }
-            None => false,
+            None => {
+                self.diagnostics.print();
+                false
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use execlayer_common::{
     access::{Access, Operation},
     automaton::{self, Table},
-    decide::{self, Body, World},
+    decide::{self, Body, Kept, World},
     image::{Effect, check_header},
     verdict::Verdict,
 };
@@ -13,6 +13,7 @@ use super::{Draft, exactly};
 struct Case<'a> {
     image: &'a [u32],
     subject: &'a [u8],
+    kept: Kept,
 }
 
 impl Table for Case<'_> {
@@ -25,6 +26,14 @@ impl World for Case<'_> {
     fn run(&self, start: u32, backward: bool) -> u32 {
         assert!(!backward);
         automaton::walk(self, start, self.subject.iter())
+    }
+
+    fn keep(&self, lane: u32, set: u32) {
+        self.kept.keep(lane, set);
+    }
+
+    fn kept(&self, lane: u32) -> u32 {
+        self.kept.kept(lane)
     }
 
     fn uid(&self) -> u32 {
@@ -49,7 +58,7 @@ impl World for Case<'_> {
 }
 
 fn judge(image: &[u32], operation: Operation, subject: &[u8], access: Access) -> Verdict {
-    let case = Case { image, subject };
+    let case = Case { image, subject, kept: Kept::default() };
     decide::judge(&case, operation, access)
 }
 
@@ -92,7 +101,7 @@ fn only_the_exact_subject_is_denied_and_its_rule_is_named() {
 fn a_selector_selects_its_subject_and_nothing_else() {
     let image = sample();
     let selects = |subject: &[u8]| {
-        let case = Case { image: &image, subject };
+        let case = Case { image: &image, subject, kept: Kept::default() };
         decide::selects(&case, Operation::SelectExe)
     };
     assert!(selects(b"/var/lib/agent"));
