@@ -67,7 +67,7 @@ pub fn evaluate(
             spent = spent.or(Some(hit));
         }
     }
-    if wanted.is_empty() || !covered.contains(wanted) {
+    if !covered.contains(wanted) {
         return match spent {
             Some(hit) => Verdict::Deny(Reason::BudgetSpent, Some(hit.rule)),
             None => Verdict::Deny(Reason::Unlisted, None),

@@ -13,7 +13,7 @@ fn hits(pattern: &str, subject: &[u8]) -> bool {
 
 #[test]
 fn globs_match_what_the_table_says() {
-    let table: [(&str, &[&str], &[&str]); 22] = [
+    let table: [(&str, &[&str], &[&str]); 23] = [
         ("/", &["/"], &["/a", ""]),
         ("/a/b", &["/a/b"], &["/a", "/a/b/", "/a/bc", "/a/b/c"]),
         ("/a/*", &["/a/b", "/a/.hidden", "/a/b c\n"], &["/a", "/a/b/c"]),
@@ -33,6 +33,7 @@ fn globs_match_what_the_table_says() {
         ("/{a,{b,c}x}", &["/a", "/bx", "/cx"], &["/b", "/ax"]),
         ("/x[0-9a]", &["/x0", "/xa"], &["/x", "/xb", "/x-"]),
         ("/x[!0-9]", &["/xa", "/x\n"], &["/x0", "/x/", "/x"]),
+        ("/x[b-b]", &["/xb"], &["/xa", "/x-"]),
         ("/x[a-]", &["/xa", "/x-"], &["/xb"]),
         (r"/\*\?\[\{\,\\\$", &["/*?[{,\\$"], &["/a"]),
         ("/a,b$c", &["/a,b$c"], &["/a", "/b"]),
@@ -214,6 +215,13 @@ fn braces_mean_the_union_of_their_choices_for_every_subject() {
         "/{?,*}/{**,a}",
         "{/,/a/}**",
         "/**a/**/b**",
+        "/a/{a/**,b}/b",
+        "/a{/**,b}/a",
+        "/a/{**,b}/a",
+        "/a/**{/b,}",
+        "/a/**{/,}b",
+        "/a{/**/,b}a",
+        "/a/{b,{a,**}}/{b,**}",
     ];
     let subjects = subjects(8);
     assert!(subjects.len() > 500, "{}", subjects.len());
