@@ -11,5 +11,6 @@ pub mod mutate;
 pub mod prepare;
 pub mod random;
 pub mod reference;
+pub mod stages;
 pub mod subject;
 pub mod user;
