@@ -35,23 +35,8 @@ fn print(name: &str, policy: &CheckedPolicy) {
     match lower(policy) {
         Ok(Lowered { image, report, .. }) => {
             println!("{name}: lowered in {:?}", started.elapsed());
-            println!(
-                "{name}: {} bytes, class {}, {} states, {} cells, {} decision sets",
-                report.bytes(),
-                report.class,
-                report.states(),
-                report.cells,
-                report.sets
-            );
-            for lane in &report.lanes {
-                let direction = if lane.backward { "backward" } else { "forward" };
-                println!(
-                    "{name}: {} {direction}: {} rules, {} states, {} before minimising",
-                    lane.operation.name(),
-                    lane.rules,
-                    lane.states,
-                    lane.built
-                );
+            for line in report.to_string().lines() {
+                println!("{name}: {line}");
             }
             walks::print(name, image.words());
         }

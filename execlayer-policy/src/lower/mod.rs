@@ -175,7 +175,7 @@ fn report(operation: Operation, lane: &Lane) -> LaneReport {
         operation,
         backward: lane.backward,
         rules: lane.shares.len() as u32,
-        built: lane.built as u32,
+        built: lane.built as u32 - 1,
         states: lane.dfa.len() as u32 - 1,
     }
 }

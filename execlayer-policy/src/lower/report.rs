@@ -1,6 +1,8 @@
 //! What lowering came to, for people. Owns numbers only; must not decide anything.
 
-use execlayer_common::access::Operation;
+use core::fmt;
+
+use execlayer_common::{access::Operation, limits};
 
 /// What lowering came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,5 +49,27 @@ impl Report {
     #[must_use]
     pub fn bytes(&self) -> u32 {
         self.words * 4
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let room = limits::CLASS_WORDS.get(usize::from(self.class)).copied().unwrap_or(0);
+        let room = room / 256;
+        writeln!(
+            f,
+            "image: {} bytes in a table of {room} KiB, {} states, {} decision sets, {} conditions",
+            self.bytes(),
+            self.states(),
+            self.sets,
+            self.conditions
+        )?;
+        for lane in &self.lanes {
+            let direction = if lane.backward { "backward" } else { "forward" };
+            let LaneReport { operation, rules, states, built, .. } = lane;
+            let name = operation.name();
+            writeln!(f, "{name} {direction}: {rules} rules, {states} states of {built} built")?;
+        }
+        Ok(())
     }
 }

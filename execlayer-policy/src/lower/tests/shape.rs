@@ -160,6 +160,18 @@ fn provenance_leads_from_numbers_to_ids_and_lines() {
 }
 
 #[test]
+fn the_report_shows_size_and_lanes() {
+    let report = lowered(vec![testing::rule(1, &["/a"]), testing::rule(2, &["/**/*.b"])]).report;
+    let expected = format!(
+        "image: {} bytes in a table of 64 KiB, 7 states, 2 decision sets, 0 conditions\n\
+         open forward: 1 rules, 3 states of 3 built\n\
+         open backward: 1 rules, 4 states of 5 built\n",
+        report.words * 4
+    );
+    assert_eq!(report.to_string(), expected);
+}
+
+#[test]
 fn the_listing_shows_lanes_sets_and_conditions() {
     let night = Condition { uid: Some(5), between: Some((1200, 60)), at_most: None };
     let deny = Rule { effect: Effect::Deny, when: night, ..testing::rule(2, &["/a/*.b"]) };
