@@ -200,14 +200,15 @@ fn claims(mut tables: Vec<toml::Table>) -> Result<Vec<Claim>> {
     }
     let count = tables.len() + extra.len();
     let cases = tables.into_iter().chain(extra).map(toml::Value::Table).collect();
-    let text = toml::to_string(&toml::Table::from_iter([(
-        "case".to_owned(),
-        toml::Value::Array(cases),
-    )]))?;
+    let text =
+        toml::to_string(&toml::Table::from_iter([("case".to_owned(), toml::Value::Array(cases))]))?;
     let file = parse_cases(Loaded { name: "cases".to_owned(), bytes: text.into_bytes() });
     if !file.diagnostics.is_empty() {
-        let findings: Vec<String> =
-            file.diagnostics.iter().map(|found| found.render(&file.sources, Style::Plain)).collect();
+        let findings: Vec<String> = file
+            .diagnostics
+            .iter()
+            .map(|found| found.render(&file.sources, Style::Plain))
+            .collect();
         bail!("the cases do not parse:\n{}", findings.join("\n"));
     }
     ensure!(file.cases.len() == count, "cases were lost");

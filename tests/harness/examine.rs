@@ -27,7 +27,11 @@ const ACTS: usize = 50;
 /// # Errors
 ///
 /// The first wrong answer, or why there was none.
-pub fn examine(make: &dyn Fn() -> Box<dyn Subject>, lower: Lower<'_>, suites: &[Suite]) -> Result<()> {
+pub fn examine(
+    make: &dyn Fn() -> Box<dyn Subject>,
+    lower: Lower<'_>,
+    suites: &[Suite],
+) -> Result<()> {
     let mut subject = make();
     for suite in suites {
         let prepared = again(&suite.prepared, lower)?;

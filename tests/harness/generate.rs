@@ -46,7 +46,8 @@ const V4: [&str; 8] = [
     "192.168.64.0/18",
     "localhost",
 ];
-const V6: [&str; 5] = ["[2001:db8::]/32", "[2001:db8::1]", "[::]/0", "[fe80::]/10", "[2001:db8::8]/125"];
+const V6: [&str; 5] =
+    ["[2001:db8::]/32", "[2001:db8::1]", "[::]/0", "[fe80::]/10", "[2001:db8::8]/125"];
 const PORTS: [&str; 7] = ["443", "80", "*", "0-1023", "250-1030", "8000-8999", "443-65535"];
 const CONDITIONS: [&str; 6] = [
     "{ user = 0 }",
@@ -157,7 +158,12 @@ fn component(random: &mut Random) -> String {
         4 => format!("{}?", one(random, &NAMES)),
         5 => format!("{}{}", one(random, &CLASSES), one(random, &NAMES)),
         6 => format!("{{{},{}}}", one(random, &NAMES), one(random, &NAMES)),
-        7 => format!("{}{{,{},{}*}}", one(random, &NAMES), one(random, &PIECES), one(random, &PIECES)),
+        7 => format!(
+            "{}{{,{},{}*}}",
+            one(random, &NAMES),
+            one(random, &PIECES),
+            one(random, &PIECES)
+        ),
         _ => one(random, &NAMES).to_owned(),
     }
 }

@@ -57,7 +57,8 @@ impl<const WORDS: usize> Class<WORDS> {
         let mut outer: ArrayOfMaps<_, Inner<WORDS>> = ArrayOfMaps::try_from(map)?;
         outer.set(0, &table, 0)?;
         let words = vec![0; WORDS].into_boxed_slice();
-        let words = words.try_into().map_err(|_wrong_size| anyhow!("the class has another size"))?;
+        let words =
+            words.try_into().map_err(|_wrong_size| anyhow!("the class has another size"))?;
         Ok(Self { table, words })
     }
 
@@ -65,7 +66,9 @@ impl<const WORDS: usize> Class<WORDS> {
         self.words.fill(0);
         let room = self.words.get_mut(..words.len()).context("the image is too large")?;
         room.copy_from_slice(words);
-        Ok(self.table.set(0, &*self.words, 0)?)
+        // By reference: the largest class does not fit on a stack.
+        let words: &[u32; WORDS] = &self.words;
+        Ok(self.table.set(0, words, 0)?)
     }
 }
 

@@ -46,13 +46,19 @@ impl Subject for Reference {
             return Ok(Ok(Answer::Selected(selects(policy, act.operation, &act.subject))));
         }
         let uses = &mut self.uses;
-        let verdict =
-            evaluate(policy, act.operation, &act.subject, act.wanted, facts, &mut |rule, budget| {
+        let verdict = evaluate(
+            policy,
+            act.operation,
+            &act.subject,
+            act.wanted,
+            facts,
+            &mut |rule, budget| {
                 let used = uses.entry(rule).or_default();
                 let left = *used < budget.uses;
                 *used += u32::from(left);
                 left
-            });
+            },
+        );
         Ok(Ok(Answer::Verdict(verdict)))
     }
 }

@@ -46,6 +46,10 @@ pub trait Subject {
     /// # Errors
     ///
     /// There was no answer, or one that is no verdict.
-    fn judge(&mut self, prepared: &Prepared, act: &Act, facts: Facts)
-    -> Result<Result<Answer, Silence>>;
+    fn judge(
+        &mut self,
+        prepared: &Prepared,
+        act: &Act,
+        facts: Facts,
+    ) -> Result<Result<Answer, Silence>>;
 }

@@ -138,7 +138,9 @@ fn files_that_extend_each_other_or_are_missing_are_named() {
     let place = Place::new();
     let other = "name = \"other\"\nversion = 1\nextends = [\"bad\"]\n";
     fs::write(place.0.path().join("other.toml"), other).unwrap();
-    let head = |extends: &str| HEAD.replace("version = 1", &format!("version = 1\nextends = [\"{extends}\"]"));
+    let head = |extends: &str| {
+        HEAD.replace("version = 1", &format!("version = 1\nextends = [\"{extends}\"]"))
+    };
     let said = place.refused(head("other").as_bytes());
     assert!(said.contains("circle"), "{said}");
     let said = place.refused(head("no-such-policy").as_bytes());
@@ -155,7 +157,9 @@ fn policies_beyond_the_limits_are_refused_by_the_limits_name() {
     let place = Place::new();
     let mut many = HEAD.to_owned();
     for number in 0..100_000 {
-        many.push_str(&format!("[[rule]]\nid=\"{number}\"\nallow=[\"read\"]\npath=\"/{number}\"\n"));
+        many.push_str(&format!(
+            "[[rule]]\nid=\"{number}\"\nallow=[\"read\"]\npath=\"/{number}\"\n"
+        ));
     }
     let said = place.refused(many.as_bytes());
     assert!(said.contains("MAX_RULES") && said.contains(&MAX_RULES.to_string()), "{said}");

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::OnceLock,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -16,8 +17,10 @@ use harness::{
 
 use crate::subjects;
 
-fn suites() -> Vec<Suite> {
-    corpus::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")).unwrap()
+fn suites() -> &'static [Suite] {
+    static SUITES: OnceLock<Vec<Suite>> = OnceLock::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    SUITES.get_or_init(|| corpus::load(&folder).unwrap())
 }
 
 fn answer(
@@ -42,10 +45,8 @@ fn every_subject_answers_every_case_as_expected() {
             subject.install(&suite.prepared).unwrap();
             for claim in &suite.claims {
                 let (answered, silent) = counts.entry(subject.name()).or_default();
-                let place = || {
-                    format!("{}, {}, {}", suite.file, suite.name, claim.case.name)
-                };
-                match answer(subject.as_mut(), &suite, claim) {
+                let place = || format!("{}, {}, {}", suite.file, suite.name, claim.case.name);
+                match answer(subject.as_mut(), suite, claim) {
                     Ok(Err(why)) => {
                         *silent += 1;
                         println!("not run here: {}: {}: {why:?}", subject.name(), place());
@@ -73,7 +74,7 @@ fn the_corpus_is_large_and_no_two_claims_are_the_same() {
     let mut names = BTreeSet::new();
     let mut acts = BTreeSet::new();
     let mut total = 0;
-    for suite in &suites {
+    for suite in suites {
         for claim in &suite.claims {
             total += 1;
             let case = &claim.case;

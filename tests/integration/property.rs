@@ -50,7 +50,8 @@ fn all_subjects_agree_about_policies_and_acts_that_nobody_wrote() {
             Ok(prepared) => prepared,
             Err(error) => {
                 let first = format!("{error:#}");
-                let why = if first.contains("contradicts") { "contradicts itself" } else { "other" };
+                let why =
+                    if first.contains("contradicts") { "contradicts itself" } else { "other" };
                 assert_eq!(why, "contradicts itself", "{first}\n{}", generate::text(&drafts));
                 *counts.refused.entry(why.to_owned()).or_default() += 1;
                 continue;

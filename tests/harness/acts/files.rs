@@ -85,7 +85,9 @@ impl FileAct {
 
     pub(super) fn perform(&self) -> Outcome {
         match self.call {
-            Call::Open(flags) => Outcome::of(open(&self.path, flags, Mode::from_bits_truncate(0o666))),
+            Call::Open(flags) => {
+                Outcome::of(open(&self.path, flags, Mode::from_bits_truncate(0o666)))
+            }
             Call::Node => {
                 let mode = Mode::from_bits_truncate(0o666);
                 Outcome::of(mknod(&self.path, SFlag::S_IFREG, mode, 0))
@@ -94,7 +96,9 @@ impl FileAct {
                 let path = CString::new(self.path.as_os_str().as_bytes());
                 let arguments = [c"act"];
                 let none: [&std::ffi::CStr; 0] = [];
-                Outcome::of(path.map_or(Err(Errno::EINVAL), |path| execve(&path, &arguments, &none)))
+                Outcome::of(
+                    path.map_or(Err(Errno::EINVAL), |path| execve(&path, &arguments, &none)),
+                )
             }
         }
     }

@@ -2,7 +2,9 @@
 //! change anything outside of `target`.
 
 use std::{
-    env, fmt::Write as _, fs,
+    env,
+    fmt::Write as _,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -13,8 +15,16 @@ use super::faults::Fault;
 
 /// Modules of the harness that the checker has too; they need nothing but the policy crate.
 const HARNESS: [&str; 10] = [
-    "compare", "corpus", "examine", "generate", "mutate", "prepare", "random", "reference",
-    "subject", "user",
+    "compare",
+    "corpus",
+    "examine",
+    "generate",
+    "mutate",
+    "prepare",
+    "random",
+    "reference",
+    "subject",
+    "user",
 ];
 /// Corpus files that are about size; they would take most of the time.
 const LEFT_OUT: &str = "many.toml";
@@ -29,8 +39,8 @@ fn repository() -> &'static Path {
 }
 
 fn folder() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| repository().join("target"), PathBuf::from);
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
     target.join("mutants")
 }
 
@@ -137,7 +147,7 @@ impl Workspace {
                  Box::new(original)),"
             );
         }
-        let _ = write!(main, "{MAIN}", );
+        let _ = write!(main, "{MAIN}",);
         let main = main.replace("/*arms*/", &arms);
         Ok(fs::write(checker.join("src/main.rs"), main)?)
     }
