@@ -52,7 +52,8 @@ pub fn connect(ctx: &LsmContext) -> i32 {
     gate::with_scratch(&call, |scratch| write(scratch, protocol, family, address, len))
 }
 
-#[inline(always)]
+/// VERIFIER: a function of its own, so that its stack is free again when the loops begin.
+#[inline(never)]
 fn write(
     scratch: *mut Scratch,
     protocol: Protocol,
