@@ -218,6 +218,7 @@ fn braces_mean_the_union_of_their_choices_for_every_subject() {
         "/a/{a/**,b}/b",
         "/a{/**,b}/a",
         "/a/{**,b}/a",
+        "/a/**{/b,a}",
         "/a/**{/b,}",
         "/a/**{/,}b",
         "/a{/**/,b}a",
