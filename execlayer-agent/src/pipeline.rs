@@ -63,6 +63,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     match try_canary(&mut daemon, &mut ring, &options.state_dir, &cgroup_root) {
         Ok(acts) => daemon.canary_passed(acts),
         Err(error) => {
+            daemon.stop();
             if let Some(pins) = service
                 && !was_pinned
                 && let Err(left) = pins.remove_all()

@@ -175,11 +175,13 @@ pub fn run_child() -> Option<ExitCode> {
         return Some(ExitCode::FAILURE);
     };
     if let Some(join) = rest.get(2) {
-        let error = match fs::write(join, "0") {
-            Ok(()) => Command::new(SELF).arg(WORD).arg(folder).arg(port).exec(),
-            Err(error) => error,
-        };
-        println!("the child could not join its cgroup: {error}");
+        match fs::write(join, "0") {
+            Ok(()) => {
+                let error = Command::new(SELF).arg(WORD).arg(folder).arg(port).exec();
+                println!("the child could not execute the daemon again: {error}");
+            }
+            Err(error) => println!("the child could not join its cgroup: {error}"),
+        }
         return Some(ExitCode::FAILURE);
     }
     let Some(port) = port.to_str().and_then(|port| port.parse().ok()) else {
