@@ -59,6 +59,8 @@ enum Kind {
     Unix(UnixAct),
 }
 
+/// In each tmpfs that is mounted here, and nowhere else.
+const MARKER: &str = ".of-the-corpus";
 /// Top folders that are needed as they are.
 const KEPT: [&str; 4] = ["proc", "sys", "dev", "run"];
 
@@ -157,20 +159,35 @@ fn path(subject: &[u8]) -> Result<PathBuf, &'static str> {
         }
     }
     let path = PathBuf::from(std::ffi::OsStr::from_bytes(subject));
-    match path.iter().nth(1) {
-        Some(top) if KEPT.iter().any(|kept| top == *kept) => Err("the guest needs that folder"),
-        _ => Ok(path),
+    let mut parts = path.iter().skip(1);
+    let (Some(top), Some(_)) = (parts.next(), parts.next()) else {
+        return Err("it would change the guest's root directory");
+    };
+    if KEPT.iter().any(|kept| top == *kept) {
+        return Err("the guest needs that folder");
+    }
+    if Path::new("/").join(top).is_symlink() {
+        return Err("the folder is a symbolic link, so the kernel calls the file otherwise");
+    }
+    Ok(path)
+}
+
+/// Removes what is at a path and every folder above it that is in the tmpfs; nothing if none is there.
+fn remove(path: &Path) {
+    let top: PathBuf = path.iter().take(2).collect();
+    if top.join(MARKER).exists() {
+        let below: PathBuf = path.iter().take(3).collect();
+        let _ = fs::remove_file(&below).or_else(|_| fs::remove_dir_all(&below));
     }
 }
 
 /// Makes the folder above a path, and mounts a tmpfs over its top folder if there is none yet.
 fn folder_for(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    let mut parts = path.iter().skip(1);
-    let (Some(top), true) = (parts.next(), parts.next().is_some()) else { return Ok(()) };
+    let Some(top) = path.iter().nth(1) else { return Ok(()) };
     let top = Path::new("/").join(top);
     fs::create_dir_all(&top).with_context(|| format!("cannot make {}", top.display()))?;
-    let marker = top.join(".of-the-corpus");
+    let marker = top.join(MARKER);
     if !marker.exists() {
         mount(Some("tmpfs"), &top, Some("tmpfs"), MsFlags::empty(), Some("mode=0777"))
             .with_context(|| format!("cannot mount over {}", top.display()))?;

@@ -16,7 +16,7 @@ use nix::{
     unistd::execve,
 };
 
-use super::{Outcome, folder_for};
+use super::{Outcome, folder_for, remove};
 
 #[derive(Debug)]
 pub(super) struct FileAct {
@@ -53,10 +53,6 @@ impl FileAct {
             flags.set(OFlag::O_CREAT | OFlag::O_EXCL, has(Access::CREATE));
             Call::Open(flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
         };
-        let top = path.iter().count() == 2;
-        if top && (matches!(call, Call::Node) || has(Access::CREATE) || path.exists()) {
-            return Err("it would change the guest's root directory");
-        }
         Ok(Self { path, call })
     }
 
@@ -69,14 +65,11 @@ impl FileAct {
     }
 
     pub(super) fn set_up(&mut self) -> Result<()> {
+        self.clean();
         folder_for(&self.path)?;
-        if self.creates() {
-            self.clean();
-            return Ok(());
-        }
-        let path = self.path.display();
-        if !self.path.is_dir() {
+        if !self.creates() {
             // Executable and empty: past the gate, the kernel knows no format for it.
+            let path = self.path.display();
             fs::write(&self.path, "").with_context(|| format!("cannot make {path}"))?;
             fs::set_permissions(&self.path, fs::Permissions::from_mode(0o777))?;
         }
@@ -103,8 +96,7 @@ impl FileAct {
         }
     }
 
-    /// Leaves folders: other cases may have files in them.
     pub(super) fn clean(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        remove(&self.path);
     }
 }

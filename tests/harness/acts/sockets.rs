@@ -17,7 +17,7 @@ use nix::{
     },
 };
 
-use super::{Outcome, folder_for, path};
+use super::{Outcome, folder_for, path, remove};
 
 #[derive(Debug)]
 pub(super) struct InetAct {
@@ -95,10 +95,10 @@ impl UnixAct {
 
     pub(super) fn set_up(&mut self) -> Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
+        self.clean();
         if let Some(path) = self.path() {
             folder_for(path)?;
         }
-        self.clean();
         let socket = self.socket(SockFlag::SOCK_CLOEXEC)?;
         bind(socket.as_raw_fd(), &self.address()?).context("cannot bind the socket")?;
         listen(&socket, Backlog::new(16)?).context("cannot listen")?;
@@ -125,7 +125,7 @@ impl UnixAct {
     pub(super) fn clean(&mut self) {
         self.listener = None;
         if let Some(path) = self.path() {
-            let _ = fs::remove_file(path);
+            remove(path);
         }
     }
 }
