@@ -9,10 +9,11 @@ use proptest::prelude::*;
 
 use super::random::{Choices, mutate, policies, sample};
 use crate::{
-    checked::{CheckedPolicy, Written},
+    checked::{CheckedPolicy, Rule, Written},
     evaluate::{Facts, evaluate, selects},
     image_world::{judge_image, selects_image},
     lower::{lower, testing},
+    pattern::{ByteSet, Node},
 };
 
 const FACTS: Facts = Facts { uid: 1000, minute: 600 };
@@ -58,7 +59,7 @@ fn by_image(
 
 fn patterns(policy: &CheckedPolicy, operation: Operation) -> Vec<&Written> {
     let of_rules = |rule| -> Vec<&Written> {
-        let rule: &crate::checked::Rule = rule;
+        let rule: &Rule = rule;
         match operation {
             Operation::Inet => rule.inet.iter().collect(),
             Operation::Unix => rule.unix.iter().collect(),
@@ -124,6 +125,25 @@ proptest! {
     fn equal_policies_give_equal_bytes(policy in policies()) {
         let (one, other) = (lower(&policy).unwrap(), lower(&policy.clone()).unwrap());
         prop_assert_eq!(one.image.to_bytes(), other.image.to_bytes());
+    }
+}
+
+#[test]
+fn repetitions_that_cover_parts_of_each_other_keep_what_both_need() {
+    let any = || Node::Repeat(ByteSet::ALL);
+    let either = |byte| Node::Either(vec![vec![Node::Byte(b'/')], vec![Node::Byte(byte)]]);
+    let open = Node::Either(vec![vec![any(), either(b'c')], vec![any(), either(b'd')]]);
+    // A directory in front, so that it is read forward.
+    let nodes = vec![Node::Byte(b'p'), open, Node::Byte(b'x')];
+    let paths = vec![testing::written("open", nodes)];
+    let policy = testing::policy(vec![Rule { paths, ..testing::rule(1, &[]) }]);
+    let lowered = lower(&policy).unwrap();
+    assert!(!lowered.report.lanes[0].backward);
+    for subject in ["p/x", "pa/x", "pcx", "padx", "pax", "px", "pa/xdx", "pa/xy"] {
+        let subject = subject.as_bytes();
+        let reference = by_reference(&policy, Operation::File, subject, Access::READ, 0);
+        let found = by_image(lowered.image.words(), Operation::File, subject, Access::READ, 0);
+        assert_eq!(found, reference, "{}", subject.escape_ascii());
     }
 }
 
