@@ -1,7 +1,11 @@
 //! What the daemon holds while it runs, and what each thing that happens does to it: a record of
 //! the kernel, a call of the tool, a tick of the clock. Must not wait for anything; `pipeline` does.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 use execlayer_api::{
     Canary, ErrorCode, Failure, Hello, Installed, Outcome, Profile, Program, Request, Response,
@@ -29,6 +33,8 @@ pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
 const MAX_ADOPTIONS: usize = 64;
 /// Ticks that an ephemeral daemon waits for its first scope.
 const FIRST_SCOPE: u32 = 60;
+/// Ticks for which a loss is a reason to be degraded. The counters show it for ever.
+const LOSS_SHOWN: u64 = 600;
 
 /// The daemon.
 pub struct Daemon {
@@ -45,6 +51,7 @@ pub struct Daemon {
     lost: BTreeMap<u32, u64>,
     unknown_events: u64,
     idle_ticks: u32,
+    ticks_since_loss: u64,
     stopping: bool,
 }
 
@@ -73,6 +80,7 @@ impl Daemon {
             lost: BTreeMap::new(),
             unknown_events: 0,
             idle_ticks: 0,
+            ticks_since_loss: 0,
             stopping: false,
         };
         daemon.set_clock();
@@ -102,8 +110,10 @@ impl Daemon {
         let mut failures = Vec::new();
         for (profile, path) in kept {
             let name = path.display().to_string();
-            match self.put_in_force(&path, Some(profile)) {
+            let bytes = read_bundle(&path);
+            match bytes.and_then(|bytes| self.put_in_force(&bytes, Some(profile))) {
                 Ok(_installed) => tracing::info!("`{name}` is in force again"),
+                Err(failure) if failure.message.contains(&name) => failures.push(failure.message),
                 Err(failure) => failures.push(format!("`{name}`: {}", failure.message)),
             }
         }
@@ -111,6 +121,26 @@ impl Daemon {
             let reason = format!("stored bundles are not in force: {}", failures.join("; "));
             self.health.raise(Concern::StoredBundles, reason);
         }
+        match self.profiles.find_nameless(self.gate.as_ref()) {
+            Ok(nameless) if nameless.is_empty() => {}
+            Ok(nameless) => {
+                let reason = format!("policies without a stored bundle govern on: {nameless:?}");
+                self.health.raise(Concern::NamelessPolicies, reason);
+            }
+            Err(error) => {
+                self.health.raise(Concern::Maps, format!("cannot read the slots: {error}"));
+            }
+        }
+    }
+
+    /// Puts a bundle in force that the command line names.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused.
+    pub fn put_named_in_force(&mut self, path: &Path) -> Result<(), String> {
+        let bytes = read_bundle(path).map_err(|failure| failure.message)?;
+        self.put_in_force(&bytes, None).map(|_installed| ()).map_err(|failure| failure.message)
     }
 
     /// Loading and trying are done.
@@ -145,7 +175,11 @@ impl Daemon {
     /// Every second.
     pub fn tick(&mut self) {
         self.scopes.tick(self.gate.as_mut());
+        self.ticks_since_loss += 1;
         self.count_losses();
+        if self.ticks_since_loss > LOSS_SHOWN {
+            self.health.clear(Concern::LostEvents);
+        }
         self.settle();
         if self.scopes.was_any() || !self.options.ephemeral {
             self.idle_ticks = 0;
@@ -156,7 +190,7 @@ impl Daemon {
 
     /// Now and then: the wall clock may have been set.
     pub fn set_clock(&mut self) {
-        let set = time::boot_to_real().map_err(std::io::Error::from).and_then(|offset| {
+        let set = time::boot_to_real().map_err(io::Error::from).and_then(|offset| {
             self.offset = offset;
             self.gate.set_clock(offset)
         });
@@ -255,37 +289,27 @@ impl Daemon {
         }
     }
 
-    fn install(&mut self, path: &std::path::Path) -> Result<Installed, Failure> {
-        let installed = self.put_in_force(path, None)?;
-        if !self.options.ephemeral {
-            let stored = trust::bundle(path)
-                .and_then(|bytes| store::put(&self.options.state_dir, installed.profile, &bytes));
-            if let Err(error) = stored {
-                let reason =
-                    format!("`{}` will not be in force after a restart: {error}", installed.agent);
-                self.health.raise(Concern::StoredBundles, reason);
-            }
+    fn install(&mut self, path: &Path) -> Result<Installed, Failure> {
+        let bytes = read_bundle(path)?;
+        let installed = self.put_in_force(&bytes, None)?;
+        if !self.options.ephemeral
+            && let Err(error) = store::put(&self.options.state_dir, installed.profile, &bytes)
+        {
+            let reason =
+                format!("`{}` will not be in force after a restart: {error}", installed.agent);
+            self.health.raise(Concern::StoredBundles, reason);
         }
         Ok(installed)
     }
 
-    fn put_in_force(
-        &mut self,
-        path: &std::path::Path,
-        at: Option<u32>,
-    ) -> Result<Installed, Failure> {
-        let refused = |message: String| failure(ErrorCode::BundleRefused, message);
-        if !path.is_absolute() {
-            return Err(refused("the bundle's path is not absolute".to_owned()));
-        }
-        let bytes = trust::bundle(path).map_err(|error| refused(error.to_string()))?;
+    fn put_in_force(&mut self, bytes: &[u8], at: Option<u32>) -> Result<Installed, Failure> {
         let ring = trust::keys(&self.options.keys_dir, &self.options.state_dir);
         match ring.refused.as_slice() {
             [] => self.health.clear(Concern::Keys),
             keys => self.health.raise(Concern::Keys, format!("keys left out: {}", keys.join("; "))),
         }
-        let bundle = execlayer_bundle::verify(&bytes, &ring.keys).map_err(|error| {
-            let mut failure = refused(error.to_string());
+        let bundle = execlayer_bundle::verify(bytes, &ring.keys).map_err(|error| {
+            let mut failure = failure(ErrorCode::BundleRefused, error.to_string());
             if matches!(error, execlayer_bundle::BundleError::UnknownKey(_)) {
                 failure.help = Some(format!(
                     "put the signer's public key into `{}`",
@@ -294,7 +318,6 @@ impl Daemon {
             }
             failure
         })?;
-        drop(bytes);
         let installed = self.profiles.install(self.gate.as_mut(), bundle, at).map_err(|error| {
             if let ProfileError::Install(crate::kernel::InstallError::Torn { .. }) = error {
                 self.health.raise(Concern::TornPolicy, error.to_string());
@@ -318,7 +341,7 @@ impl Daemon {
 
     /// Labels tasks that already are where a policy selects, until a pass finds none.
     fn adopt(&mut self) {
-        let mut passes = || -> std::io::Result<bool> {
+        let mut passes = || -> io::Result<bool> {
             let mut before = total(&self.gate.governed()?);
             for _ in 0..MAX_ADOPTIONS {
                 self.gate.adopt_once()?;
@@ -424,20 +447,26 @@ impl Daemon {
                 self.write(line);
                 let reason = "events were lost in the kernel: the event log says how many";
                 self.health.raise(Concern::LostEvents, reason.to_owned());
+                self.ticks_since_loss = 0;
             }
         }
     }
 
     fn write(&mut self, line: Result<Vec<u8>, serde_json::Error>) {
-        let written = line.map_err(std::io::Error::from).and_then(|line| self.log.write(&line));
+        let written = line.map_err(io::Error::from).and_then(|line| self.log.write(&line));
         self.note_log(written);
     }
 
-    fn note_log(&mut self, written: std::io::Result<()>) {
-        if let Err(error) = written {
-            let (name, count) = (self.log.name(), self.log.unwritten());
-            let reason = format!("cannot write to `{name}` ({count} lines are missing): {error}");
-            self.health.raise(Concern::EventLog, reason);
+    fn note_log(&mut self, written: io::Result<bool>) {
+        match written {
+            Ok(true) => self.health.clear(Concern::EventLog),
+            Ok(false) => {}
+            Err(error) => {
+                let (name, count) = (self.log.name(), self.log.unwritten());
+                let reason =
+                    format!("cannot write to `{name}` ({count} lines are missing): {error}");
+                self.health.raise(Concern::EventLog, reason);
+            }
         }
     }
 }
@@ -455,11 +484,7 @@ impl CanaryWitness<'_> {
     /// # Errors
     ///
     /// If it cannot be written down.
-    pub fn observe(
-        &mut self,
-        bytes: &[u8],
-        profiles: &Profiles,
-    ) -> std::io::Result<Option<Observed>> {
+    pub fn observe(&mut self, bytes: &[u8], profiles: &Profiles) -> io::Result<Option<Observed>> {
         let Ok(observed) = events::decode(bytes) else { return Ok(None) };
         let known = profiles.provenance(observed.profile, observed.generation);
         let line = line::event(&observed, known.map(AsRef::as_ref), self.offset)?;
@@ -481,6 +506,14 @@ fn programs() -> Vec<Program> {
         attached: true,
     })
     .collect()
+}
+
+fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
+    let refused = |message: String| failure(ErrorCode::BundleRefused, message);
+    if !path.is_absolute() {
+        return Err(refused("the bundle's path is not absolute".to_owned()));
+    }
+    trust::bundle(path).map_err(|error| refused(format!("`{}`: {error}", path.display())))
 }
 
 fn described(installed: &crate::profiles::Installed) -> Installed {

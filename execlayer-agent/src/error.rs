@@ -28,7 +28,7 @@ pub enum Exit {
     Canary = 13,
     /// A bundle was refused.
     Bundle = 14,
-    /// A daemon runs already.
+    /// A daemon runs already, or the gate of one is still pinned.
     AlreadyRunning = 15,
 }
 
@@ -53,6 +53,9 @@ pub enum DaemonError {
     /// Another daemon.
     #[error("a daemon runs already (it holds `{}`)", .0.display())]
     AlreadyRunning(PathBuf),
+    /// A service's gate without its service.
+    #[error("a service's gate is pinned below `{}`, and its daemon does not run", .0.display())]
+    Pinned(PathBuf),
     /// A file or folder.
     #[error("cannot {what} `{}`", path.display())]
     File {
@@ -71,7 +74,7 @@ pub enum DaemonError {
         /// Why not.
         source: io::Error,
     },
-    /// A bundle that is needed from the start.
+    /// A bundle that the command line names.
     #[error("bundle `{}` is refused: {message}", path.display())]
     Bundle {
         /// Its file.
@@ -92,7 +95,7 @@ impl DaemonError {
             Self::Features(_) | Self::Load(LoadError::NoObject) => Exit::CannotEnforce,
             Self::Load(_) => Exit::Load,
             Self::Canary(_) => Exit::Canary,
-            Self::AlreadyRunning(_) => Exit::AlreadyRunning,
+            Self::AlreadyRunning(_) | Self::Pinned(_) => Exit::AlreadyRunning,
             Self::Bundle { .. } => Exit::Bundle,
             Self::File { .. } | Self::System { .. } => Exit::Failed,
         }
@@ -106,6 +109,9 @@ impl DaemonError {
             Self::Load(error) => error.help(),
             Self::Canary(error) => Some(error.help().to_owned()),
             Self::AlreadyRunning(_) => Some("execlayer status shows it".to_owned()),
+            Self::Pinned(_) => Some(
+                "start the service (execlayerd), or take its gate down: execlayerd --unload".into(),
+            ),
             Self::File { .. } | Self::System { .. } | Self::Bundle { .. } => None,
         }
     }

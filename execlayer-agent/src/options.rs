@@ -15,6 +15,10 @@ pub struct Options {
     /// Remove what a service left in the kernel, and end: nothing is enforced after this
     #[arg(long, conflicts_with = "ephemeral")]
     pub unload: bool,
+    /// Signed bundle to put in force from the start; may be repeated. If it is refused, nothing
+    /// starts
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Vec<PathBuf>,
     /// What survives a restart
     #[arg(long, value_name = "DIR", default_value = places::STATE_DIR)]
     pub state_dir: PathBuf,

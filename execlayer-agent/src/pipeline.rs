@@ -10,6 +10,7 @@ use std::{
 };
 
 use execlayer_api::places;
+use execlayer_common::{event::EventHeader, limits};
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
@@ -31,6 +32,10 @@ use crate::{
 
 const TICK: Duration = Duration::from_secs(1);
 const CLOCK: Duration = Duration::from_secs(10);
+/// Records that are taken before something else has its turn.
+const BURST: usize = 512;
+/// More records than the ring buffer holds.
+const RING: usize = limits::RING_BYTES as usize / size_of::<EventHeader>();
 
 /// Runs the daemon until it is asked to end.
 ///
@@ -51,7 +56,10 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     if service.is_some() {
         features::ensure_bpffs(&options.bpffs)?;
     }
-    let was_pinned = service.is_some_and(Pins::exist);
+    let was_pinned = pins.exist();
+    if options.ephemeral && was_pinned {
+        return Err(DaemonError::Pinned(options.bpffs));
+    }
 
     let Loaded { gate, mut ring } = load(&features, service, &options.state_dir)?;
     let layout = Layout::read(&gate).map_err(|source| system("read the policy slots", source))?;
@@ -60,21 +68,15 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     drop(features);
     let profiles = Profiles::new(layout);
     let mut daemon = Daemon::new(options.clone(), Box::new(gate), profiles, scopes, log, release);
-    match try_canary(&mut daemon, &mut ring, &options.state_dir, &cgroup_root) {
-        Ok(acts) => daemon.canary_passed(acts),
-        Err(error) => {
-            daemon.stop();
-            if let Some(pins) = service
-                && !was_pinned
-                && let Err(left) = pins.remove_all()
-            {
-                tracing::error!("cannot remove what was pinned: {left}");
-            }
-            return Err(error.into());
+    if let Err(error) = try_and_fill(&mut daemon, &mut ring, &options, &cgroup_root) {
+        daemon.stop();
+        if let Some(pins) = service
+            && !was_pinned
+            && let Err(left) = pins.remove_all()
+        {
+            tracing::error!("cannot remove what was pinned: {left}");
         }
-    }
-    if service.is_some() {
-        daemon.restore();
+        return Err(error);
     }
     kernel::return_free_memory();
 
@@ -117,40 +119,73 @@ async fn attend(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
+    let mut is_behind = false;
     let ending = loop {
+        let mut may_be_done = false;
         tokio::select! {
-            ready = ring.ready() => {
+            ready = ring.ready(), if !is_behind => {
                 ready.map_err(|source| system("wait for records", source))?;
-                observe(daemon, ring);
+                is_behind = observe(daemon, ring, BURST);
+            }
+            // A flood of records does not keep calls and signals waiting.
+            () = std::future::ready(()), if is_behind => {
+                is_behind = observe(daemon, ring, BURST);
+                tokio::task::yield_now().await;
             }
             Some(call) = calls.recv() => {
                 // What happened before the call is counted before it is answered.
-                observe(daemon, ring);
+                observe(daemon, ring, RING);
                 daemon.answer(call);
+                may_be_done = true;
             }
             _ = tick.tick() => {
-                observe(daemon, ring);
                 daemon.tick();
+                may_be_done = true;
             }
             _ = clock.tick() => daemon.set_clock(),
             _ = hang_up.recv() => daemon.reopen_log(),
             _ = terminate.recv() => break Ending::Leave,
             _ = interrupt.recv() => break Ending::Leave,
         }
-        if daemon.is_done() {
+        if may_be_done && daemon.is_done() {
             // The answer to a request to stop is still on its way out.
             tokio::time::sleep(Duration::from_millis(50)).await;
             break Ending::TakeDown;
         }
     };
     clients.abort();
-    observe(daemon, ring);
+    observe(daemon, ring, RING);
     Ok(ending)
 }
 
-fn observe(daemon: &mut Daemon, ring: &mut Ring) {
-    while ring.next(&mut |record| daemon.observe(record)) {}
+/// Takes records; whether there may be more than `at_most`.
+fn observe(daemon: &mut Daemon, ring: &mut Ring, at_most: usize) -> bool {
+    let mut taken = 0;
+    while taken < at_most && ring.next(&mut |record| daemon.observe(record)) {
+        taken += 1;
+    }
     daemon.settle();
+    taken == at_most
+}
+
+/// Tries the empty gate, and then puts the policies into it.
+fn try_and_fill(
+    daemon: &mut Daemon,
+    ring: &mut Ring,
+    options: &Options,
+    cgroup_root: &Path,
+) -> Result<(), DaemonError> {
+    let acts = try_canary(daemon, ring, &options.state_dir, cgroup_root)?;
+    daemon.canary_passed(acts);
+    if !options.ephemeral {
+        daemon.restore();
+    }
+    for path in &options.bundle {
+        daemon
+            .put_named_in_force(path)
+            .map_err(|message| DaemonError::Bundle { path: path.clone(), message })?;
+    }
+    Ok(())
 }
 
 fn try_canary(

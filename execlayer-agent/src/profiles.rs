@@ -2,7 +2,8 @@
 //! come in verified; nothing else reaches a slot. Must not know files or sockets.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io,
     rc::Rc,
 };
 
@@ -82,7 +83,7 @@ pub struct Profiles {
     current: BTreeMap<u32, Installed>,
     known: BTreeMap<(u32, u32), Rc<Provenance>>,
     replaced: VecDeque<(u32, u32)>,
-    reserved: BTreeMap<u32, String>,
+    nameless: BTreeSet<u32>,
 }
 
 impl Profiles {
@@ -92,9 +93,19 @@ impl Profiles {
         Self { layout, ..Self::default() }
     }
 
-    /// Keeps a profile for an agent whose policy is still in its slot but could not be read again.
-    pub fn reserve(&mut self, profile: u32, agent: String) {
-        self.reserved.insert(profile, agent);
+    /// Finds the profiles whose policy is in its slot, from an earlier daemon, and was not put in
+    /// force again. They govern on; no other agent gets them.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    pub fn find_nameless(&mut self, gate: &dyn Gate) -> io::Result<&BTreeSet<u32>> {
+        for profile in 1..CANARY {
+            if !self.current.contains_key(&profile) && gate.slot(profile)?.is_used() {
+                self.nameless.insert(profile);
+            }
+        }
+        Ok(&self.nameless)
     }
 
     /// Puts a bundle in force, in its agent's profile if it has one. `at` asks for a profile.
@@ -116,7 +127,7 @@ impl Profiles {
         let generation = kernel::install::install(gate, &mut self.layout, profile, image)?;
         let provenance = Rc::new(provenance);
         self.remember(profile, generation.number(), Rc::clone(&provenance));
-        self.reserved.remove(&profile);
+        self.nameless.remove(&profile);
         let selects = flags & (FLAG_SELECTS_CGROUP | FLAG_SELECTS_EXE) != 0;
         let installed = Installed { generation, provenance, digest, mode, selectors, selects };
         if let Some(old) = self.current.insert(profile, installed) {
@@ -147,7 +158,7 @@ impl Profiles {
     /// # Errors
     ///
     /// What the kernel said.
-    pub fn remove_canary(&mut self, gate: &mut dyn Gate) -> std::io::Result<()> {
+    pub fn remove_canary(&mut self, gate: &mut dyn Gate) -> io::Result<()> {
         kernel::install::uninstall(gate, &mut self.layout, CANARY)
     }
 
@@ -175,14 +186,9 @@ impl Profiles {
     }
 
     fn place(&self, agent: &str, at: Option<u32>) -> Result<u32, ProfileError> {
-        let reserved = self.reserved.iter().find(|(_, name)| *name == agent).map(|(&n, _)| n);
-        let free = |profile: &u32| {
-            !self.current.contains_key(profile) && !self.reserved.contains_key(profile)
-        };
-        at.or_else(|| self.of(agent))
-            .or(reserved)
-            .or_else(|| (1..CANARY).find(free))
-            .ok_or(ProfileError::Full)
+        let free =
+            |profile: &u32| !self.current.contains_key(profile) && !self.nameless.contains(profile);
+        at.or_else(|| self.of(agent)).or_else(|| (1..CANARY).find(free)).ok_or(ProfileError::Full)
     }
 
     fn compare(&self, agent: &str, image: &[u32]) -> Result<Selectors, ProfileError> {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -129,14 +130,15 @@ pub struct Closed {
 }
 
 impl Scopes {
-    /// None yet. `first` begins the numbers: names of an earlier daemon's cgroups may still be taken.
+    /// None is open yet; what an earlier daemon left goes when it is empty. `first` begins the
+    /// numbers.
     #[must_use]
     pub fn new(cgroup_root: &Path, first: u64) -> Self {
         Self {
             root: cgroup_root.to_owned(),
             next: first,
             open: BTreeMap::new(),
-            left: Vec::new(),
+            left: left_behind(&cgroup_root.join(SLICE)),
             ever: false,
         }
     }
@@ -246,6 +248,21 @@ impl Scopes {
             }
         });
     }
+}
+
+fn left_behind(slice: &Path) -> Vec<Cgroup> {
+    // No slice: nothing was left.
+    let entries = fs::read_dir(slice).into_iter().flatten().filter_map(Result::ok);
+    let is_ours = |name: &OsStr| {
+        name.to_str().is_some_and(|name| name.starts_with("run-") || name.starts_with("canary-"))
+    };
+    entries
+        .filter(|entry| is_ours(&entry.file_name()))
+        .filter_map(|entry| {
+            let id = entry.metadata().ok().filter(fs::Metadata::is_dir)?.ino();
+            Some(Cgroup { path: entry.path(), id })
+        })
+        .collect()
 }
 
 #[cfg(test)]

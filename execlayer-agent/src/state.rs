@@ -16,6 +16,8 @@ pub enum Concern {
     UnknownEvents,
     /// Policies that did not come back after a restart.
     StoredBundles,
+    /// Policies of an earlier daemon whose rules nobody can name.
+    NamelessPolicies,
     /// The swap of a policy that stopped half-way.
     TornPolicy,
     /// Reading or writing a map.

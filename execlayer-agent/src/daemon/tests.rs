@@ -314,6 +314,22 @@ fn a_stored_bundle_that_is_refused_degrades_the_service() {
 }
 
 #[test]
+fn a_policy_in_its_slot_whose_bundle_is_gone_keeps_its_profile_from_others() {
+    if !is_root() {
+        return;
+    }
+    let mut gate = Fake::default();
+    gate.slots.insert(1, execlayer_common::slot::Slot::new(0, 0, 41).0);
+    let mut bench = Bench::over(tempfile::tempdir().unwrap(), false, gate);
+    bench.daemon.restore();
+    let status = bench.status();
+    assert!(status.degraded[0].contains("govern on: {1}"), "{:?}", status.degraded);
+    let path = bench.bundle("claude", None);
+    let Ok(Outcome::Installed(installed)) = bench.install(&path) else { panic!() };
+    assert_eq!((installed.profile, installed.generation), (2, 42));
+}
+
+#[test]
 fn losses_are_written_once_each_and_degrade() {
     let mut gate = Fake::default();
     gate.lost.insert(0, 3);
@@ -343,6 +359,10 @@ fn a_log_that_cannot_be_written_degrades() {
     let status = bench.status();
     assert_eq!(status.state, State::Degraded);
     assert!(status.degraded[0].contains("1 lines are missing"), "{:?}", status.degraded);
+    fs::remove_dir(bench.folder.path().join("events")).unwrap();
+    bench.daemon.observe(&denied(b"/x", b"/y"));
+    assert_eq!(bench.lines().len(), 1);
+    assert_eq!(bench.status().state, State::Enforcing, "the next line that is written mends");
 }
 
 #[test]

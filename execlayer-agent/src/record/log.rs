@@ -57,25 +57,25 @@ impl Log {
         }
     }
 
-    /// Gathers a line. Nothing is written before [`Log::flush`], or before enough is gathered.
+    /// Gathers a line; whether enough was gathered to be written. The rest waits for [`Log::flush`].
     ///
     /// # Errors
     ///
     /// If what was gathered cannot be written: it is counted as unwritten and gone.
-    pub fn write(&mut self, line: &[u8]) -> io::Result<()> {
+    pub fn write(&mut self, line: &[u8]) -> io::Result<bool> {
         self.gathered.extend_from_slice(line);
         self.lines += 1;
-        if self.gathered.len() >= GATHER { self.flush() } else { Ok(()) }
+        if self.gathered.len() >= GATHER { self.flush() } else { Ok(false) }
     }
 
-    /// Writes what was gathered.
+    /// Writes what was gathered; whether there was something to write.
     ///
     /// # Errors
     ///
     /// If it cannot be written: it is counted as unwritten and gone.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub fn flush(&mut self) -> io::Result<bool> {
         if self.gathered.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let done = write_all(&mut self.target, &self.gathered);
         if done.is_err() {
@@ -84,7 +84,7 @@ impl Log {
         self.lines = 0;
         self.gathered.clear();
         self.gathered.shrink_to(GATHER);
-        done
+        done.map(|()| true)
     }
 
     /// Lines that could not be written.

@@ -65,6 +65,20 @@ fn a_name_that_is_taken_is_passed_over() {
 }
 
 #[test]
+fn what_an_earlier_daemon_left_is_removed_and_forgotten_and_nothing_else_is() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut gate, mut earlier) = (Fake::default(), Scopes::new(root.path(), 1));
+    open(&mut earlier, &mut gate);
+    let slice = root.path().join("execlayer.slice");
+    fs::create_dir(slice.join("claude-code-1")).unwrap();
+    drop(earlier);
+    let mut scopes = Scopes::new(root.path(), 5);
+    scopes.tick(&mut gate);
+    assert!(gate.scopes.is_empty() && !slice.join("run-1").exists());
+    assert!(slice.join("claude-code-1").exists());
+}
+
+#[test]
 fn a_scope_that_cannot_be_put_in_force_leaves_no_folder() {
     let root = tempfile::tempdir().unwrap();
     let (mut gate, mut scopes) = (Fake::default(), Scopes::new(root.path(), 1));
