@@ -2,25 +2,18 @@
 //! records, calls, time and signals. Each step is one call; what it does is elsewhere.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder, File, TryLockError},
     io,
     os::unix::fs::DirBuilderExt,
     path::Path,
-    time::Duration,
 };
 
 use execlayer_api::places;
-use execlayer_common::{event::EventHeader, limits};
-use tokio::{
-    net::UnixListener,
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-    time::{MissedTickBehavior, interval},
-};
 
 use crate::{
+    attend::{Ending, attend},
     canary::{self, CanaryError},
-    control::{self, Call},
+    control,
     daemon::Daemon,
     error::DaemonError,
     kernel::{self, Layout, Loaded, Ring, features, load::load, pins::Pins},
@@ -29,13 +22,6 @@ use crate::{
     record::{Log, time},
     scopes::Scopes,
 };
-
-const TICK: Duration = Duration::from_secs(1);
-const CLOCK: Duration = Duration::from_secs(10);
-/// Records that are taken before something else has its turn.
-const BURST: usize = 512;
-/// More records than the ring buffer holds.
-const RING: usize = limits::RING_BYTES as usize / size_of::<EventHeader>();
 
 /// Runs the daemon until it is asked to end.
 ///
@@ -97,77 +83,6 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    /// A service keeps its pins: they enforce without it.
-    Leave,
-    TakeDown,
-}
-
-async fn attend(
-    daemon: &mut Daemon,
-    ring: &mut Ring,
-    listener: UnixListener,
-) -> Result<Ending, DaemonError> {
-    let hook = |kind| signal(kind).map_err(|source| system("wait for signals", source));
-    let (mut terminate, mut interrupt) =
-        (hook(SignalKind::terminate())?, hook(SignalKind::interrupt())?);
-    let mut hang_up = hook(SignalKind::hangup())?;
-    let (sender, mut calls) = mpsc::channel::<Call>(16);
-    let clients = tokio::spawn(control::serve(listener, sender));
-    let (mut tick, mut clock) = (interval(TICK), interval(CLOCK));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-
-    let mut is_behind = false;
-    let ending = loop {
-        let mut may_be_done = false;
-        tokio::select! {
-            ready = ring.ready(), if !is_behind => {
-                ready.map_err(|source| system("wait for records", source))?;
-                is_behind = observe(daemon, ring, BURST);
-            }
-            // A flood of records does not keep calls and signals waiting.
-            () = std::future::ready(()), if is_behind => {
-                is_behind = observe(daemon, ring, BURST);
-                tokio::task::yield_now().await;
-            }
-            Some(call) = calls.recv() => {
-                // What happened before the call is counted before it is answered.
-                observe(daemon, ring, RING);
-                daemon.answer(call);
-                may_be_done = true;
-            }
-            _ = tick.tick() => {
-                daemon.tick();
-                may_be_done = true;
-            }
-            _ = clock.tick() => daemon.set_clock(),
-            _ = hang_up.recv() => daemon.reopen_log(),
-            _ = terminate.recv() => break Ending::Leave,
-            _ = interrupt.recv() => break Ending::Leave,
-        }
-        if may_be_done && daemon.is_done() {
-            // The answer to a request to stop is still on its way out.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            break Ending::TakeDown;
-        }
-    };
-    clients.abort();
-    observe(daemon, ring, RING);
-    Ok(ending)
-}
-
-/// Takes records; whether there may be more than `at_most`.
-fn observe(daemon: &mut Daemon, ring: &mut Ring, at_most: usize) -> bool {
-    let mut taken = 0;
-    while taken < at_most && ring.next(&mut |record| daemon.observe(record)) {
-        taken += 1;
-    }
-    daemon.settle();
-    taken == at_most
-}
-
 /// Tries the empty gate, and then puts the policies into it.
 fn try_and_fill(
     daemon: &mut Daemon,
@@ -218,8 +133,8 @@ fn claim(options: &Options) -> Result<File, DaemonError> {
     let lock = File::create(&path).map_err(|source| file("make", &path, source))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(DaemonError::AlreadyRunning(path)),
-        Err(fs::TryLockError::Error(source)) => Err(file("lock", &path, source)),
+        Err(TryLockError::WouldBlock) => Err(DaemonError::AlreadyRunning(path)),
+        Err(TryLockError::Error(source)) => Err(file("lock", &path, source)),
     }
 }
 

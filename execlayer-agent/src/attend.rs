@@ -1,0 +1,104 @@
+//! The loop: whatever happens next has its turn, and nothing keeps the others waiting. What a turn
+//! does is the daemon's.
+
+use std::{io, time::Duration};
+
+use execlayer_common::{event::EventHeader, limits};
+use tokio::{
+    net::UnixListener,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    control::{self, Call},
+    daemon::Daemon,
+    error::DaemonError,
+    kernel::Ring,
+};
+
+const TICK: Duration = Duration::from_secs(1);
+const CLOCK: Duration = Duration::from_secs(10);
+/// Records that are taken before something else has its turn.
+const BURST: usize = 512;
+/// More records than the ring buffer holds.
+const RING: usize = limits::RING_BYTES as usize / size_of::<EventHeader>();
+
+/// What becomes of the gate when the daemon ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// A service keeps its pins: they enforce without it.
+    Leave,
+    /// Nothing is enforced afterwards.
+    TakeDown,
+}
+
+/// Attends to everything until it is time to end.
+pub(crate) async fn attend(
+    daemon: &mut Daemon,
+    ring: &mut Ring,
+    listener: UnixListener,
+) -> Result<Ending, DaemonError> {
+    let hook = |kind| signal(kind).map_err(|source| system("wait for signals", source));
+    let (mut terminate, mut interrupt) =
+        (hook(SignalKind::terminate())?, hook(SignalKind::interrupt())?);
+    let mut hang_up = hook(SignalKind::hangup())?;
+    let (sender, mut calls) = mpsc::channel::<Call>(16);
+    let clients = tokio::spawn(control::serve(listener, sender));
+    let (mut tick, mut clock) = (interval(TICK), interval(CLOCK));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+    let mut is_behind = false;
+    let ending = loop {
+        let mut may_be_done = false;
+        tokio::select! {
+            ready = ring.ready(), if !is_behind => {
+                ready.map_err(|source| system("wait for records", source))?;
+                is_behind = observe(daemon, ring, BURST);
+            }
+            // A flood of records does not keep calls and signals waiting.
+            () = std::future::ready(()), if is_behind => {
+                is_behind = observe(daemon, ring, BURST);
+                tokio::task::yield_now().await;
+            }
+            Some(call) = calls.recv() => {
+                // What happened before the call is counted before it is answered.
+                observe(daemon, ring, RING);
+                daemon.answer(call);
+                may_be_done = true;
+            }
+            _ = tick.tick() => {
+                daemon.tick();
+                may_be_done = true;
+            }
+            _ = clock.tick() => daemon.set_clock(),
+            _ = hang_up.recv() => daemon.reopen_log(),
+            _ = terminate.recv() => break Ending::Leave,
+            _ = interrupt.recv() => break Ending::Leave,
+        }
+        if may_be_done && daemon.is_done() {
+            // The answer to a request to stop is still on its way out.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            break Ending::TakeDown;
+        }
+    };
+    clients.abort();
+    observe(daemon, ring, RING);
+    Ok(ending)
+}
+
+/// Takes records; whether there may be more than `at_most`.
+fn observe(daemon: &mut Daemon, ring: &mut Ring, at_most: usize) -> bool {
+    let mut taken = 0;
+    while taken < at_most && ring.next(&mut |record| daemon.observe(record)) {
+        taken += 1;
+    }
+    daemon.settle();
+    taken == at_most
+}
+
+fn system(what: &'static str, source: io::Error) -> DaemonError {
+    DaemonError::System { what, source }
+}

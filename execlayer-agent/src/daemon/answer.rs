@@ -1,0 +1,149 @@
+//! Calls of the tool and their answers. Decides who may ask what; what is asked is done elsewhere.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use execlayer_api::{
+    ErrorCode, Failure, Hello, Outcome, Profile, Program, Request, Response, Scope, ScopeId, Status,
+};
+use execlayer_common::hooks::{self, Attach};
+
+use super::{Daemon, RELEASE, failure};
+use crate::{control::Call, scopes::ScopeError, state::Concern};
+
+impl Daemon {
+    /// Answers a call.
+    pub fn answer(&mut self, call: Call) {
+        let Call { pid, request, reply } = call;
+        let response = match self.refusal(pid) {
+            Some(failure) => Response::Error(failure),
+            None => match self.handle(request) {
+                Ok(outcome) => Response::Done(outcome),
+                Err(failure) => Response::Error(failure),
+            },
+        };
+        // A client that does not wait for its answer gets none.
+        drop(reply.send(response));
+    }
+
+    fn refusal(&self, pid: i32) -> Option<Failure> {
+        match self.gate.is_governed(pid) {
+            Ok(false) => None,
+            Ok(true) => {
+                tracing::warn!("the governed process {pid} tried to use the control socket");
+                Some(failure(ErrorCode::Forbidden, "a governed process may not use this socket"))
+            }
+            Err(error) => {
+                let message = format!("cannot tell whether the caller is governed: {error}");
+                Some(failure(ErrorCode::Internal, message))
+            }
+        }
+    }
+
+    fn handle(&mut self, request: Request) -> Result<Outcome, Failure> {
+        if self.stopping && !matches!(request, Request::Status {} | Request::Hello {}) {
+            return Err(failure(ErrorCode::Unavailable, "the daemon is stopping"));
+        }
+        match request {
+            Request::Hello {} => Ok(Outcome::Hello(Hello {
+                release: RELEASE.to_owned(),
+                pid: std::process::id(),
+                ephemeral: self.options.ephemeral,
+                state: self.health.state(),
+            })),
+            Request::Install { path } => self.install(&PathBuf::from(path)).map(Outcome::Installed),
+            Request::OpenScope { agent, owner_pid } => self.open_scope(&agent, owner_pid),
+            Request::CloseScope { id } => self.close_scope(id),
+            Request::Status {} => Ok(Outcome::Status(Box::new(self.status()))),
+            Request::Stop { force } => {
+                if !self.options.ephemeral && !force {
+                    let mut refused =
+                        failure(ErrorCode::NotEphemeral, "this daemon runs as a service");
+                    refused.help = Some("with force it ends, and nothing is enforced".into());
+                    return Err(refused);
+                }
+                self.stop();
+                Ok(Outcome::Stopping {})
+            }
+        }
+    }
+
+    fn open_scope(&mut self, agent: &str, owner: u32) -> Result<Outcome, Failure> {
+        let Some(profile) = self.profiles.of(agent) else {
+            let message = format!("no policy of agent `{agent}` is installed");
+            return Err(failure(ErrorCode::UnknownAgent, message));
+        };
+        let lost = self.gate.lost(profile).unwrap_or_default();
+        let opened = self.scopes.open(self.gate.as_mut(), profile, owner, lost);
+        let (id, cgroup) = opened.map_err(|error| {
+            let code = match error {
+                ScopeError::Full => ErrorCode::Limit,
+                ScopeError::NoOwner(_) => ErrorCode::BadRequest,
+                ScopeError::Cgroup { .. } | ScopeError::Map(_) => ErrorCode::Internal,
+            };
+            failure(code, error.to_string())
+        })?;
+        Ok(Outcome::Scope(Scope { id, cgroup: cgroup.to_string_lossy().into_owned() }))
+    }
+
+    fn close_scope(&mut self, id: ScopeId) -> Result<Outcome, Failure> {
+        let Some(closed) = self.scopes.close(self.gate.as_mut(), id) else {
+            return Err(failure(ErrorCode::UnknownScope, format!("there is no scope {id}")));
+        };
+        let lost = self.gate.lost(closed.profile).unwrap_or_default();
+        let lost = lost.saturating_sub(closed.lost_before);
+        let names = |profile, generation| self.profiles.provenance(profile, generation);
+        Ok(Outcome::Summary(closed.tally.summary(names, lost)))
+    }
+
+    fn status(&mut self) -> Status {
+        let governed = self.gate.governed().unwrap_or_else(|error| {
+            self.health.raise(Concern::Maps, format!("cannot count governed tasks: {error}"));
+            BTreeMap::new()
+        });
+        self.count_losses();
+        let profiles = self.profiles.iter().map(|(number, installed)| Profile {
+            number,
+            agent: installed.provenance.agent.clone(),
+            policy: installed.provenance.policy.clone(),
+            version: installed.provenance.version,
+            generation: installed.generation.number(),
+            digest: installed.digest.clone(),
+            mode: installed.mode,
+            rules: u32::try_from(installed.provenance.rules.len()).unwrap_or(u32::MAX),
+            image_bytes: installed.generation.image_bytes(),
+            table_bytes: installed.generation.table_bytes(),
+            governed_tasks: governed.get(&number).copied().unwrap_or_default(),
+            lost_events: self.lost.get(&number).copied().unwrap_or_default(),
+        });
+        Status {
+            profiles: profiles.collect(),
+            release: RELEASE.to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            ephemeral: self.options.ephemeral,
+            state: self.health.state(),
+            degraded: self.health.reasons(),
+            kernel: self.kernel.clone(),
+            programs: programs(),
+            scopes: u32::try_from(self.scopes.count()).unwrap_or(u32::MAX),
+            unknown_events: self.unknown_events,
+            canary: self.canary.clone(),
+            events: self.log.name(),
+        }
+    }
+}
+
+fn programs() -> Vec<Program> {
+    let hook = |attach: &Attach| match attach {
+        Attach::Lsm(hook) => (*hook).to_owned(),
+        Attach::TaskIterator => "task iterator, on demand".to_owned(),
+    };
+    // A daemon that runs has attached all of them: anything else is a refusal to start.
+    let all = hooks::PROGRAMS.iter();
+    all.map(|(name, attach)| Program {
+        name: (*name).to_owned(),
+        hook: hook(attach),
+        attached: true,
+    })
+    .collect()
+}

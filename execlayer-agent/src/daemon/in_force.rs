@@ -1,0 +1,179 @@
+//! Verify and install, for the daemon: a file to a policy in force, and the tasks that it selects.
+//! Everything that a bundle's bytes can cause happens here; must not know who sent them.
+
+use std::{collections::BTreeMap, io, path::Path};
+
+use execlayer_api::{ErrorCode, Failure, Installed};
+
+use super::{Daemon, failure};
+use crate::{
+    kernel::InstallError,
+    profiles::{self, ProfileError},
+    state::Concern,
+    store, trust,
+};
+
+/// Passes of adoption after which something makes new tasks faster than they are found.
+const MAX_ADOPTIONS: usize = 64;
+
+impl Daemon {
+    /// Puts the bundles in force again that a service had before.
+    pub fn restore(&mut self) {
+        let kept = match store::list(&self.options.state_dir) {
+            Ok(kept) => kept,
+            Err(error) => {
+                let reason = format!("cannot read the stored bundles: {error}");
+                return self.health.raise(Concern::StoredBundles, reason);
+            }
+        };
+        let mut failures = Vec::new();
+        for (profile, path) in kept {
+            let name = path.display().to_string();
+            let bytes = read_bundle(&path);
+            match bytes.and_then(|bytes| self.put_in_force(&bytes, Some(profile))) {
+                Ok(_installed) => tracing::info!("`{name}` is in force again"),
+                Err(failure) if failure.message.contains(&name) => failures.push(failure.message),
+                Err(failure) => failures.push(format!("`{name}`: {}", failure.message)),
+            }
+        }
+        if !failures.is_empty() {
+            let reason = format!("stored bundles are not in force: {}", failures.join("; "));
+            self.health.raise(Concern::StoredBundles, reason);
+        }
+        match self.profiles.find_nameless(self.gate.as_ref()) {
+            Ok(nameless) if nameless.is_empty() => {}
+            Ok(nameless) => {
+                let reason = format!("policies without a stored bundle govern on: {nameless:?}");
+                self.health.raise(Concern::NamelessPolicies, reason);
+            }
+            Err(error) => {
+                self.health.raise(Concern::Maps, format!("cannot read the slots: {error}"));
+            }
+        }
+    }
+
+    /// Puts a bundle in force that the command line names.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused.
+    pub fn put_named_in_force(&mut self, path: &Path) -> Result<(), String> {
+        let bytes = read_bundle(path).map_err(|failure| failure.message)?;
+        self.put_in_force(&bytes, None).map(|_installed| ()).map_err(|failure| failure.message)
+    }
+
+    pub(super) fn install(&mut self, path: &Path) -> Result<Installed, Failure> {
+        let bytes = read_bundle(path)?;
+        let installed = self.put_in_force(&bytes, None)?;
+        if !self.options.ephemeral
+            && let Err(error) = store::put(&self.options.state_dir, installed.profile, &bytes)
+        {
+            let reason =
+                format!("`{}` will not be in force after a restart: {error}", installed.agent);
+            self.health.raise(Concern::StoredBundles, reason);
+        }
+        Ok(installed)
+    }
+
+    fn put_in_force(&mut self, bytes: &[u8], at: Option<u32>) -> Result<Installed, Failure> {
+        let ring = trust::keys(&self.options.keys_dir, &self.options.state_dir);
+        match ring.refused.as_slice() {
+            [] => self.health.clear(Concern::Keys),
+            keys => self.health.raise(Concern::Keys, format!("keys left out: {}", keys.join("; "))),
+        }
+        let bundle = execlayer_bundle::verify(bytes, &ring.keys).map_err(|error| {
+            let mut failure = failure(ErrorCode::BundleRefused, error.to_string());
+            if matches!(error, execlayer_bundle::BundleError::UnknownKey(_)) {
+                failure.help = Some(format!(
+                    "put the signer's public key into `{}`",
+                    self.options.keys_dir.display()
+                ));
+            }
+            failure
+        })?;
+        let installed = self.profiles.install(self.gate.as_mut(), bundle, at).map_err(|error| {
+            if let ProfileError::Install(InstallError::Torn { .. }) = error {
+                self.health.raise(Concern::TornPolicy, error.to_string());
+            }
+            profile_failure(&error)
+        })?;
+        let (selects, answer) = (installed.selects(), described(installed));
+        if selects {
+            self.adopt();
+        }
+        crate::kernel::return_free_memory();
+        tracing::info!(
+            "policy `{}` version {} is in force for agent `{}` (generation {})",
+            answer.policy,
+            answer.version,
+            answer.agent,
+            answer.generation
+        );
+        Ok(answer)
+    }
+
+    /// Labels tasks that already are where a policy selects, until a pass finds none.
+    fn adopt(&mut self) {
+        let mut passes = || -> io::Result<bool> {
+            let mut before = total(&self.gate.governed()?);
+            for _ in 0..MAX_ADOPTIONS {
+                self.gate.adopt_once()?;
+                let after = total(&self.gate.governed()?);
+                if after <= before {
+                    return Ok(true);
+                }
+                before = after;
+            }
+            Ok(false)
+        };
+        match passes() {
+            Ok(true) => self.health.clear(Concern::Adoption),
+            Ok(false) => {
+                let reason = "tasks that a policy selects appear faster than they are adopted";
+                self.health.raise(Concern::Adoption, reason.to_owned());
+            }
+            Err(error) => {
+                self.health.raise(Concern::Adoption, format!("cannot adopt tasks: {error}"));
+            }
+        }
+    }
+}
+
+fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
+    let refused = |message: String| failure(ErrorCode::BundleRefused, message);
+    if !path.is_absolute() {
+        return Err(refused("the bundle's path is not absolute".to_owned()));
+    }
+    trust::bundle(path).map_err(|error| refused(format!("`{}`: {error}", path.display())))
+}
+
+fn described(installed: &profiles::Installed) -> Installed {
+    Installed {
+        profile: installed.generation.profile(),
+        agent: installed.provenance.agent.clone(),
+        policy: installed.provenance.policy.clone(),
+        version: installed.provenance.version,
+        generation: installed.generation.number(),
+        digest: installed.digest.clone(),
+    }
+}
+
+fn profile_failure(error: &ProfileError) -> Failure {
+    let code = match error {
+        ProfileError::Full => ErrorCode::Limit,
+        ProfileError::Overlap { .. } | ProfileError::Incomparable { .. } => ErrorCode::Overlap,
+        ProfileError::Install(_) => ErrorCode::Internal,
+    };
+    let mut message = error.to_string();
+    if let ProfileError::Install(
+        InstallError::Step { source, .. } | InstallError::Torn { source, .. },
+    ) = error
+    {
+        message = format!("{message}: {source}");
+    }
+    failure(code, message)
+}
+
+fn total(governed: &BTreeMap<u32, u64>) -> u64 {
+    governed.values().sum()
+}
