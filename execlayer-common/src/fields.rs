@@ -16,6 +16,11 @@ pub struct Field {
     pub members: &'static [&'static str],
 }
 
+/// What a `.rodata` variable holds until the loader writes it. Not 0: the compiler lays an anonymous
+/// constant of equal content over the variable, and the constant would change with it. A variable that
+/// the loader forgets is an offset that no verifier accepts.
+pub const UNSET: u32 = 0xe7e7_e7e7;
+
 macro_rules! fields {
     ($($variable:ident: $structure:literal $($member:literal)|+;)*) => {
         /// Every field, as the loader needs it.
@@ -33,7 +38,7 @@ macro_rules! fields {
             () => {
                 $(
                     #[unsafe(no_mangle)]
-                    pub static $variable: u32 = 0;
+                    pub static $variable: u32 = $crate::fields::UNSET;
                 )*
             };
         }

@@ -18,7 +18,7 @@ const SLACK: usize = 256;
 const TRIES: u32 = 16;
 
 #[unsafe(no_mangle)]
-static SCRATCH_MASK: u32 = 0;
+static SCRATCH_MASK: u32 = execlayer_common::fields::UNSET;
 
 /// A scratch buffer.
 #[repr(C)]

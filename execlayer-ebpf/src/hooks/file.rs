@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[unsafe(no_mangle)]
-static FMODE_BACKING: u32 = 0;
+static FMODE_BACKING: u32 = execlayer_common::fields::UNSET;
 
 /// `int file_open(struct file *file)`
 #[inline(always)]
