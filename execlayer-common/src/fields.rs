@@ -70,14 +70,11 @@ fields! {
     OFF_FILE_MODE: "file" "f_mode";
     OFF_PATH_MNT: "path" "mnt";
     OFF_PATH_DENTRY: "path" "dentry";
-    OFF_DENTRY_FLAGS: "dentry" "d_flags";
     OFF_DENTRY_SEQ: "dentry" "d_seq";
     OFF_DENTRY_HASH: "dentry" "d_hash";
     OFF_DENTRY_PARENT: "dentry" "d_parent";
     OFF_DENTRY_NAME: "dentry" "d_name";
     OFF_DENTRY_SB: "dentry" "d_sb";
-    OFF_DENTRY_INODE: "dentry" "d_inode";
-    OFF_INODE_MODE: "inode" "i_mode";
     OFF_SB_MAGIC: "super_block" "s_magic";
     OFF_VFSMOUNT_ROOT: "vfsmount" "mnt_root";
     OFF_MOUNT_MNT: "mount" "mnt";
@@ -85,7 +82,6 @@ fields! {
     OFF_MOUNT_POINT: "mount" "mnt_mountpoint";
     OFF_BPRM_FILE: "linux_binprm" "file";
     OFF_SOCKET_SK: "socket" "sk";
-    OFF_SOCK_FAMILY: "sock" "__sk_common.skc_family";
     OFF_SOCK_PROTOCOL: "sock" "sk_protocol";
     OFF_UNIX_ADDR: "unix_sock" "addr";
     OFF_UNIX_PATH: "unix_sock" "path";

@@ -10,7 +10,7 @@ use execlayer_common::{
 use crate::{
     emit,
     enforce::{ON_FAILURE, enforce},
-    judge::{self, Judgement},
+    judge,
     kernel::{Dentry, PIPEFS_MAGIC, SuperBlock, VfsMount, fields},
     kread::typed,
     label, scratch,
@@ -55,7 +55,7 @@ pub fn with_scratch(call: &Call, name: impl FnOnce(*mut Scratch) -> Result<(), R
         Err(reason) => {
             // SAFETY: this task owns the buffer.
             unsafe { (*scratch).len = 0 };
-            Judgement::failure(reason)
+            judge::failure(call.label, scratch, reason)
         }
     }
     .forget(scratch);

@@ -36,9 +36,9 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// A denial that no image was asked about.
+    /// A denial without any image.
     #[inline(always)]
-    pub fn failure(reason: Reason) -> Self {
+    fn failure(reason: Reason) -> Self {
         Self::of(Verdict::Deny(reason, None), 0, 0)
     }
 
@@ -121,6 +121,18 @@ pub fn open(profile: u32, scratch: *mut Scratch) -> Option<(Kernel, u32)> {
         }
     }
     None
+}
+
+/// A denial that no image was asked about, in the mode of the task's profile.
+#[inline(always)]
+pub fn failure(label: Label, scratch: *mut Scratch, reason: Reason) -> Judgement {
+    match open(label.profile, scratch) {
+        Some((kernel, generation)) => {
+            let flags = kernel.word(image::H_FLAGS);
+            Judgement::of(Verdict::Deny(reason, None), generation, flags)
+        }
+        None => Judgement::failure(Reason::NoPolicy),
+    }
 }
 
 /// Judges the subject in `scratch`.

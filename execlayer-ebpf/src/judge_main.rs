@@ -2,9 +2,13 @@
 //! same `decide`, the same surroundings as in the gate; only where the facts come from differs.
 #![no_std]
 #![no_main]
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "fields of the one buffer that a task owns are filled together, for the same reason"
+)]
 #![feature(asm_experimental_arch, core_intrinsics)]
 #![allow(internal_features, reason = "atomic.rs says why")]
-#![allow(missing_docs, reason = "nothing here is a public interface")]
+#![allow(missing_docs, unreachable_pub, reason = "nothing here is a public interface")]
 #![allow(
     unsafe_code,
     reason = "a kernel program reads kernel memory; each block says why it holds"

@@ -11,7 +11,7 @@ macro_rules! opaque_structs {
     };
 }
 
-opaque_structs! { Bprm Cgroup Cred CssSet Dentry File Fs Inode KernfsNode Mm Path Sock Socket SuperBlock UnixSock VfsMount }
+opaque_structs! { Bprm Cgroup Cred CssSet Dentry File Fs KernfsNode Mm Path Sock Socket SuperBlock UnixSock VfsMount }
 
 pub use aya_ebpf::bindings::task_struct as Task;
 
@@ -30,6 +30,7 @@ pub const FMODE_WRITE: u32 = 2;
 /// KERNEL: include/linux/fs.h, `__FMODE_EXEC`, in `f_flags`.
 pub const FMODE_EXEC: u32 = 0x20;
 /// KERNEL: include/uapi/asm-generic/fcntl.h; the same on x86-64 and arm64.
+pub const O_TRUNC: u32 = 0o1000;
 pub const O_APPEND: u32 = 0o2000;
 pub const F_SETFL: u32 = 4;
 

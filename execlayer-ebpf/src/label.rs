@@ -81,6 +81,11 @@ pub fn commit(task: *const Task) {
     }
 }
 
+/// Makes the pending profile the profile.
+///
+/// # Safety
+///
+/// `label` is a live map value.
 #[inline(always)]
 unsafe fn promote(label: *mut Label) {
     // SAFETY: the caller passes a live label.

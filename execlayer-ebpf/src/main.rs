@@ -2,9 +2,13 @@
 //! what a hook does is in `hooks/`.
 #![no_std]
 #![no_main]
+#![allow(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "fields of the one buffer that a task owns are filled together, for the same reason"
+)]
 #![feature(asm_experimental_arch, core_intrinsics)]
 #![allow(internal_features, reason = "atomic.rs says why")]
-#![allow(missing_docs, reason = "nothing here is a public interface")]
+#![allow(missing_docs, unreachable_pub, reason = "nothing here is a public interface")]
 #![allow(
     unsafe_code,
     reason = "a kernel program reads kernel memory; each block says why it holds"
@@ -75,7 +79,7 @@ pub struct TaskIterator {
 /// Labels tasks that already run where a policy selects.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
-pub extern "C" fn adopt(ctx: *const TaskIterator) -> i32 {
+extern "C" fn adopt(ctx: *const TaskIterator) -> i32 {
     // SAFETY: the kernel passes its iterator context; VERIFIER checks the access.
     let task = unsafe { (*ctx).task };
     if !task.is_null() {

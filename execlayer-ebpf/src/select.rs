@@ -141,7 +141,7 @@ struct Search {
     found: u32,
 }
 
-unsafe extern "C" fn try_profile(index: u64, search: *mut Search) -> i64 {
+extern "C" fn try_profile(index: u64, search: *mut Search) -> i64 {
     // SAFETY: `bpf_loop` passes the context that `first_that_selects` owns.
     let search = unsafe { &mut *search };
     let index = index as u32 & (MAX_PROFILES - 1);
@@ -177,7 +177,7 @@ struct Climb {
     done: u32,
 }
 
-unsafe extern "C" fn climb(_turn: u64, climb: *mut Climb) -> i64 {
+extern "C" fn climb(_turn: u64, climb: *mut Climb) -> i64 {
     // SAFETY: `bpf_loop` passes the context that `cgroup_path` owns.
     let climb = unsafe { &mut *climb };
     match name_of(climb) {

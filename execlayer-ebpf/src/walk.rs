@@ -130,7 +130,7 @@ fn see(scratch: *mut Scratch, name: u64, seq: u32) {
     unsafe { (*scratch).seen = mix((*scratch).seen, name, seq) };
 }
 
-unsafe extern "C" fn up(_turn: u64, pass: *mut Pass) -> i64 {
+extern "C" fn up(_turn: u64, pass: *mut Pass) -> i64 {
     // SAFETY: `bpf_loop` passes the context that `chain` owns.
     let pass = unsafe { &mut *pass };
     let (dentry, scratch) = (pass.dentry, pass.scratch);
@@ -164,7 +164,7 @@ unsafe extern "C" fn up(_turn: u64, pass: *mut Pass) -> i64 {
     0
 }
 
-unsafe extern "C" fn up_above(_turn: u64, above: *mut Above) -> i64 {
+extern "C" fn up_above(_turn: u64, above: *mut Above) -> i64 {
     // SAFETY: `bpf_loop` passes the context that `chain` owns.
     let above = unsafe { &mut *above };
     let (dentry, scratch) = (above.dentry, above.scratch);
@@ -271,7 +271,7 @@ struct Attempt {
     scratch: *mut Scratch,
 }
 
-unsafe extern "C" fn attempt(_turn: u64, attempt: *mut Attempt) -> i64 {
+extern "C" fn attempt(_turn: u64, attempt: *mut Attempt) -> i64 {
     // SAFETY: `bpf_loop` passes the context that `path` owns.
     let attempt = unsafe { &mut *attempt };
     let scratch = attempt.scratch;

@@ -105,7 +105,7 @@ impl Table for Cells {
     }
 }
 
-unsafe extern "C" fn forward(turn: u64, walk: *mut Walk) -> i64 {
+extern "C" fn forward(turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` passes the context it was given, which `run` owns for the whole call.
     let walk = unsafe { &mut *walk };
     let cells = Cells { table: walk.table, mask: walk.mask };
@@ -131,7 +131,7 @@ unsafe extern "C" fn forward(turn: u64, walk: *mut Walk) -> i64 {
     0
 }
 
-unsafe extern "C" fn backward(turn: u64, walk: *mut Walk) -> i64 {
+extern "C" fn backward(turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: as in `forward`.
     let walk = unsafe { &mut *walk };
     let cells = Cells { table: walk.table, mask: walk.mask };
@@ -232,7 +232,7 @@ struct Turns<'a, B> {
     body: &'a mut B,
 }
 
-unsafe extern "C" fn turn<B: Body<Kernel>>(index: u64, turns: *mut Turns<'_, B>) -> i64 {
+extern "C" fn turn<B: Body<Kernel>>(index: u64, turns: *mut Turns<'_, B>) -> i64 {
     // SAFETY: `bpf_loop` passes the context it was given, which `World::repeat` owns.
     let turns = unsafe { &mut *turns };
     i64::from(!turns.body.turn(turns.world, index as u32))

@@ -2,6 +2,7 @@
 
 mod build;
 mod ci;
+mod demo;
 mod paths;
 mod setup;
 mod shell;
@@ -29,6 +30,8 @@ enum Verb {
     Test(test::Arguments),
     /// Run the guest tests on stock kernels under QEMU
     Vm(vm::Arguments),
+    /// Show the gate at work: an agent under the shipped policy, and what became of it
+    Demo(demo::Arguments),
     /// Check formatting, lints and house rules, then run the tests
     Ci(ci::Arguments),
     /// Check the house rules
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Verb::Build(arguments) => build::verb(&arguments),
         Verb::Test(arguments) => test::verb(&arguments),
         Verb::Vm(arguments) => vm::verb(&arguments),
+        Verb::Demo(arguments) => demo::verb(&arguments),
         Verb::Ci(arguments) => ci::verb(&arguments),
         Verb::Tidy(arguments) => tidy::verb(&arguments),
     };

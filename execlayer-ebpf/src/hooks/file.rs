@@ -9,7 +9,8 @@ use execlayer_common::{
 use crate::{
     gate::{self, Call},
     kernel::{
-        Dentry, F_SETFL, FMODE_EXEC, FMODE_READ, FMODE_WRITE, File, O_APPEND, VfsMount, fields,
+        Dentry, F_SETFL, FMODE_EXEC, FMODE_READ, FMODE_WRITE, File, O_APPEND, O_TRUNC, VfsMount,
+        fields,
     },
     kread::{member, offset, typed, typed_at},
     label,
@@ -89,6 +90,10 @@ fn wanted(mode: u32, flags: u32) -> Access {
     let mut wanted = 0;
     if mode & FMODE_WRITE != 0 {
         wanted |= if flags & O_APPEND != 0 { Access::APPEND.0 } else { Access::WRITE.0 };
+    }
+    // Emptying the file is a change anywhere in it, even with a descriptor that only reads or appends.
+    if flags & O_TRUNC != 0 {
+        wanted |= Access::WRITE.0;
     }
     // Neither read nor write (access mode 3) is for ioctl only; it still names the file.
     if mode & FMODE_READ != 0 || wanted == 0 {
