@@ -38,11 +38,16 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
 pub(crate) fn all(toolchain: Toolchain, feature: Option<&str>) -> Result<Built> {
     kernel_objects(toolchain, feature)?;
     shell::step("building execlayerd and execlayer (static, release)", || {
-        shell::progress(
-            user_cargo("build")
-                .args(["--release", "-p", "execlayer-agent", "-p", "execlayer-cli"])
-                .env("EXECLAYER_BPF_OBJECT", object("gate", feature)),
-        )
+        // One after the other: built together, the daemon would be linked with what only the tool
+        // may do, because cargo unifies their dependencies' features.
+        for package in ["execlayer-agent", "execlayer-cli"] {
+            shell::progress(
+                user_cargo("build")
+                    .args(["--release", "-p", package])
+                    .env("EXECLAYER_BPF_OBJECT", object("gate", feature)),
+            )?;
+        }
+        Ok(())
     })?;
     let release = user_target_folder().join("release");
     Ok(Built { daemon: release.join("execlayerd"), tool: release.join("execlayer") })
