@@ -29,6 +29,7 @@ use crate::{
 ///
 /// Why it cannot run. What it had attached by then is detached again.
 pub async fn run(options: Options) -> Result<(), DaemonError> {
+    kernel::refuse_huge_pages();
     let pins = Pins::below(&options.bpffs);
     if options.unload {
         return unload(&options, &pins);

@@ -58,8 +58,7 @@ impl Daemon {
     ///
     /// Why it is refused.
     pub fn put_named_in_force(&mut self, path: &Path) -> Result<(), String> {
-        let bytes = read_bundle(path).map_err(|failure| failure.message)?;
-        self.put_in_force(&bytes, None).map(|_installed| ()).map_err(|failure| failure.message)
+        self.install(path).map(|_installed| ()).map_err(|failure| failure.message)
     }
 
     pub(super) fn install(&mut self, path: &Path) -> Result<Installed, Failure> {

@@ -303,6 +303,19 @@ fn a_service_puts_its_bundles_in_force_again_in_the_same_profiles() {
 }
 
 #[test]
+fn a_bundle_of_the_command_line_is_kept_by_a_service_and_by_nobody_else() {
+    if !is_root() {
+        return;
+    }
+    for ephemeral in [false, true] {
+        let mut bench = Bench::new(ephemeral);
+        let path = bench.bundle("named", None);
+        bench.daemon.put_named_in_force(&path).unwrap();
+        assert_eq!(bench.folder.path().join("profiles/1.bundle").exists(), !ephemeral);
+    }
+}
+
+#[test]
 fn a_stored_bundle_that_is_refused_degrades_the_service() {
     let mut bench = Bench::new(false);
     fs::create_dir(bench.folder.path().join("profiles")).unwrap();

@@ -23,7 +23,7 @@ pub use install::{Generation, InstallError, Layout};
 pub use live::Live;
 pub use load::{LoadError, Loaded};
 pub use ring::Ring;
-pub use sys::return_free_memory;
+pub use sys::{refuse_huge_pages, return_free_memory};
 
 /// What the daemon does to a loaded gate, one map operation each. Profiles are numbered from 1.
 pub trait Gate {

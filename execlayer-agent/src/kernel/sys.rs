@@ -162,6 +162,16 @@ pub(super) fn process_descriptor(pid: i32) -> io::Result<OwnedFd> {
     if fd < 0 { Err(io::Error::last_os_error()) } else { owned(fd) }
 }
 
+/// Has small memory stay small: the kernel would round a heap of some kilobytes up to huge pages.
+pub fn refuse_huge_pages() {
+    let (on, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
+    // SAFETY: PR_SET_THP_DISABLE takes integers and changes how later pages are chosen, nothing in
+    // memory that is there. That it may fail does not matter.
+    unsafe {
+        libc::prctl(libc::PR_SET_THP_DISABLE, on, unused, unused, unused);
+    }
+}
+
 /// Gives memory that the allocator holds back to the kernel. Loading needs ten times what running
 /// needs.
 pub fn return_free_memory() {
