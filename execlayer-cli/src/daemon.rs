@@ -30,6 +30,9 @@ pub(crate) struct Places {
 
 /// An answer takes as long as loading a policy takes; a daemon that is silent longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// A daemon that starts has its programs verified first: a second on a fast machine, minutes on an
+/// emulated one. It ends by itself if it cannot enforce.
+const START_PATIENCE: Duration = Duration::from_secs(900);
 /// Between two looks at a daemon that starts.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -186,7 +189,7 @@ fn wait_for_hello(places: &Places, child: &mut Child, log: &Path) -> Result<(), 
                 .quote(last_lines(log))
                 .help("`sudo execlayer doctor` says what this machine lacks"));
         }
-        if begin.elapsed() > PATIENCE {
+        if begin.elapsed() > START_PATIENCE {
             // It is ours, and of no use to anybody.
             let _ = child.kill();
             return Err(CliError::failure("the daemon started and does not answer")

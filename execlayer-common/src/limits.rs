@@ -36,7 +36,7 @@ pub const MAX_CGROUP_CACHE: u32 = 4_096;
 /// Scopes open at once.
 pub const MAX_SCOPES: u32 = 1_024;
 /// Bytes of the event ring buffer.
-pub const RING_BYTES: u32 = 4 << 20;
+pub const RING_BYTES: u32 = 1 << 20;
 /// Scratch buffers; each is owned by one judgement at a time.
 pub const SCRATCH_SLOTS: u32 = 1_024;
 /// Bytes of a policy file.
