@@ -8,17 +8,28 @@
 //! (use `anyhow::ensure!`), a panic, a signal or at its time limit; what it printed is then shown.
 //! Asserting before, during and after the act that is judged is the rule. `/opt/execlayer` holds
 //! `bin/execlayerd`, `bin/execlayer`, `policies/` and `corpus/`; user `agent` has uid 1000.
+//! [`gate`] starts the daemon and runs programs under a policy; [`attempts`] are system calls that
+//! are made ungoverned, governed and ungoverned again.
 //! Counts that differ between the tiers ask [`framework::full`].
 
+mod attempts;
 mod framework;
+mod gate;
+mod net;
 mod platform;
 
 use framework::Test;
 use std::process::ExitCode;
 
 /// Every module's tests.
-const ALL: &[&[Test]] = &[platform::TESTS];
+const ALL: &[&[Test]] = &[platform::TESTS, net::TESTS];
+
+/// Every module's attempts.
+const ATTEMPTS: &[attempts::Set] = &[("net", net::ATTEMPTS)];
 
 fn main() -> ExitCode {
+    if let Some(code) = attempts::role(ATTEMPTS) {
+        return code;
+    }
     framework::main(ALL)
 }

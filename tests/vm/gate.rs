@@ -1,0 +1,95 @@
+//! The daemon in a guest, programs under its policies, and what it recorded. Must not judge.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+const DAEMON: &str = "/opt/execlayer/bin/execlayerd";
+const TOOL: &str = "/opt/execlayer/bin/execlayer";
+const LOG: &str = "/run/execlayerd.log";
+const EVENTS: &str = "/var/log/execlayer/events.jsonl";
+/// Looks at something that takes a moment, with a pause between two.
+const LOOKS: usize = 600;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A service daemon that enforces.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    daemon: Child,
+}
+
+impl Gate {
+    pub(crate) fn start() -> Result<Self> {
+        let _ = fs::remove_file(EVENTS);
+        let mut daemon = Command::new(DAEMON)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(LOG)?)
+            .spawn()
+            .context("cannot start the daemon")?;
+        for _ in 0..LOOKS {
+            if let Some(status) = daemon.try_wait()? {
+                bail!("the daemon ended with {status}:\n{}", fs::read_to_string(LOG)?);
+            }
+            let status = Command::new(TOOL).arg("status").output()?;
+            if status.status.success() {
+                return Ok(Self { daemon });
+            }
+            sleep(PAUSE);
+        }
+        daemon.kill()?;
+        bail!("the daemon does not answer:\n{}", fs::read_to_string(LOG)?)
+    }
+
+    /// A program under a policy, with these arguments for `execlayer run` before it.
+    pub(crate) fn run(&self, policy: &str, options: &[&str], command: &[&str]) -> Command {
+        let mut run = Command::new(TOOL);
+        run.args(["run", "--policy", policy]).args(options).arg("--").args(command);
+        run.stdin(Stdio::null());
+        run
+    }
+
+    /// The log's lines, once there is one that `wanted` takes; all that there are if none comes.
+    pub(crate) fn events(&self, wanted: impl Fn(&Value) -> bool) -> Result<Vec<Value>> {
+        let mut lines = Vec::new();
+        for _ in 0..50 {
+            let text = fs::read_to_string(EVENTS).context("no event log")?;
+            // The last line may be half written.
+            let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            lines = whole.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+            if lines.iter().any(&wanted) {
+                break;
+            }
+            sleep(PAUSE);
+        }
+        Ok(lines)
+    }
+
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.daemon.kill()?;
+        self.daemon.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // It may have been killed already; the runner ends what is left.
+        let _ = self.kill();
+    }
+}
+
+/// Writes a policy of these rules; the path of its file.
+pub(crate) fn policy(name: &str, agent: &str, rules: &str) -> Result<String> {
+    let folder = Path::new("/run/policies");
+    fs::create_dir_all(folder)?;
+    let path = folder.join(format!("{name}.toml"));
+    let text =
+        format!("name = \"{name}\"\nversion = 1\n\n[agent]\nname = \"{name}\"\n{agent}\n{rules}");
+    fs::write(&path, text)?;
+    Ok(path.display().to_string())
+}
