@@ -76,9 +76,11 @@ fields! {
     OFF_DENTRY_NAME: "dentry" "d_name";
     OFF_DENTRY_SB: "dentry" "d_sb";
     OFF_SB_MAGIC: "super_block" "s_magic";
+    OFF_SB_FLAGS: "super_block" "s_flags";
     OFF_VFSMOUNT_ROOT: "vfsmount" "mnt_root";
     OFF_MOUNT_MNT: "mount" "mnt";
     OFF_MOUNT_PARENT: "mount" "mnt_parent";
+    OFF_MOUNT_NS: "mount" "mnt_ns";
     OFF_MOUNT_POINT: "mount" "mnt_mountpoint";
     OFF_BPRM_FILE: "linux_binprm" "file";
     OFF_SOCKET_SK: "socket" "sk";

@@ -34,6 +34,12 @@ pub const O_TRUNC: u32 = 0o1000;
 pub const O_APPEND: u32 = 0o2000;
 pub const F_SETFL: u32 = 4;
 
+/// KERNEL: include/linux/fs.h, `SB_NOUSER`: no user mounts such a file system; pipes, memfds and
+/// anonymous inodes live on them.
+pub const SB_NOUSER: u64 = 1 << 31;
+/// KERNEL: fs/mount.h, `MNT_NS_INTERNAL`, which is `ERR_PTR(-EINVAL)`.
+pub const MNT_NS_INTERNAL: u64 = (-22_i64) as u64;
+
 /// KERNEL: include/uapi/linux/magic.h.
 pub const PIPEFS_MAGIC: u64 = 0x5049_5045;
 

@@ -14,7 +14,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use execlayer_common::{limits, reason::Reason};
 
 use crate::{
-    kernel::{Dentry, Fs, Task, VfsMount, fields},
+    kernel::{Dentry, Fs, MNT_NS_INTERNAL, SB_NOUSER, SuperBlock, Task, VfsMount, fields},
     kread::{member, offset, read_or_zero, typed, typed_at, within},
     scratch::{IN_PATH, PATH_END, Scratch, forget},
     world::repeat,
@@ -29,7 +29,7 @@ const NAME_MAX: u64 = 255;
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Root {
-    mnt: u64,
+    pub mnt: u64,
     dentry: u64,
 }
 
@@ -318,6 +318,21 @@ fn measure(scratch: *mut Scratch) -> Result<(), Reason> {
         (*scratch).len = PATH_END.wrapping_sub((*scratch).pos);
         if (*scratch).len > u64::from(limits::MAX_PATH) { Err(Reason::PathTooLong) } else { Ok(()) }
     }
+}
+
+/// Whether the file lies in a layer that a file system holds for itself: a private clone of a mount,
+/// of a file system that users mount. Overlayfs opens a layer's directories and copies its files up
+/// through such a clone (fs/overlayfs/util.c, `ovl_path_open`, 6.1), after the overlay's own file was
+/// judged; no task has a descriptor there.
+#[inline(always)]
+pub fn is_layer(mnt: *const VfsMount, dentry: *const Dentry) -> bool {
+    let mount = (mnt as u64).wrapping_sub(offset(&fields::OFF_MOUNT_MNT) as u64);
+    if load(mount, &fields::OFF_MOUNT_NS) != MNT_NS_INTERNAL {
+        return false;
+    }
+    let sb: *const SuperBlock = typed(dentry, &fields::OFF_DENTRY_SB);
+    let flags: u64 = typed(sb, &fields::OFF_SB_FLAGS);
+    flags & SB_NOUSER == 0
 }
 
 /// Whether the dentry was unlinked, as d_path sees it: unhashed, and not its own parent.

@@ -40,6 +40,7 @@ pub(crate) struct Test {
     func: fn() -> Result<()>,
     lanes: &'static [Lane],
     limit: Duration,
+    full_only: bool,
 }
 
 impl Test {
@@ -54,6 +55,7 @@ impl Test {
             func,
             lanes: &[Lane::Plain, Lane::Overlay],
             limit: Duration::from_secs(60),
+            full_only: false,
         }
     }
 
@@ -66,6 +68,12 @@ impl Test {
     /// May take so many seconds instead of 60.
     pub(crate) const fn limit(mut self, seconds: u64) -> Self {
         self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Runs with `--full` only.
+    pub(crate) const fn full_only(mut self) -> Self {
+        self.full_only = true;
         self
     }
 
@@ -93,10 +101,9 @@ pub(crate) fn full() -> bool {
     std::env::var_os(run::FULL).is_some()
 }
 
-/// Says that a test cannot run on this kernel, and why. The test then passes: return after it.
-pub(crate) fn not_run_here(why: &str) -> Result<()> {
-    println!("{}{why}", run::NOT_RUN);
-    Ok(())
+/// Says something about a test that passes, such as how much it did.
+pub(crate) fn note(what: &str) {
+    println!("{}{what}", run::NOTE);
 }
 
 /// The program: init if it is process 1, else what its first argument says.

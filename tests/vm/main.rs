@@ -13,22 +13,35 @@
 //! Counts that differ between the tiers ask [`framework::full`].
 
 mod attempts;
+mod corpus;
 mod framework;
 mod gate;
+mod inherit;
+mod names;
 mod net;
 mod platform;
+mod run;
+mod stress;
 
 use framework::Test;
 use std::process::ExitCode;
 
 /// Every module's tests.
-const ALL: &[&[Test]] = &[platform::TESTS, net::TESTS];
+const ALL: &[&[Test]] = &[
+    platform::TESTS,
+    run::TESTS,
+    names::TESTS,
+    net::TESTS,
+    inherit::TESTS,
+    corpus::TESTS,
+    stress::TESTS,
+];
 
 /// Every module's attempts.
-const ATTEMPTS: &[attempts::Set] = &[("net", net::ATTEMPTS)];
+const ATTEMPTS: &[attempts::Set] = &[("names", names::ATTEMPTS), ("net", net::ATTEMPTS)];
 
 fn main() -> ExitCode {
-    if let Some(code) = attempts::role(ATTEMPTS) {
+    if let Some(code) = attempts::role(ATTEMPTS).or_else(stress::role) {
         return code;
     }
     framework::main(ALL)

@@ -13,7 +13,7 @@ use crate::{
         fields,
     },
     kread::{member, offset, typed, typed_at},
-    label,
+    label, walk,
 };
 
 #[unsafe(no_mangle)]
@@ -35,7 +35,13 @@ pub fn open(ctx: &LsmContext) -> i32 {
     } else {
         (Operation::File, wanted(mode, flags))
     };
-    of_file(&Call { label, operation, wanted, flags: 0 }, file)
+    let path = member(file, &fields::OFF_FILE_PATH);
+    let mnt: *const VfsMount = typed_at(path, offset(&fields::OFF_PATH_MNT));
+    let dentry: *const Dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
+    if mnt as u64 != walk::root_of(label::current()).mnt && walk::is_layer(mnt, dentry) {
+        return 0;
+    }
+    gate::object(&Call { label, operation, wanted, flags: 0 }, mnt, dentry, false)
 }
 
 /// `int file_fcntl(struct file *file, unsigned int cmd, unsigned long arg)`

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Set in the environment of tests of the tier with the counts for a release.
 pub(super) const FULL: &str = "EXECLAYER_FULL";
-pub(super) const NOT_RUN: &str = "not run here: ";
+/// Begins a line of a passing test's output that the host shows.
+pub(super) const NOTE: &str = "note: ";
 const ACTIVE_LSMS: &str = "/sys/kernel/security/lsm";
 const CGROUPS: &str = "/sys/fs/cgroup";
 const PINS: &str = "/sys/fs/bpf";
@@ -30,6 +31,9 @@ pub(super) struct Choice {
 
 impl Choice {
     pub(super) fn takes(&self, test: &Test) -> bool {
+        if test.full_only && !self.full {
+            return false;
+        }
         let name = test.full_name();
         test.lanes.contains(&self.lane)
             && (self.filter.is_empty() || self.filter.iter().any(|part| name.contains(part)))
@@ -55,10 +59,8 @@ pub(super) fn all(tests: &[&Test], full: bool) -> Result<ExitCode> {
         match verdict {
             Ok(()) => {
                 let output = fs::read_to_string(OUTPUT).unwrap_or_default();
-                let why = output.lines().find_map(|line| line.strip_prefix(NOT_RUN));
-                if let Some(why) = why {
-                    say::note(&format!("{name} {NOT_RUN}{why}"));
-                }
+                let notes = output.lines().filter_map(|line| line.strip_prefix(NOTE));
+                notes.for_each(|note| say::note(&format!("{name} {note}")));
                 say::pass(&name, start.elapsed());
             }
             Err(error) => {
