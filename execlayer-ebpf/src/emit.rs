@@ -19,7 +19,7 @@ use crate::{
     atomic, cred,
     judge::Judgement,
     kernel::{File, Mm, Task, fields},
-    kread::{member, offset, opaque, typed, typed_at, within},
+    kread::{opaque, typed, within},
     label,
     maps::{EVENTS, LOST},
     scratch::{IN_PATH, PATH_END, Scratch},
@@ -139,8 +139,6 @@ fn executable(scratch: *mut Scratch) -> Result<(), Reason> {
     if file.is_null() {
         return Err(Reason::NoName);
     }
-    let path = member(file, &fields::OFF_FILE_PATH);
-    let mnt = typed_at(path, offset(&fields::OFF_PATH_MNT));
-    let dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
+    let (mnt, dentry) = walk::place_of(file);
     walk::path(scratch, walk::root_of(task), mnt, dentry)
 }

@@ -14,7 +14,7 @@ use execlayer_common::{
 use crate::{
     judge,
     kernel::{Cgroup, CssSet, File, KernfsNode, Mm, Task, fields},
-    kread::{member, offset, read, typed, typed_at, within},
+    kread::{offset, read, typed, within},
     label,
     maps::{CGROUPS, SCOPES, SELECTORS},
     scratch::{self, IN_PATH, PATH_END, Scratch},
@@ -120,9 +120,7 @@ fn by_file(task: *const Task, file: *const File) -> Result<Option<u32>, ()> {
         return Ok(None);
     }
     let scratch = scratch::acquire().ok_or(())?;
-    let path = member(file, &fields::OFF_FILE_PATH);
-    let mnt = typed_at(path, offset(&fields::OFF_PATH_MNT));
-    let dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
+    let (mnt, dentry) = walk::place_of(file);
     // A file without a name is selected by none.
     let found = if walk::path(scratch, walk::root_of(task), mnt, dentry).is_ok() {
         first_that_selects(scratch, selectors, Operation::SelectExe)

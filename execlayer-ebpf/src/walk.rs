@@ -14,7 +14,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use execlayer_common::{limits, reason::Reason};
 
 use crate::{
-    kernel::{Dentry, Fs, MNT_NS_INTERNAL, SB_NOUSER, SuperBlock, Task, VfsMount, fields},
+    kernel::{Dentry, File, Fs, MNT_NS_INTERNAL, SB_NOUSER, SuperBlock, Task, VfsMount, fields},
     kread::{member, offset, read_or_zero, typed, typed_at, within},
     scratch::{IN_PATH, PATH_END, Scratch, forget},
     world::repeat,
@@ -42,6 +42,16 @@ pub fn root_of(task: *const Task) -> Root {
         mnt: typed_at(root, offset(&fields::OFF_PATH_MNT)),
         dentry: typed_at(root, offset(&fields::OFF_PATH_DENTRY)),
     }
+}
+
+/// Where a file lies.
+#[inline(always)]
+pub fn place_of(file: *const File) -> (*const VfsMount, *const Dentry) {
+    let path = member(file, &fields::OFF_FILE_PATH);
+    (
+        typed_at(path, offset(&fields::OFF_PATH_MNT)),
+        typed_at(path, offset(&fields::OFF_PATH_DENTRY)),
+    )
 }
 
 /// How a pass ended.

@@ -12,7 +12,7 @@ use crate::{
         Dentry, F_SETFL, FMODE_EXEC, FMODE_READ, FMODE_WRITE, File, O_APPEND, O_TRUNC, VfsMount,
         fields,
     },
-    kread::{member, offset, typed, typed_at},
+    kread::{offset, typed},
     label, walk,
 };
 
@@ -35,9 +35,7 @@ pub fn open(ctx: &LsmContext) -> i32 {
     } else {
         (Operation::File, wanted(mode, flags))
     };
-    let path = member(file, &fields::OFF_FILE_PATH);
-    let mnt: *const VfsMount = typed_at(path, offset(&fields::OFF_PATH_MNT));
-    let dentry: *const Dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
+    let (mnt, dentry) = walk::place_of(file);
     if mnt as u64 != walk::root_of(label::current()).mnt && walk::is_layer(mnt, dentry) {
         return 0;
     }
@@ -85,9 +83,7 @@ pub fn mknod(ctx: &LsmContext) -> i32 {
 /// Judges a file by its own path.
 #[inline(always)]
 pub fn of_file(call: &Call, file: *const File) -> i32 {
-    let path = member(file, &fields::OFF_FILE_PATH);
-    let mnt: *const VfsMount = typed_at(path, offset(&fields::OFF_PATH_MNT));
-    let dentry: *const Dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
+    let (mnt, dentry) = walk::place_of(file);
     gate::object(call, mnt, dentry, false)
 }
 
