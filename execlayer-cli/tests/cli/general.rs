@@ -80,13 +80,10 @@ fn no_colours_are_written_to_what_is_no_terminal() {
 fn a_reader_that_goes_away_is_not_talked_about() {
     let place = Place::new();
     let mut command = place.tool(&["completions", "bash"]);
-    let mut child = command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
+    // Gone before the tool starts: a reader that leaves later may leave too late.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command.stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(1));
 }
