@@ -71,14 +71,14 @@ impl Kept {
 #[must_use]
 pub fn selects<W: World>(world: &W, operation: Operation) -> bool {
     matches(world, operation);
-    masks(world).any != 0
+    (0..limits::MAX_LANES).any(|lane| world.kept(lane) != 0)
 }
 
 /// Decides, and names the rule.
 #[inline(always)]
 pub fn judge<W: World>(world: &W, operation: Operation, wanted: Access) -> Verdict {
     matches(world, operation);
-    judge_matches(world, wanted)
+    judge_matches(world, wanted, &mut Tally::default())
 }
 
 /// Walks the subject through every lane of `operation` and keeps what they find. Lanes are a loop of
@@ -129,17 +129,15 @@ struct Masks {
     ask: u32,
     allow: u32,
     conditional: u32,
-    any: u32,
 }
 
 #[inline(always)]
 fn masks<W: World>(world: &W) -> Masks {
     let zero = world.forget(0);
-    let mut masks = Masks { deny: zero, ask: zero, allow: zero, conditional: zero, any: zero };
+    let mut masks = Masks { deny: zero, ask: zero, allow: zero, conditional: zero };
     for lane in 0..limits::MAX_LANES {
         let set = world.kept(lane);
         if set != 0 {
-            masks.any |= set;
             masks.deny |= world.word(set);
             masks.ask |= world.word(set.wrapping_add(1));
             masks.allow |= world.word(set.wrapping_add(2));
@@ -149,13 +147,14 @@ fn masks<W: World>(world: &W) -> Masks {
     masks
 }
 
-/// After [`matches`]: decides, and names the rule.
+/// After [`matches`]: decides, and names the rule. Where the tally is kept is the caller's to say; what
+/// is in it does not matter.
 #[inline(always)]
-pub fn judge_matches<W: World>(world: &W, wanted: Access) -> Verdict {
+pub fn judge_matches<W: World>(world: &W, wanted: Access, tally: &mut Tally) -> Verdict {
     if wanted.is_empty() {
         return Verdict::Deny(Reason::Unlisted, None);
     }
-    let mut tally = Tally::new(wanted.0);
+    tally.begin(wanted.0);
     tally.count(world);
     if tally.deny != NOBODY {
         return Verdict::Deny(Reason::Rule, Some(rule(tally.deny)));
@@ -189,7 +188,9 @@ const fn rule(key: u32) -> RuleIndex {
 }
 
 /// What the entries come to. Keys are a rule's number, behind whether it has conditions.
-struct Tally {
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Tally {
     wanted: u32,
     asked: u32,
     allowed: u32,
@@ -206,36 +207,15 @@ struct Tally {
 
 impl Tally {
     #[inline(always)]
-    const fn new(wanted: u32) -> Self {
-        Self {
+    fn begin(&mut self, wanted: u32) {
+        *self = Self {
             wanted,
-            asked: 0,
-            allowed: 0,
             deny: NOBODY,
             ask: NOBODY,
             allow: NOBODY,
             spent: NOBODY,
-            set: 0,
-            budgeted: 0,
-            budgets: 0,
-        }
-    }
-
-    #[inline(always)]
-    fn forget(&mut self, world: &impl World) {
-        for value in [
-            &mut self.asked,
-            &mut self.allowed,
-            &mut self.deny,
-            &mut self.ask,
-            &mut self.allow,
-            &mut self.spent,
-            &mut self.set,
-            &mut self.budgeted,
-            &mut self.budgets,
-        ] {
-            *value = world.forget(*value);
-        }
+            ..Self::default()
+        };
     }
 
     #[inline(always)]
@@ -247,9 +227,7 @@ impl Tally {
 impl Tally {
     #[inline(always)]
     fn count<W: World>(&mut self, world: &W) {
-        self.forget(world);
         world.repeat(limits::MAX_LANES, &mut Sets { tally: self });
-        self.forget(world);
     }
 }
 
@@ -268,7 +246,6 @@ impl<W: World> Body<W> for Sets<'_> {
         self.tally.set = set;
         let count = world.word(set.wrapping_add(3)) & !image::SET_CONDITIONAL;
         world.repeat(count.min(limits::MAX_SET_ENTRIES), self.tally);
-        self.tally.forget(world);
         true
     }
 }

@@ -9,11 +9,6 @@ pub const ABI: u16 = 1;
 
 /// A verdict.
 pub const KIND_VERDICT: u16 = 1;
-/// A task was labelled (the subject is what selected it).
-pub const KIND_GOVERNED: u16 = 2;
-/// A label could not be stored; the fork or exec failed.
-pub const KIND_LABEL_FAILED: u16 = 3;
-
 /// No rule decided.
 pub const NO_RULE: u32 = u32::MAX;
 

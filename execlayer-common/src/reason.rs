@@ -24,21 +24,17 @@ pub enum Reason {
     PathTooDeep = 8,
     /// The name kept changing while it was read.
     PathRaced = 9,
-    /// No scratch buffer was free.
-    NoScratch = 10,
     /// The task is governed and no policy is in its slot.
-    NoPolicy = 11,
+    NoPolicy = 10,
     /// Kernel memory that is needed for the verdict could not be read.
-    ReadFault = 12,
+    ReadFault = 11,
     /// The address family cannot be named in a policy.
-    AddressFamily = 13,
-    /// The task's label could not be stored or was lost.
-    Label = 14,
+    AddressFamily = 12,
 }
 
 impl Reason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 13] = [
         Self::None,
         Self::Rule,
         Self::Unlisted,
@@ -49,11 +45,9 @@ impl Reason {
         Self::PathTooLong,
         Self::PathTooDeep,
         Self::PathRaced,
-        Self::NoScratch,
         Self::NoPolicy,
         Self::ReadFault,
         Self::AddressFamily,
-        Self::Label,
     ];
 
     /// The reason with this number, or `None`.
@@ -76,11 +70,9 @@ impl Reason {
             Self::PathTooLong => "path-too-long",
             Self::PathTooDeep => "path-too-deep",
             Self::PathRaced => "path-raced",
-            Self::NoScratch => "no-scratch",
             Self::NoPolicy => "no-policy",
             Self::ReadFault => "read-fault",
             Self::AddressFamily => "address-family",
-            Self::Label => "label",
         }
     }
 
@@ -98,11 +90,9 @@ impl Reason {
             Self::PathTooLong => "the path is longer than 4095 bytes",
             Self::PathTooDeep => "the path has more components or mounts than can be judged",
             Self::PathRaced => "the path kept changing while it was judged",
-            Self::NoScratch => "no scratch memory was free",
             Self::NoPolicy => "the task is governed and its policy is not installed",
             Self::ReadFault => "kernel memory that the verdict needs could not be read",
             Self::AddressFamily => "no policy can name this address family",
-            Self::Label => "the task's label could not be stored",
         }
     }
 }

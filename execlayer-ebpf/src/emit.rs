@@ -8,16 +8,13 @@ use aya_ebpf::helpers::generated::{
     bpf_ringbuf_output,
 };
 use execlayer_common::{
-    access::{Access, Operation},
     event::{self, EventHeader},
-    label::Label,
     limits,
     reason::Reason,
 };
 
 use crate::{
     atomic, cred,
-    judge::Judgement,
     kernel::{File, Mm, Task, fields},
     kread::{opaque, typed, within},
     label,
@@ -26,35 +23,28 @@ use crate::{
     walk,
 };
 
-/// Writes the verdict over the subject in `scratch`. The subject is gone afterwards.
+/// Completes the record in `scratch` with who asks, and writes it with the subject that is there. The
+/// subject is gone afterwards.
 #[inline(always)]
-pub fn verdict(
-    scratch: *mut Scratch,
-    label: Label,
-    judgement: &Judgement,
-    operation: Operation,
-    wanted: Access,
-    flags: u8,
-) {
-    // SAFETY: this task owns the buffer; both are plain data.
-    unsafe {
-        let header = &mut (*scratch).event;
-        caller(header, label);
-        header.kind = event::KIND_VERDICT;
-        header.generation = judgement.generation;
-        header.rule = judgement.rule;
-        header.access = wanted.0;
-        header.operation = operation as u8;
-        header.verdict = judgement.verdict;
-        header.reason = judgement.reason;
-        header.flags = flags | if judgement.monitor { event::EVENT_MONITOR } else { 0 };
+pub fn record(scratch: *mut Scratch) {
+    let _zero = emit_record(scratch);
+}
+
+/// VERIFIER: a global function, looked at once (see [`crate::judge`]).
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn emit_record(scratch: *mut Scratch) -> u32 {
+    if !scratch.is_null() {
+        // SAFETY: this task owns the buffer.
+        caller(unsafe { &mut (*scratch).event });
+        output(scratch);
     }
-    output(scratch, label);
+    0
 }
 
 /// Fills in who asks.
 #[inline(always)]
-fn caller(header: &mut EventHeader, label: Label) {
+fn caller(header: &mut EventHeader) {
     let task = label::current();
     let leader: *const Task = typed(task, &fields::OFF_TASK_LEADER);
     let parent: *const Task = typed(task, &fields::OFF_TASK_PARENT);
@@ -64,8 +54,6 @@ fn caller(header: &mut EventHeader, label: Label) {
         header.time = bpf_ktime_get_boot_ns();
         header.cgroup = bpf_get_current_cgroup_id();
     }
-    header.profile = label.profile;
-    header.session = label.session;
     header.pid = typed(task, &fields::OFF_TASK_PID);
     header.tgid = typed(task, &fields::OFF_TASK_TGID);
     header.ppid = typed(parent, &fields::OFF_TASK_TGID);
@@ -79,7 +67,7 @@ fn caller(header: &mut EventHeader, label: Label) {
 
 /// Copies the subject, then the executable's path, behind the header, and submits all of it.
 #[inline(always)]
-fn output(scratch: *mut Scratch, label: Label) {
+fn output(scratch: *mut Scratch) {
     let subject = append(scratch, 0);
     let exe = if executable(scratch).is_ok() { append(scratch, subject) } else { 0 };
     // SAFETY: this task owns the buffer.
@@ -99,7 +87,8 @@ fn output(scratch: *mut Scratch, label: Label) {
         bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), from, size, 0)
     };
     if failed != 0 {
-        lost(label.profile);
+        // SAFETY: as above.
+        lost(unsafe { (*scratch).event.profile });
     }
 }
 

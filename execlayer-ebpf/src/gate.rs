@@ -3,6 +3,7 @@
 
 use execlayer_common::{
     access::{Access, Operation},
+    event,
     label::Label,
     reason::Reason,
 };
@@ -50,21 +51,30 @@ pub fn with_scratch(call: &Call, name: impl FnOnce(*mut Scratch) -> Result<(), R
         emit::lost(call.label.profile);
         return ON_FAILURE;
     };
-    let judgement = match name(scratch) {
-        Ok(()) => judge::judge(call.label, scratch, call.operation, call.wanted),
-        Err(reason) => {
-            // SAFETY: this task owns the buffer.
-            unsafe { (*scratch).len = 0 };
-            judge::failure(call.label, scratch, reason)
+    let reason = match name(scratch) {
+        Ok(()) => Reason::None,
+        Err(reason) => reason,
+    };
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        if !matches!(reason, Reason::None) {
+            (*scratch).len = 0;
         }
+        let header = &mut (*scratch).event;
+        header.kind = event::KIND_VERDICT;
+        header.profile = call.label.profile;
+        header.session = call.label.session;
+        header.operation = call.operation as u8;
+        header.access = call.wanted.0;
+        header.flags = call.flags;
+        header.reason = reason as u8;
     }
-    .forget(scratch);
-    let value = enforce(&judgement);
-    if judgement.record {
-        emit::verdict(scratch, call.label, &judgement, call.operation, call.wanted, call.flags);
+    let outcome = judge::judge(scratch, call.label.profile);
+    if outcome.is_recorded() {
+        emit::record(scratch);
     }
     scratch::release(scratch);
-    value
+    enforce(outcome)
 }
 
 #[inline(always)]

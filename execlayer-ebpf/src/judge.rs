@@ -1,157 +1,201 @@
 //! From a labelled task and a subject in scratch to a verdict: finds the profile's image and lets
 //! `execlayer_common::decide` decide. Must not touch hooks' arguments.
+//!
+//! The record in scratch is the question and the answer: the caller fills in profile, operation and
+//! access (and a reason, if the subject could not be named); verdict, reason, rule and generation are
+//! written here.
 
 use execlayer_common::{
     access::{Access, Operation},
     automaton::Table as _,
     decide, event, image,
-    label::Label,
     limits::{CLASS_WORDS, MAX_BUDGETS},
     reason::Reason,
     slot::Slot,
-    verdict::{RuleIndex, Verdict},
+    verdict::{Verdict, raw},
 };
 
 use crate::{
     clock, cred,
     maps::{SLOTS, TABLES_0, TABLES_1, TABLES_2, TABLES_3},
-    scratch::{self, Scratch},
+    scratch::Scratch,
     world::Kernel,
 };
 
 /// Attempts to catch a slot and its image together while policies are being swapped.
 const TRIES: u32 = 3;
 
-/// What came out, and under what. Plain numbers that passed through [`scratch::forget`], so that
-/// what comes after is looked at once and not once for each verdict.
-pub struct Judgement {
-    /// See [`execlayer_common::verdict::raw`].
-    pub verdict: u8,
-    pub reason: u8,
-    pub rule: u32,
-    pub generation: u32,
+/// What a judgement came to: the bits below, none for "passes, and nobody wants a record".
+#[derive(Clone, Copy)]
+#[must_use]
+pub struct Outcome(u32);
+
+impl Outcome {
+    /// The call is not allowed.
+    const STRICT: u32 = 1 << 0;
+    const RECORD: u32 = 1 << 1;
+    /// The policy is in monitor mode.
+    const MONITOR: u32 = 1 << 2;
+    /// The image was being replaced.
+    const STALE: u32 = 1 << 3;
+    /// A selector matches.
+    const SELECTED: u32 = 1 << 4;
+
+    /// Whether the call goes on.
+    #[inline(always)]
+    pub const fn passes(self) -> bool {
+        self.0 & Self::STRICT == 0 || self.0 & Self::MONITOR != 0
+    }
+
     /// Whether anybody wants a record.
-    pub record: bool,
-    pub monitor: bool,
+    #[inline(always)]
+    pub const fn is_recorded(self) -> bool {
+        self.0 & Self::RECORD != 0
+    }
 }
 
-impl Judgement {
-    /// A denial without any image.
-    #[inline(always)]
-    fn failure(reason: Reason) -> Self {
-        Self::of(Verdict::Deny(reason, None), 0, 0)
-    }
-
-    #[inline(always)]
-    fn of(verdict: Verdict, generation: u32, flags: u32) -> Self {
-        let reason = match verdict {
-            Verdict::Allow(_) => Reason::None,
-            Verdict::Ask(_) => Reason::AskNotHeld,
-            Verdict::Deny(reason, _) => reason,
-        };
-        Self {
-            verdict: verdict.raw(),
-            reason: reason as u8,
-            rule: verdict.rule().map_or(event::NO_RULE, |rule| u32::from(rule.0)),
-            generation,
-            record: !matches!(verdict, Verdict::Allow(_)) || flags & image::FLAG_RECORD_ALL != 0,
-            monitor: flags & image::FLAG_MONITOR != 0,
+/// A function for each size class, so that an image's mask is a constant.
+///
+/// VERIFIER: exported, which makes it a global function: the kernel looks at it once, with arguments
+/// that it knows nothing about, and never again at its calls (kernel/bpf/verifier.c,
+/// `do_check_subprogs`, 6.1).
+macro_rules! class {
+    ($name:ident, $map:ident, $class:literal, $body:ident) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $name(scratch: *mut Scratch, slot: u64) -> u32 {
+            let slot = Slot(slot);
+            if scratch.is_null() {
+                return Outcome::STALE;
+            }
+            let Some(table) = $map.get_value(slot.table(), &0) else { return Outcome::STALE };
+            let mask = u64::from(CLASS_WORDS[$class] - 1);
+            let kernel = Kernel { table: table.as_ptr(), mask, scratch };
+            if kernel.word(image::H_GENERATION) != slot.generation() {
+                return Outcome::STALE;
+            }
+            // SAFETY: this task owns the buffer.
+            unsafe { (*scratch).event.generation = slot.generation() };
+            $body(&kernel)
         }
-    }
-
-    /// The same, with nothing known to the verifier.
-    #[inline(always)]
-    pub fn forget(self, scratch: *mut Scratch) -> Self {
-        let packed = u64::from(self.verdict)
-            | u64::from(self.reason) << 8
-            | u64::from(self.record) << 16
-            | u64::from(self.monitor) << 17;
-        let packed = scratch::forget(scratch, packed);
-        Self {
-            verdict: packed as u8,
-            reason: (packed >> 8) as u8,
-            record: packed >> 16 & 1 != 0,
-            monitor: packed >> 17 & 1 != 0,
-            rule: scratch::forget(scratch, u64::from(self.rule)) as u32,
-            generation: scratch::forget(scratch, u64::from(self.generation)) as u32,
-        }
-    }
+    };
 }
 
-/// The image of a slot, and the mask of its size class.
+class!(judge_class_0, TABLES_0, 0, judge_before);
+class!(judge_class_1, TABLES_1, 1, judge_before);
+class!(judge_class_2, TABLES_2, 2, judge_before);
+class!(judge_class_3, TABLES_3, 3, judge_before);
+class!(select_class_0, TABLES_0, 0, select_before);
+class!(select_class_1, TABLES_1, 1, select_before);
+class!(select_class_2, TABLES_2, 2, select_before);
+class!(select_class_3, TABLES_3, 3, select_before);
+
+/// Answers the question in `scratch` with the image of `profile`.
 #[inline(always)]
-pub fn table(slot: Slot) -> Option<(*const u32, u64)> {
-    macro_rules! class {
-        ($map:ident, $class:literal) => {
-            ($map.get_value(slot.table(), &0)?.as_ptr(), u64::from(CLASS_WORDS[$class] - 1))
-        };
+pub fn judge(scratch: *mut Scratch, profile: u32) -> Outcome {
+    let outcome = with_image(profile, |slot| match slot.class() {
+        0 => judge_class_0(scratch, slot.0),
+        1 => judge_class_1(scratch, slot.0),
+        2 => judge_class_2(scratch, slot.0),
+        _ => judge_class_3(scratch, slot.0),
+    });
+    if let Some(outcome) = outcome {
+        return Outcome(outcome);
     }
-    Some(match slot.class() {
-        0 => class!(TABLES_0, 0),
-        1 => class!(TABLES_1, 1),
-        2 => class!(TABLES_2, 2),
-        _ => class!(TABLES_3, 3),
-    })
+    // SAFETY: this task owns the buffer.
+    unsafe { (*scratch).event.generation = 0 };
+    Outcome(note(scratch, raw::DENY, Reason::NoPolicy as u8, event::NO_RULE, 0))
 }
 
-/// A profile's image before the subject in `scratch`.
+/// Whether the selectors of `profile` match the subject in `scratch`.
 #[inline(always)]
-pub fn open(profile: u32, scratch: *mut Scratch) -> Option<(Kernel, u32)> {
-    let index = profile.wrapping_sub(1);
+pub fn selects(scratch: *mut Scratch, profile: u32) -> bool {
+    let outcome = with_image(profile, |slot| match slot.class() {
+        0 => select_class_0(scratch, slot.0),
+        1 => select_class_1(scratch, slot.0),
+        2 => select_class_2(scratch, slot.0),
+        _ => select_class_3(scratch, slot.0),
+    });
+    outcome == Some(Outcome::SELECTED)
+}
+
+/// What `body` says of the profile's slot; `None` if no image is there, or none that stays.
+#[inline(always)]
+fn with_image(profile: u32, mut body: impl FnMut(Slot) -> u32) -> Option<u32> {
     for _ in 0..TRIES {
-        let slot = Slot(SLOTS.get(index).copied()?);
+        let slot = Slot(SLOTS.get(profile.wrapping_sub(1)).copied()?);
         if !slot.is_used() {
             return None;
         }
-        let Some((table, mask)) = table(slot) else { continue };
-        // SAFETY: plain fields of the buffer that this task owns.
-        let (pos, len) = unsafe { ((*scratch).pos, (*scratch).len) };
-        let kernel = Kernel {
-            table,
-            mask,
-            scratch,
-            pos,
-            len,
-            uid: 0,
-            minute: 0,
-            budgets: index.wrapping_mul(MAX_BUDGETS),
-        };
-        if kernel.word(image::H_GENERATION) == slot.generation() {
-            return Some((kernel, slot.generation()));
+        let outcome = body(slot);
+        if outcome & Outcome::STALE == 0 {
+            return Some(outcome);
         }
     }
     None
 }
 
-/// A denial that no image was asked about, in the mode of the task's profile.
 #[inline(always)]
-pub fn failure(label: Label, scratch: *mut Scratch, reason: Reason) -> Judgement {
-    match open(label.profile, scratch) {
-        Some((kernel, generation)) => {
-            let flags = kernel.word(image::H_FLAGS);
-            Judgement::of(Verdict::Deny(reason, None), generation, flags)
-        }
-        None => Judgement::failure(Reason::NoPolicy),
+fn select_before(kernel: &Kernel) -> u32 {
+    // SAFETY: a plain field of the buffer that this task owns.
+    let operation = unsafe { (*kernel.scratch).event.operation };
+    match Operation::from_raw(operation) {
+        Some(operation) if decide::selects(kernel, operation) => Outcome::SELECTED,
+        _ => 0,
     }
 }
 
-/// Judges the subject in `scratch`.
 #[inline(always)]
-pub fn judge(
-    label: Label,
-    scratch: *mut Scratch,
-    operation: Operation,
-    wanted: Access,
-) -> Judgement {
-    let Some((mut kernel, generation)) = open(label.profile, scratch) else {
-        return Judgement::failure(Reason::NoPolicy);
+fn judge_before(kernel: &Kernel) -> u32 {
+    let scratch = kernel.scratch;
+    // SAFETY: plain fields of the buffer that this task owns.
+    let (profile, operation, wanted, reason) = unsafe {
+        let header = &raw const (*scratch).event;
+        ((*header).profile, (*header).operation, Access((*header).access), (*header).reason)
     };
     let flags = kernel.word(image::H_FLAGS);
-    decide::matches(&kernel, operation);
-    if flags & image::FLAG_RECORD_ALL == 0 && decide::allowed_at_once(&kernel, wanted) {
-        return Judgement::of(Verdict::Allow(RuleIndex(0)), generation, 0);
+    if reason != Reason::None as u8 {
+        return note(scratch, raw::DENY, reason, event::NO_RULE, flags);
     }
-    kernel.uid = cred::euid();
-    kernel.minute = clock::minute();
-    Judgement::of(decide::judge_matches(&kernel, wanted), generation, flags)
+    let Some(operation) = Operation::from_raw(operation) else { return Outcome::STALE };
+    decide::matches(kernel, operation);
+    if flags & image::FLAG_RECORD_ALL == 0 && decide::allowed_at_once(kernel, wanted) {
+        return 0;
+    }
+    // SAFETY: as above.
+    unsafe {
+        (*scratch).uid = cred::euid();
+        (*scratch).minute = clock::minute();
+        (*scratch).budgets = profile.wrapping_sub(1).wrapping_mul(MAX_BUDGETS);
+    }
+    // SAFETY: as above; nobody else refers to the tally.
+    let verdict = decide::judge_matches(kernel, wanted, unsafe { &mut (*scratch).tally });
+    let reason = match verdict {
+        Verdict::Allow(_) => Reason::None,
+        Verdict::Ask(_) => Reason::AskNotHeld,
+        Verdict::Deny(reason, _) => reason,
+    };
+    let rule = verdict.rule().map_or(event::NO_RULE, |rule| u32::from(rule.0));
+    note(scratch, verdict.raw(), reason as u8, rule, flags)
+}
+
+/// Writes the answer into the record.
+#[inline(always)]
+fn note(scratch: *mut Scratch, verdict: u8, reason: u8, rule: u32, flags: u32) -> u32 {
+    let monitor = flags & image::FLAG_MONITOR != 0;
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        let header = &mut (*scratch).event;
+        header.verdict = verdict;
+        header.reason = reason;
+        header.rule = rule;
+        if monitor {
+            header.flags |= event::EVENT_MONITOR;
+        }
+    }
+    let strict = verdict != raw::ALLOW;
+    let record = strict || flags & image::FLAG_RECORD_ALL != 0;
+    u32::from(strict) * Outcome::STRICT
+        | u32::from(record) * Outcome::RECORD
+        | u32::from(monitor) * Outcome::MONITOR
 }

@@ -108,23 +108,24 @@ fn answer(ctx: &XdpContext) -> Option<[u32; 4]> {
     }
     let operation = Operation::from_raw(request.operation)?;
     let (table, mask) = table(request.class)?;
-    let kernel = Kernel {
-        table,
-        mask,
-        scratch,
-        pos: 0,
-        len: u64::from(request.subject_len),
-        uid: request.uid,
-        minute: request.minute,
-        budgets: 0,
-    };
+    // SAFETY: plain fields of the buffer, which only one run at a time uses.
+    unsafe {
+        (*scratch).pos = 0;
+        (*scratch).len = u64::from(request.subject_len);
+        (*scratch).uid = request.uid;
+        (*scratch).minute = request.minute;
+        (*scratch).budgets = 0;
+    }
+    let kernel = Kernel { table, mask, scratch };
     let wanted = Access(request.wanted);
     decide::matches(&kernel, operation);
     if request.mode == FAST {
         let allowed = decide::allowed_at_once(&kernel, wanted);
         return Some([u32::from(allowed), 0, event::NO_RULE, 0]);
     }
-    Some(pack(decide::judge_matches(&kernel, wanted)))
+    // SAFETY: as above.
+    let tally = unsafe { &mut (*scratch).tally };
+    Some(pack(decide::judge_matches(&kernel, wanted, tally)))
 }
 
 fn request(ctx: &XdpContext, scratch: *mut Scratch) -> Option<Request> {

@@ -4,7 +4,7 @@
 //! would be shared by two tasks. A buffer here is owned by whoever swapped its owner word from 0.
 
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
-use execlayer_common::event::EventHeader;
+use execlayer_common::{decide::Tally, event::EventHeader};
 
 use crate::{atomic, kread::offset, maps::SCRATCH};
 
@@ -31,6 +31,15 @@ pub struct Scratch {
     pub seen: u64,
     /// For [`forget`] only.
     forgotten: u64,
+    /// Effective uid of the caller.
+    pub uid: u32,
+    /// Minute of the UTC day.
+    pub minute: u32,
+    /// First budget of the profile.
+    pub budgets: u32,
+    padding: u32,
+    /// VERIFIER: kept here and not on the stack, where it would be followed value by value.
+    pub tally: Tally,
     /// Decision sets by lane.
     pub kept: [u32; LANES],
     pub path: [u8; PATH_END as usize + SLACK],

@@ -6,7 +6,6 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 use execlayer_common::{
     access::Operation,
-    decide,
     label::Label,
     limits::{MAX_COMPONENTS, MAX_PROFILES},
 };
@@ -135,7 +134,6 @@ fn by_file(task: *const Task, file: *const File) -> Result<Option<u32>, ()> {
 struct Search {
     scratch: *mut Scratch,
     selectors: u64,
-    operation: u32,
     found: u32,
 }
 
@@ -146,14 +144,9 @@ extern "C" fn try_profile(index: u64, search: *mut Search) -> i64 {
     if search.selectors >> index & 1 == 0 {
         return 0;
     }
-    let operation = if search.operation == Operation::SelectExe as u32 {
-        Operation::SelectExe
-    } else {
-        Operation::SelectCgroup
-    };
-    let Some((kernel, _)) = judge::open(index.wrapping_add(1), search.scratch) else { return 0 };
-    if decide::selects(&kernel, operation) {
-        search.found = index.wrapping_add(1);
+    let profile = index.wrapping_add(1);
+    if judge::selects(search.scratch, profile) {
+        search.found = profile;
         return 1;
     }
     0
@@ -162,7 +155,9 @@ extern "C" fn try_profile(index: u64, search: *mut Search) -> i64 {
 /// The first profile whose selector matches the subject in scratch.
 #[inline(always)]
 fn first_that_selects(scratch: *mut Scratch, selectors: u64, operation: Operation) -> Option<u32> {
-    let mut search = Search { scratch, selectors, operation: operation as u32, found: 0 };
+    // SAFETY: this task owns the buffer.
+    unsafe { (*scratch).event.operation = operation as u8 };
+    let mut search = Search { scratch, selectors, found: 0 };
     repeat(MAX_PROFILES, try_profile as *const () as *mut c_void, (&raw mut search).cast());
     if search.found == 0 { None } else { Some(search.found) }
 }

@@ -28,18 +28,8 @@ pub struct Kernel {
     pub table: *const u32,
     /// Words of its size class minus one.
     pub mask: u64,
-    /// Holds the subject.
+    /// Holds the subject, and what is known of the caller.
     pub scratch: *mut Scratch,
-    /// Where the subject begins.
-    pub pos: u64,
-    /// Bytes of the subject.
-    pub len: u64,
-    /// Effective uid.
-    pub uid: u32,
-    /// Minute of the UTC day.
-    pub minute: u32,
-    /// First budget of the profile.
-    pub budgets: u32,
 }
 
 impl Kernel {
@@ -79,12 +69,17 @@ struct Walk {
     table: *const u32,
     mask: u64,
     scratch: *mut Scratch,
-    pos: u64,
-    len: u64,
     state: u32,
 }
 
 impl Walk {
+    /// Where the subject begins, and its bytes.
+    #[inline(always)]
+    fn subject(&self) -> (u64, u64) {
+        // SAFETY: plain fields of the buffer that this task owns.
+        unsafe { ((*self.scratch).pos, (*self.scratch).len) }
+    }
+
     #[inline(always)]
     fn path(&self) -> *const u8 {
         // SAFETY: address of a field, nothing is read.
@@ -110,9 +105,10 @@ extern "C" fn forward(turn: u64, walk: *mut Walk) -> i64 {
     let walk = unsafe { &mut *walk };
     let cells = Cells { table: walk.table, mask: walk.mask };
     let done = turn.wrapping_mul(CHUNK as u64);
-    let left = walk.len.wrapping_sub(done);
+    let (pos, len) = walk.subject();
+    let left = len.wrapping_sub(done);
     // VERIFIER: the buffer has PATH_END bytes and more than CHUNK behind them.
-    let bytes = walk.path().wrapping_add(within::<IN_PATH>(walk.pos.wrapping_add(done)) as usize);
+    let bytes = walk.path().wrapping_add(within::<IN_PATH>(pos.wrapping_add(done)) as usize);
     let mut state = scratch::forget(walk.scratch, u64::from(walk.state)) as u32;
     for index in 0..CHUNK {
         if index as u64 >= left {
@@ -136,8 +132,9 @@ extern "C" fn backward(turn: u64, walk: *mut Walk) -> i64 {
     let walk = unsafe { &mut *walk };
     let cells = Cells { table: walk.table, mask: walk.mask };
     let done = turn.wrapping_mul(BACK_CHUNK);
-    let left = walk.len.wrapping_sub(done);
-    let end = walk.pos.wrapping_add(left);
+    let (pos, len) = walk.subject();
+    let left = len.wrapping_sub(done);
+    let end = pos.wrapping_add(left);
     let mut state = scratch::forget(walk.scratch, u64::from(walk.state)) as u32;
     for index in 0..BACK_CHUNK {
         if index >= left {
@@ -160,15 +157,9 @@ extern "C" fn backward(turn: u64, walk: *mut Walk) -> i64 {
 impl World for Kernel {
     #[inline(always)]
     fn run(&self, start: u32, reverse: bool) -> u32 {
-        let mut walk = Walk {
-            table: self.table,
-            mask: self.mask,
-            scratch: self.scratch,
-            pos: self.pos,
-            len: self.len,
-            state: start,
-        };
-        if self.len == 0 {
+        let mut walk =
+            Walk { table: self.table, mask: self.mask, scratch: self.scratch, state: start };
+        if walk.subject().1 == 0 {
             return start;
         }
         if reverse {
@@ -183,12 +174,14 @@ impl World for Kernel {
 
     #[inline(always)]
     fn uid(&self) -> u32 {
-        self.uid
+        // SAFETY: a plain field of the buffer that this task owns.
+        unsafe { (*self.scratch).uid }
     }
 
     #[inline(always)]
     fn minute(&self) -> u32 {
-        self.minute
+        // SAFETY: as in `uid`.
+        unsafe { (*self.scratch).minute }
     }
 
     #[inline(always)]
@@ -196,7 +189,9 @@ impl World for Kernel {
         if number >= limits::MAX_BUDGETS {
             return false;
         }
-        let Some(budget) = maps::BUDGETS.get_ptr_mut(self.budgets.wrapping_add(number)) else {
+        // SAFETY: as in `uid`.
+        let first = unsafe { (*self.scratch).budgets };
+        let Some(budget) = maps::BUDGETS.get_ptr_mut(first.wrapping_add(number)) else {
             return false;
         };
         crate::budget::spend(budget, uses, window)

@@ -26,7 +26,6 @@ const AT_LEAST: usize = 300;
 
 fn every_case_that_is_an_act_ends_as_expected() -> Result<()> {
     let suites = load(Path::new(CORPUS))?;
-    enter()?;
     let gate = Gate::start()?;
     // Makes this machine's key.
     let any =
@@ -34,6 +33,8 @@ fn every_case_that_is_an_act_ends_as_expected() -> Result<()> {
     ensure!(gate.run(&any, &["--quiet"], &["true"]).status()?.success(), "nothing can be run");
     let key = Path::new(places::STATE_DIR).join(places::LOCAL_KEY);
     let key = PrivateKey::parse(&fs::read_to_string(key)?)?;
+    // Now that the daemon and the key are outside: the acts hide folders under file systems of theirs.
+    enter()?;
     let mut performed = 0;
     let mut wrong = Vec::new();
     for suite in &suites {

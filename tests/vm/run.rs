@@ -56,7 +56,7 @@ const FORBIDDEN: &[Forbidden] = &[
         command: &["bash", "-c", "exec 3<> /dev/tcp/127.0.0.2/2375"],
         rule: Some("no-container-sockets"),
         file: "baseline/linux-dev/policy.toml",
-        subject: "tcp 127.0.0.2:2375",
+        subject: "tcp:127.0.0.2:2375",
     },
     Forbidden {
         command: &["python3", "-c", "open('/srv/elsewhere').read()"],

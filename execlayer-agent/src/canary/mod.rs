@@ -13,7 +13,7 @@ use execlayer_common::access::Operation;
 use crate::{
     kernel::{
         Gate, InstallError,
-        events::{Decision, Kind, Observed},
+        events::{Decision, Observed},
     },
     profiles::{CANARY, Profiles},
     scopes::{Cgroup, ScopeError},
@@ -221,8 +221,7 @@ fn judge(
         }
         let (operation, subject, rule) = yard.expected(act);
         let is_named = seen.iter().any(|event| {
-            event.kind == Kind::Verdict
-                && event.profile == CANARY
+            event.profile == CANARY
                 && event.decision == Decision::Deny
                 && event.operation == operation
                 && event.subject == subject

@@ -3,10 +3,7 @@
 
 use execlayer_common::{
     access::{Access, Operation},
-    event::{
-        ABI, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader, KIND_GOVERNED, KIND_LABEL_FAILED,
-        KIND_VERDICT, NO_RULE,
-    },
+    event::{ABI, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader, KIND_VERDICT, NO_RULE},
     limits,
     reason::Reason,
     verdict::{RuleIndex, raw},
@@ -29,17 +26,6 @@ pub enum RecordError {
     /// A number that names nothing.
     #[error("the record has {0} {1}")]
     Value(&'static str, u32),
-}
-
-/// What a record is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A verdict.
-    Verdict,
-    /// A task was labelled.
-    Governed,
-    /// A label could not be stored.
-    LabelFailed,
 }
 
 /// What was decided.
@@ -69,7 +55,6 @@ impl Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of EventHeader, checked")]
 pub struct Observed {
-    pub kind: Kind,
     pub time: u64,
     pub profile: u32,
     pub generation: u32,
@@ -107,12 +92,10 @@ pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
     if abi != ABI {
         return Err(RecordError::Abi(abi));
     }
-    let kind = match at.u16()? {
-        KIND_VERDICT => Kind::Verdict,
-        KIND_GOVERNED => Kind::Governed,
-        KIND_LABEL_FAILED => Kind::LabelFailed,
+    match at.u16()? {
+        KIND_VERDICT => {}
         unknown => return Err(RecordError::Kind(unknown)),
-    };
+    }
     let (subject_len, exe_len) = (usize::from(at.u16()?), usize::from(at.u16()?));
     let time = at.u64()?;
     let profile = at.u32()?;
@@ -152,7 +135,6 @@ pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
     let subject = at.bytes(subject_len)?.to_vec();
     let exe = at.bytes(exe_len)?.to_vec();
     Ok(Observed {
-        kind,
         time,
         profile,
         generation,

@@ -8,7 +8,7 @@ use execlayer_common::{
 use serde::Serialize;
 
 use super::{text, time};
-use crate::kernel::events::{Kind, Observed};
+use crate::kernel::events::Observed;
 
 /// Version of the lines.
 pub const FORMAT: u32 = 1;
@@ -110,14 +110,9 @@ pub fn event(
     let rule = rule_of(observed, provenance);
     let (subject, subject_hex) = exact_or_hex(observed.operation, &observed.subject);
     let (exe, exe_hex) = exact_or_hex(Operation::Exec, &observed.exe);
-    let kind = match observed.kind {
-        Kind::Verdict => "verdict",
-        Kind::Governed => "governed",
-        Kind::LabelFailed => "label-failed",
-    };
     line(&EventLine {
         format: FORMAT,
-        kind,
+        kind: "verdict",
         time: time::rfc3339(observed.time.saturating_add(offset)),
         agent: provenance.map(|known| known.agent.as_str()),
         policy: provenance.map(|known| known.policy.as_str()),

@@ -86,7 +86,7 @@ fn address(subject: &[u8]) -> Option<String> {
         _ => return None,
     };
     let port = u16::from_be_bytes(port.try_into().ok()?);
-    Some(format!("{protocol} {host}:{port}"))
+    Some(format!("{protocol}:{host}:{port}"))
 }
 
 #[cfg(test)]
@@ -122,11 +122,11 @@ mod tests {
     #[test]
     fn addresses_are_readable_and_broken_ones_are_bytes() {
         let v4 = Inet::v4(Protocol::Tcp, [10, 0, 0, 1], 443);
-        assert_eq!(printable(Operation::Inet, v4.bytes()), "tcp 10.0.0.1:443");
+        assert_eq!(printable(Operation::Inet, v4.bytes()), "tcp:10.0.0.1:443");
         let mut host = [0; 16];
         (host[0], host[1], host[15]) = (0x20, 0x01, 1);
         let v6 = Inet::v6(Protocol::Udp, host, 53);
-        assert_eq!(printable(Operation::Inet, v6.bytes()), "udp [2001::1]:53");
+        assert_eq!(printable(Operation::Inet, v6.bytes()), "udp:[2001::1]:53");
         assert_eq!(printable(Operation::Inet, b"t4\x0a"), "t4\\x0a");
         assert_eq!(exact(Operation::Inet, b"t4"), None);
     }

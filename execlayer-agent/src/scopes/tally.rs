@@ -6,7 +6,7 @@ use execlayer_api::{DeniedRow, DeniedVerdict, Summary};
 use execlayer_common::{access::Operation, provenance::Provenance, reason::Reason};
 
 use crate::{
-    kernel::events::{Decision, Kind, Observed},
+    kernel::events::{Decision, Observed},
     record::{line, text},
 };
 
@@ -43,10 +43,9 @@ impl Tally {
     /// Counts one event. A provisional denial counts: in nearly every case the file did not exist, and
     /// a denial too many in the summary is better than one that is missing.
     pub fn count(&mut self, observed: &Observed) {
-        match (observed.kind, observed.decision) {
-            (Kind::Verdict, Decision::Allow) => self.allowed += 1,
-            (Kind::Verdict, _) => self.deny(observed),
-            _ => {}
+        match observed.decision {
+            Decision::Allow => self.allowed += 1,
+            _ => self.deny(observed),
         }
     }
 

@@ -192,9 +192,9 @@ fn rules_of_different_files_may_differ_about_the_same_subject() {
 fn a_users_name_is_looked_up_by_the_caller() {
     let text = main_with("[]", "").replace("extends = []\n", "")
         + &rule("r", "/x")
-        + "when = { user = \"ana\" }\n";
+        + "when = { user = \"builder\" }\n";
     let mut files = BTreeMap::from([("main".to_owned(), text)]);
-    let resolve = |name: &str| (name == "ana").then_some(1001);
+    let resolve = |name: &str| (name == "builder").then_some(1001);
     let options = Options { resolve_user: &resolve, ..Options::default() };
     let policy = check("main", &mut files, &options).policy.unwrap();
     assert_eq!(policy.rules()[0].when.uid, Some(1001));

@@ -4,12 +4,12 @@ use std::mem::offset_of;
 
 use execlayer_common::{
     access::{Access, Operation},
-    event::{ABI, EVENT_MONITOR, EventHeader, KIND_GOVERNED, KIND_VERDICT, NO_RULE},
+    event::{ABI, EVENT_MONITOR, EventHeader, KIND_VERDICT, NO_RULE},
     reason::Reason,
     verdict::raw,
 };
 
-use super::{Decision, HEADER, Kind, RecordError, decode};
+use super::{Decision, HEADER, RecordError, decode};
 
 /// Bytes of a denied open of `subject` by profile 1, generation 7, rule 2.
 pub(crate) fn denied(subject: &[u8], exe: &[u8]) -> Vec<u8> {
@@ -50,7 +50,6 @@ fn with(at: usize, field: &[u8]) -> Vec<u8> {
 #[test]
 fn every_field_arrives_where_the_header_has_it() {
     let seen = decode(&denied(b"/etc/shadow", b"/usr/bin/python3")).unwrap();
-    assert_eq!(seen.kind, Kind::Verdict);
     assert_eq!((seen.time, seen.profile, seen.generation), (1_500_000_000, 1, 7));
     assert_eq!(seen.rule.unwrap().0, 2);
     assert_eq!(seen.access, Access(Access::READ.0 | Access::WRITE.0));
@@ -115,6 +114,4 @@ fn no_rule_and_monitor_mode_are_told_apart_from_rule_0_and_enforcement() {
     assert_eq!(seen.rule, None);
     let seen = decode(&with(offset_of!(EventHeader, flags), &[EVENT_MONITOR])).unwrap();
     assert!(seen.monitor);
-    let seen = decode(&with(offset_of!(EventHeader, kind), &KIND_GOVERNED.to_ne_bytes())).unwrap();
-    assert_eq!(seen.kind, Kind::Governed);
 }
