@@ -17,7 +17,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-crate::tests! { every_case_that_is_an_act_ends_as_expected => .full_only().lanes(&[Lane::Plain]).limit(400) }
+crate::tests! { every_case_that_is_an_act_ends_as_expected => .lanes(&[Lane::Plain]).limit(400) }
 
 const CORPUS: &str = "/opt/execlayer/corpus";
 const BUNDLE: &str = "/run/corpus.bundle";

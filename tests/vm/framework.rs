@@ -40,7 +40,6 @@ pub(crate) struct Test {
     func: fn() -> Result<()>,
     lanes: &'static [Lane],
     limit: Duration,
-    full_only: bool,
 }
 
 impl Test {
@@ -55,7 +54,6 @@ impl Test {
             func,
             lanes: &[Lane::Plain, Lane::Overlay],
             limit: Duration::from_secs(60),
-            full_only: false,
         }
     }
 
@@ -68,12 +66,6 @@ impl Test {
     /// May take so many seconds instead of 60.
     pub(crate) const fn limit(mut self, seconds: u64) -> Self {
         self.limit = Duration::from_secs(seconds);
-        self
-    }
-
-    /// Runs with `--full` only.
-    pub(crate) const fn full_only(mut self) -> Self {
-        self.full_only = true;
         self
     }
 

@@ -69,6 +69,15 @@ impl Gate {
         Ok(lines)
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    /// Lines of the event log.
+    pub(crate) fn records(&self) -> Result<usize> {
+        Ok(fs::read_to_string(EVENTS).unwrap_or_default().lines().count())
+    }
+
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.daemon.kill()?;
         self.daemon.wait()?;

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-crate::tests! { whoever_descends_from_a_governed_process_stays_governed => .full_only().limit(290) }
+crate::tests! { whoever_descends_from_a_governed_process_stays_governed => .limit(290) }
 
 const TOP: &str = "/srv/inherit";
 

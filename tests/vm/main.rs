@@ -9,11 +9,12 @@
 //! Asserting before, during and after the act that is judged is the rule. `/opt/execlayer` holds
 //! `bin/execlayerd`, `bin/execlayer`, `policies/` and `corpus/`; user `agent` has uid 1000.
 //! [`gate`] starts the daemon and runs programs under a policy; [`attempts`] are system calls that
-//! are made ungoverned, governed and ungoverned again.
+//! are made ungoverned, governed and ungoverned again. [`cost`] is no test: `cargo xtask bench` runs it.
 //! Counts that differ between the tiers ask [`framework::full`].
 
 mod attempts;
 mod corpus;
+mod cost;
 mod framework;
 mod gate;
 mod inherit;
@@ -41,7 +42,7 @@ const ALL: &[&[Test]] = &[
 const ATTEMPTS: &[attempts::Set] = &[("names", names::ATTEMPTS), ("net", net::ATTEMPTS)];
 
 fn main() -> ExitCode {
-    if let Some(code) = attempts::role(ATTEMPTS).or_else(stress::role) {
+    if let Some(code) = attempts::role(ATTEMPTS).or_else(stress::role).or_else(cost::role) {
         return code;
     }
     framework::main(ALL)

@@ -4,7 +4,6 @@
 mod prepare;
 
 use crate::attempts::{self, Attempt, Governed, execute};
-use crate::framework::Lane;
 use crate::gate::{Gate, policy};
 use anyhow::{Result, ensure};
 use nix::errno::Errno;
@@ -19,7 +18,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-crate::tests! { every_way_to_a_file_meets_its_own_name => .lanes(&[Lane::Plain]).limit(290) }
+crate::tests! { every_way_to_a_file_meets_its_own_name => .limit(290) }
 
 use Governed::{Denied, Passes};
 

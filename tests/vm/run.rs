@@ -11,7 +11,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-crate::tests! { a_coding_agent_works_and_is_kept_from_the_rest => .full_only().limit(290) }
+crate::tests! { a_coding_agent_works_and_is_kept_from_the_rest => .limit(290) }
 
 const POLICY: &str = "/opt/execlayer/policies/coding-agent";
 const KEY: &str = "/root/.ssh/id_of_a_person";

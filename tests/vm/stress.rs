@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use std::fs;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-crate::tests! { no_verdict_is_wrong_under_load => .full_only().lanes(&[Lane::Stress]).limit(10_000) }
+crate::tests! { no_verdict_is_wrong_under_load => .lanes(&[Lane::Stress]).limit(10_000) }
 
 const TOP: &str = "/srv/stress";
 const PROGRAM: &str = "/opt/execlayer/vm";

@@ -59,7 +59,7 @@ pub(crate) fn object(name: &str, feature: Option<&str>) -> PathBuf {
     paths::target().join(folder).join(format!("{name}.o"))
 }
 
-/// Builds `gate` and `judge`, with one of the crate's features if asked.
+/// Builds `gate`, `judge` and `empty`, with one of the crate's features if asked.
 pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Result<()> {
     let what = format!(
         "building the kernel programs{} ({})",
@@ -72,7 +72,7 @@ pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Res
             cargo.args(["--features", feature]);
         }
         shell::progress(&mut cargo)?;
-        for name in ["gate", "judge"] {
+        for name in ["gate", "judge", "empty"] {
             let from = kernel_target_folder().join("bpfel-unknown-none/release").join(name);
             let to = object(name, feature);
             if let Some(folder) = to.parent() {

@@ -1,0 +1,171 @@
+//! What being judged costs: the same acts without a gate, under a program that does nothing, under the
+//! gate and under Landlock, in one guest whose clock counts instructions. Prints JSON; asserts nothing
+//! about the numbers.
+//!
+//! `cargo xtask bench` boots the guest with `-icount shift=0`, so a nanosecond of its clock is one
+//! instruction.
+
+mod empty;
+mod landlock;
+mod load;
+
+use crate::gate::{Gate, policy};
+use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, connect, socket};
+use nix::sys::stat::Mode;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::process::{Command, ExitCode, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const ROLE: &str = "cost";
+const PROGRAM: &str = "/opt/execlayer/vm";
+const SHIPPED: &str = "/opt/execlayer/policies/coding-agent";
+/// Three components, as in a source tree.
+const FILE: &str = "/workspace/a/x.rs";
+/// Nobody listens there: the connection is refused at once.
+const PORT: u16 = 9;
+/// Runs of a loop; the median counts.
+const RUNS: usize = 9;
+/// What has to settle after a boot or a load.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// The rules that Landlock gets too.
+const SAME_RULES: &str = r#"
+[[rule]]
+id = "system"
+allow = ["read", "exec"]
+path = "/usr/**"
+
+[[rule]]
+id = "programs"
+allow = ["read", "exec"]
+path = "/opt/**"
+
+[[rule]]
+id = "settings"
+allow = ["read"]
+path = "/etc/**"
+
+[[rule]]
+id = "workspace"
+allow = ["read", "write", "create"]
+path = "/workspace/**"
+
+[[rule]]
+id = "port"
+allow = ["connect"]
+to = "*:9"
+"#;
+
+/// The program as a part of the measurement, if its first argument says so.
+pub(crate) fn role() -> Option<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next()? != ROLE {
+        return None;
+    }
+    let part = arguments.next()?;
+    let done = match part.as_str() {
+        "nothing" => return Some(ExitCode::SUCCESS),
+        "all" => all(),
+        "acts" => acts().map(|acts| println!("{acts}")),
+        "landlock" => landlock::enter().and_then(|()| acts()).map(|acts| println!("{acts}")),
+        "denials" => load::denials(),
+        _ => return None,
+    };
+    Some(match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn all() -> Result<()> {
+    fs::create_dir_all("/workspace/a")?;
+    fs::write(FILE, "")?;
+    sleep(SETTLE);
+    let own = |part: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.args([ROLE, part]);
+        command
+    };
+    say("no gate", &mut own("acts"))?;
+    let gate = empty::attach()?;
+    sleep(SETTLE);
+    say("empty LSM programs", &mut own("acts"))?;
+    drop(gate);
+    let gate = Gate::start()?;
+    sleep(SETTLE);
+    say("ungoverned", &mut own("acts"))?;
+    let same = policy("same", "", SAME_RULES)?;
+    let governed = |policy: &str| gate.run(policy, &["--quiet"], &[PROGRAM, ROLE, "acts"]);
+    say("governed, the rules that Landlock has", &mut governed(&same))?;
+    say("governed, coding-agent", &mut governed(SHIPPED))?;
+    for line in load::resident(&gate, &same)? {
+        println!("{line}");
+    }
+    drop(gate);
+    empty::no_gate_is_left()?;
+    sleep(SETTLE);
+    say("Landlock", &mut own("landlock"))?;
+    say("no gate, again", &mut own("acts"))
+}
+
+/// Runs a measurement and prints its line.
+fn say(what: &str, command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "{what}: {}", output.status);
+    let acts: Value = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{what}: {}", String::from_utf8_lossy(&output.stdout)))?;
+    println!("{}", json!({ "what": what, "acts": acts }));
+    Ok(())
+}
+
+/// Instructions of each act.
+fn acts() -> Result<Value> {
+    Ok(json!({
+        "open": median(2_000, open_and_close)?,
+        "exec": median(40, execute)?,
+        "connect": median(500, connect_refused)?,
+    }))
+}
+
+/// Instructions of one act: the median of several loops.
+fn median(turns: u32, act: fn() -> Result<()>) -> Result<u64> {
+    let mut runs = Vec::new();
+    for _ in 0..RUNS {
+        let begin = Instant::now();
+        for _ in 0..turns {
+            act()?;
+        }
+        runs.push(u64::try_from(begin.elapsed().as_nanos())? / u64::from(turns));
+    }
+    runs.sort_unstable();
+    runs.get(RUNS / 2).copied().context("no run")
+}
+
+fn open_and_close() -> Result<()> {
+    drop(open(FILE, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?);
+    Ok(())
+}
+
+/// A static program that ends at once: its start opens nothing.
+fn execute() -> Result<()> {
+    let status = Command::new(PROGRAM).args([ROLE, "nothing"]).status()?;
+    ensure!(status.success(), "{status}");
+    Ok(())
+}
+
+fn connect_refused() -> Result<()> {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    match connect(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, PORT)) {
+        Err(Errno::ECONNREFUSED) => Ok(()),
+        other => bail!("connecting to a closed port: {other:?}"),
+    }
+}

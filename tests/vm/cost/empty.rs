@@ -1,0 +1,35 @@
+//! Programs that do nothing, at every hook of the gate. They govern nobody: all that they return is 0.
+
+use anyhow::{Context, Result, bail};
+use aya::{Btf, Ebpf, EbpfLoader, programs::Lsm};
+use execlayer_common::hooks::{Attach, PROGRAMS};
+use std::{fs, thread::sleep, time::Duration};
+
+const OBJECT: &str = "/opt/execlayer/empty.o";
+
+/// Attaches them; they go when the value goes.
+pub(super) fn attach() -> Result<Ebpf> {
+    let btf = Btf::from_sys_fs()?;
+    let mut object = EbpfLoader::new().load(&fs::read(OBJECT).context(OBJECT)?)?;
+    for (name, attach) in PROGRAMS {
+        let Attach::Lsm(hook) = attach else { continue };
+        let program: &mut Lsm = object.program_mut(name).context(*name)?.try_into()?;
+        program.load(hook, &btf)?;
+        program.attach()?;
+    }
+    Ok(object)
+}
+
+/// Ends a gate that outlives its daemon: removes its pins, and waits until no program is left.
+pub(super) fn no_gate_is_left() -> Result<()> {
+    fs::remove_dir_all("/sys/fs/bpf/execlayer").context("the gate's pins")?;
+    for _ in 0..100 {
+        let ours = |name: &str| PROGRAMS.iter().any(|(program, _)| *program == name);
+        let left = aya::programs::loaded_programs().filter_map(Result::ok);
+        if !left.into_iter().any(|program| program.name_as_str().is_some_and(ours)) {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(50));
+    }
+    bail!("programs of the gate are still loaded")
+}
