@@ -74,6 +74,7 @@ fields! {
     OFF_DENTRY_HASH: "dentry" "d_hash";
     OFF_DENTRY_PARENT: "dentry" "d_parent";
     OFF_DENTRY_NAME: "dentry" "d_name";
+    OFF_DENTRY_INLINE: "dentry" "d_iname" | "d_shortname";
     OFF_DENTRY_SB: "dentry" "d_sb";
     OFF_SB_MAGIC: "super_block" "s_magic";
     OFF_SB_FLAGS: "super_block" "s_flags";

@@ -24,6 +24,12 @@ use crate::{
 const TRIES: u32 = 4;
 /// Longest component. KERNEL: NAME_MAX (include/uapi/linux/limits.h).
 const NAME_MAX: u64 = 255;
+/// Bytes of a name that lies in its dentry, at least. KERNEL: DNAME_INLINE_LEN is 40 from 6.11 on, 32
+/// before (include/linux/dcache.h, 64 bit with SMP).
+const INLINE_MAX: u64 = 32;
+/// Steps that are written out. Most paths have no more components, and a turn of `bpf_loop` costs half
+/// of what it does.
+const NEAR: u32 = 8;
 
 /// A task's root directory.
 #[derive(Clone, Copy)]
@@ -65,16 +71,22 @@ mod end {
     pub const RACED: u64 = 6;
 }
 
-/// Where a pass is. What changes but for the dentry is kept in scratch: `ended`, `pos`, `seen`.
+/// Where a pass is in the file's own mount.
+#[derive(Clone, Copy)]
 #[repr(C)]
 struct Pass {
     dentry: *const Dentry,
-    mnt_root: u64,
-    at_root_mount: u64,
-    root_dentry: u64,
+    ends: Ends,
     scratch: *mut Scratch,
-    /// Zero in the second pass: names are not copied.
-    copy: u64,
+}
+
+/// Where a pass ends, as addresses: the task's root, 0 if that is in another mount, and the mount's own
+/// root.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Ends {
+    root: u64,
+    mount: u64,
 }
 
 /// Where a pass is above the file's own mount: nothing is typed any more.
@@ -90,8 +102,8 @@ struct Above {
 }
 
 #[inline(always)]
-fn mix(seen: u64, name: u64, seq: u32) -> u64 {
-    (seen.rotate_left(7) ^ name).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(seq))
+fn mix(seen: u64, dentry: u64, seq: u32) -> u64 {
+    (seen.rotate_left(7) ^ dentry).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(seq))
 }
 
 /// Writes `/` and the name in front of `pos`; how the walk ends if that cannot be.
@@ -135,43 +147,115 @@ fn finish(scratch: *mut Scratch, how: u64) -> i64 {
 
 /// Notes what the pass saw.
 #[inline(always)]
-fn see(scratch: *mut Scratch, name: u64, seq: u32) {
+fn see(scratch: *mut Scratch, dentry: u64, seq: u32) {
     // SAFETY: this task owns the buffer.
-    unsafe { (*scratch).seen = mix((*scratch).seen, name, seq) };
+    unsafe { (*scratch).seen = mix((*scratch).seen, dentry, seq) };
 }
 
-extern "C" fn up(_turn: u64, pass: *mut Pass) -> i64 {
-    // SAFETY: `bpf_loop` passes the context that `chain` owns.
-    let pass = unsafe { &mut *pass };
-    let (dentry, scratch) = (pass.dentry, pass.scratch);
+/// One step from a dentry to its parent, or how the pass ends. The first pass copies the name.
+#[inline(always)]
+fn step<const COPY: bool>(
+    scratch: *mut Scratch,
+    dentry: *const Dentry,
+    ends: Ends,
+) -> Result<*const Dentry, u64> {
     let address = dentry as u64;
-    if pass.at_root_mount != 0 && address == pass.root_dentry {
-        return finish(scratch, end::ROOT);
+    if address == ends.root {
+        return Err(end::ROOT);
     }
-    if address == pass.mnt_root {
-        return finish(scratch, end::MOUNT);
+    if address == ends.mount {
+        return Err(end::MOUNT);
     }
     let seq: u32 = typed(dentry, &fields::OFF_DENTRY_SEQ);
     let parent: *const Dentry = typed(dentry, &fields::OFF_DENTRY_PARENT);
-    if seq & 1 != 0 {
-        return finish(scratch, end::RACED);
-    }
     if parent as u64 == address {
-        return finish(scratch, end::NOWHERE);
+        return Err(end::NOWHERE);
     }
-    let name = member(dentry, &fields::OFF_DENTRY_NAME);
-    // KERNEL: struct qstr is { u32 hash; u32 len; } and the pointer (include/linux/dcache.h).
-    let bytes: u64 = typed_at(name, 8);
-    see(scratch, bytes, seq);
-    if pass.copy != 0 {
-        let len: u32 = typed_at(name, 4);
-        let how = prepend(scratch, bytes, u64::from(len));
+    // VERIFIER: no arithmetic with a pointer, so its address takes the way through memory.
+    see(scratch, forget(scratch, address), seq);
+    if COPY {
+        // The second pass would see another count.
+        if seq & 1 != 0 {
+            return Err(end::RACED);
+        }
+        let how = prepend_name(scratch, dentry);
         if how != end::GOES_ON {
-            return finish(scratch, how);
+            return Err(how);
         }
     }
-    pass.dentry = parent;
-    0
+    Ok(parent)
+}
+
+/// Writes `/` and the dentry's name in front of `pos`.
+#[inline(always)]
+fn prepend_name(scratch: *mut Scratch, dentry: *const Dentry) -> u64 {
+    let name = member(dentry, &fields::OFF_DENTRY_NAME);
+    // KERNEL: struct qstr is { u32 hash; u32 len; } and the pointer (include/linux/dcache.h).
+    let len = u64::from(typed_at::<u32>(name, 4));
+    let bytes: u64 = typed_at(name, 8);
+    let inline = member(dentry, &fields::OFF_DENTRY_INLINE);
+    if bytes != inline as u64 || len > INLINE_MAX {
+        return prepend(scratch, bytes, len);
+    }
+    // SAFETY: this task owns the buffer.
+    let pos = unsafe { (*scratch).pos };
+    if len >= pos {
+        return end::TOO_LONG;
+    }
+    let begin = within::<IN_PATH>(pos.wrapping_sub(len));
+    // SAFETY: offsets are masked, and behind PATH_END there is more room than one name takes.
+    unsafe {
+        let path = (&raw mut (*scratch).path).cast::<u8>();
+        let behind = path.add(within::<IN_PATH>(begin.wrapping_add(len)) as usize).cast::<u64>();
+        let to = path.add(begin as usize).cast::<u64>();
+        // Whole words are written: the last one reaches into what is behind the name.
+        let kept = behind.read_unaligned();
+        to.write_unaligned(typed_at(inline, 0));
+        if len > 8 {
+            to.add(1).write_unaligned(typed_at(inline, 8));
+            if len > 16 {
+                to.add(2).write_unaligned(typed_at(inline, 16));
+                to.add(3).write_unaligned(typed_at(inline, 24));
+            }
+        }
+        behind.write_unaligned(kept);
+    }
+    let slash = within::<IN_PATH>(begin.wrapping_sub(1));
+    put(scratch, slash, b'/');
+    // SAFETY: as above.
+    unsafe { (*scratch).pos = slash };
+    end::GOES_ON
+}
+
+extern "C" fn up<const COPY: bool>(_turn: u64, pass: *mut Pass) -> i64 {
+    // SAFETY: `bpf_loop` passes the context that `chain` owns.
+    let pass = unsafe { &mut *pass };
+    match step::<COPY>(pass.scratch, pass.dentry, pass.ends) {
+        Ok(parent) => {
+            pass.dentry = parent;
+            0
+        }
+        Err(how) => finish(pass.scratch, how),
+    }
+}
+
+/// The steps in the file's own mount.
+#[inline(always)]
+fn own_mount<const COPY: bool>(pass: &mut Pass) {
+    for _ in 0..NEAR {
+        match step::<COPY>(pass.scratch, pass.dentry, pass.ends) {
+            Ok(parent) => pass.dentry = parent,
+            Err(how) => {
+                let _one = finish(pass.scratch, how);
+                return;
+            }
+        }
+    }
+    repeat(
+        limits::MAX_COMPONENTS,
+        up::<COPY> as *const () as *mut c_void,
+        core::ptr::from_mut(pass).cast(),
+    );
 }
 
 extern "C" fn up_above(_turn: u64, above: *mut Above) -> i64 {
@@ -193,10 +277,10 @@ extern "C" fn up_above(_turn: u64, above: *mut Above) -> i64 {
     if parent == dentry {
         return finish(scratch, end::NOWHERE);
     }
-    let name = dentry.wrapping_add(offset(&fields::OFF_DENTRY_NAME) as u64);
-    let bytes = read_or_zero(name.wrapping_add(8));
-    see(scratch, bytes, seq);
+    see(scratch, dentry, seq);
     if above.copy != 0 {
+        let name = dentry.wrapping_add(offset(&fields::OFF_DENTRY_NAME) as u64);
+        let bytes = read_or_zero(name.wrapping_add(8));
         let len = read_or_zero(name) >> 32;
         let how = prepend(scratch, bytes, len);
         if how != end::GOES_ON {
@@ -231,33 +315,29 @@ fn load(base: u64, variable: &'static u32) -> u64 {
 
 /// One pass from the file to the root: how it ended and what it saw. The path begins at `pos`.
 #[inline(always)]
-fn chain(attempt: &Attempt, copy: u64) -> (u64, u64) {
+fn chain<const COPY: bool>(attempt: &Attempt) -> (u64, u64) {
     let (root, scratch, mnt) = (attempt.root, attempt.scratch, attempt.mnt);
     // SAFETY: this task owns the buffer.
     unsafe {
         (*scratch).ended = end::GOES_ON;
         (*scratch).seen = 0;
     }
-    let mut pass = Pass {
-        dentry: attempt.dentry,
-        mnt_root: typed(mnt, &fields::OFF_VFSMOUNT_ROOT),
-        at_root_mount: forget(scratch, u64::from(mnt as u64 == root.mnt)),
-        root_dentry: root.dentry,
-        scratch,
-        copy,
+    let mount: u64 = typed(mnt, &fields::OFF_VFSMOUNT_ROOT);
+    let ends = Ends {
+        root: forget(scratch, if mnt as u64 == root.mnt { root.dentry } else { 0 }),
+        mount: forget(scratch, mount),
     };
-    repeat(limits::MAX_COMPONENTS, up as *const () as *mut c_void, (&raw mut pass).cast());
+    own_mount::<COPY>(&mut Pass { dentry: attempt.dentry, ends, scratch });
     if ended(scratch) == end::MOUNT {
         // SAFETY: as above.
         unsafe { (*scratch).ended = end::GOES_ON };
-        let mnt_root = forget(scratch, pass.mnt_root);
         let mut above = Above {
-            dentry: mnt_root,
+            dentry: ends.mount,
             mnt: forget(scratch, mnt as u64),
-            mnt_root,
+            mnt_root: ends.mount,
             root: Root { mnt: forget(scratch, root.mnt), dentry: forget(scratch, root.dentry) },
             scratch,
-            copy,
+            copy: u64::from(COPY),
         };
         let up = up_above as *const () as *mut c_void;
         repeat(limits::MAX_COMPONENTS, up, (&raw mut above).cast());
@@ -287,8 +367,8 @@ extern "C" fn attempt(_turn: u64, attempt: *mut Attempt) -> i64 {
     let scratch = attempt.scratch;
     // SAFETY: this task owns the buffer.
     unsafe { (*scratch).pos = PATH_END };
-    let (first, seen) = chain(attempt, 1);
-    let (second, seen_again) = chain(attempt, 0);
+    let (first, seen) = chain::<true>(attempt);
+    let (second, seen_again) = chain::<false>(attempt);
     // A chain that leads nowhere may have been in motion, too, so it is looked at twice as well.
     let settled = seen == seen_again && (first != end::ROOT || second == end::ROOT);
     let how = if settled { first } else { end::RACED };
@@ -351,6 +431,5 @@ pub fn is_deleted(dentry: *const Dentry) -> bool {
     // KERNEL: struct hlist_bl_node is { next, pprev }; unhashed means that pprev is null
     // (include/linux/list_bl.h).
     let pprev: u64 = typed_at(member(dentry, &fields::OFF_DENTRY_HASH), 8);
-    let parent: u64 = typed(dentry, &fields::OFF_DENTRY_PARENT);
-    pprev == 0 && parent != dentry as u64
+    pprev == 0 && typed::<u64, _>(dentry, &fields::OFF_DENTRY_PARENT) != dentry as u64
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Bytes that one turn of the automaton's loop reads.
-const CHUNK: usize = 32;
+const CHUNK: u64 = 24;
 /// Bytes that one turn reads backward: most subjects end such a walk after a few.
 const BACK_CHUNK: u64 = 8;
 
@@ -100,29 +100,38 @@ impl Table for Cells {
     }
 }
 
+/// Takes steps, one for each of the numbers, until the subject or the automaton is at its end. Written
+/// out: the compiler keeps loops, and their bookkeeping costs as much as a step.
+macro_rules! steps {
+    ($walk:ident, $cells:ident, $left:ident, $state:ident, |$index:ident| $byte:expr, $($number:literal)*) => {
+        $({
+            const $index: u64 = $number;
+            if $left <= $index {
+                $walk.state = $state;
+                return 1;
+            }
+            $state = automaton::step(&$cells, $state, $byte);
+            if automaton::is_over($state) {
+                $walk.state = $state;
+                return 1;
+            }
+        })*
+    };
+}
+
 extern "C" fn forward(turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` passes the context it was given, which `run` owns for the whole call.
     let walk = unsafe { &mut *walk };
     let cells = Cells { table: walk.table, mask: walk.mask };
-    let done = turn.wrapping_mul(CHUNK as u64);
+    let done = turn.wrapping_mul(CHUNK);
     let (pos, len) = walk.subject();
     let left = len.wrapping_sub(done);
     // VERIFIER: the buffer has PATH_END bytes and more than CHUNK behind them.
     let bytes = walk.path().wrapping_add(within::<IN_PATH>(pos.wrapping_add(done)) as usize);
     let mut state = scratch::forget(walk.scratch, u64::from(walk.state)) as u32;
-    for index in 0..CHUNK {
-        if index as u64 >= left {
-            walk.state = state;
-            return 1;
-        }
-        // SAFETY: within the buffer by the mask above.
-        let byte = unsafe { bytes.add(index).read() };
-        state = automaton::step(&cells, state, byte);
-        if automaton::is_over(state) {
-            walk.state = state;
-            return 1;
-        }
-    }
+    // SAFETY: within the buffer by the mask above.
+    steps!(walk, cells, left, state, |INDEX| unsafe { bytes.add(INDEX as usize).read() },
+        0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
     walk.state = state;
     0
 }
@@ -136,20 +145,11 @@ extern "C" fn backward(turn: u64, walk: *mut Walk) -> i64 {
     let left = len.wrapping_sub(done);
     let end = pos.wrapping_add(left);
     let mut state = scratch::forget(walk.scratch, u64::from(walk.state)) as u32;
-    for index in 0..BACK_CHUNK {
-        if index >= left {
-            walk.state = state;
-            return 1;
-        }
-        let at = within::<IN_PATH>(end.wrapping_sub(index).wrapping_sub(1));
-        // SAFETY: within the buffer by the mask.
-        let byte = unsafe { walk.path().add(at as usize).read() };
-        state = automaton::step(&cells, state, byte);
-        if automaton::is_over(state) {
-            walk.state = state;
-            return 1;
-        }
-    }
+    // SAFETY: within the buffer by the mask.
+    steps!(walk, cells, left, state, |INDEX| unsafe {
+        let at = within::<IN_PATH>(end.wrapping_sub(INDEX + 1));
+        walk.path().add(at as usize).read()
+    }, 0 1 2 3 4 5 6 7);
     walk.state = state;
     0
 }

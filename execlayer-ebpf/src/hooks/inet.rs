@@ -8,7 +8,7 @@ use execlayer_common::{
 };
 
 use crate::{
-    gate::{self, Call},
+    gate::{self, Call, Named},
     kernel::{
         AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP, Sock,
         Socket, fields,
@@ -30,10 +30,10 @@ pub fn connect(ctx: &LsmContext) -> i32 {
     let len: i32 = ctx.arg(2);
     let call = Call { label, operation: Operation::Inet, wanted: Access::CONNECT, flags: 0 };
     if len < 2 {
-        return gate::with_scratch(&call, |_| Err(Reason::AddressFamily));
+        return gate::with_scratch(&call, |_| Named::Failure(Reason::AddressFamily));
     }
     let Some(family) = read::<u16>(address) else {
-        return gate::with_scratch(&call, |_| Err(Reason::ReadFault));
+        return gate::with_scratch(&call, |_| Named::Failure(Reason::ReadFault));
     };
     // AF_UNSPEC takes a connection back. A unix peer is judged by unix_stream_connect and
     // unix_may_send, which see it.
@@ -42,7 +42,7 @@ pub fn connect(ctx: &LsmContext) -> i32 {
     }
     let sock: *const Sock = typed(socket, &fields::OFF_SOCKET_SK);
     if sock.is_null() {
-        return gate::with_scratch(&call, |_| Err(Reason::ReadFault));
+        return gate::with_scratch(&call, |_| Named::Failure(Reason::ReadFault));
     }
     let protocol = match typed::<u16, _>(sock, &fields::OFF_SOCK_PROTOCOL) {
         IPPROTO_TCP | IPPROTO_MPTCP => Protocol::Tcp,

@@ -13,7 +13,7 @@ use execlayer_common::{
 };
 
 use crate::{
-    gate::{self, Call},
+    gate::{self, Call, Named},
     kernel::{Dentry, Sock, Socket, UnixSock, VfsMount, fields},
     kread::{member, offset, read, typed, typed_at, within},
     label,
@@ -43,12 +43,12 @@ const fn call(label: execlayer_common::label::Label) -> Call {
 #[inline(always)]
 fn peer(call: &Call, sock: *const Sock) -> i32 {
     if sock.is_null() {
-        return gate::with_scratch(call, |_| Err(Reason::ReadFault));
+        return gate::with_scratch(call, |_| Named::Failure(Reason::ReadFault));
     }
     // SAFETY: VERIFIER: a BTF-typed sock; null if it is no unix socket.
     let peer: *const UnixSock = unsafe { bpf_skc_to_unix_sock(sock.cast_mut().cast()) }.cast();
     if peer.is_null() {
-        return gate::with_scratch(call, |_| Err(Reason::AddressFamily));
+        return gate::with_scratch(call, |_| Named::Failure(Reason::AddressFamily));
     }
     let path = member(peer, &fields::OFF_UNIX_PATH);
     let dentry: *const Dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
