@@ -1,5 +1,5 @@
-//! Judges by an image in user space, with the kernel's decision function. Owns where words, subject,
-//! facts and budgets come from here; must not decide anything itself.
+//! Judges by an image in user space, with the kernel's decision function. Owns where subject, facts
+//! and loops come from here; must not decide anything itself.
 
 use core::cell::RefCell;
 
@@ -32,13 +32,7 @@ pub fn judge_image(
     facts: Facts,
     budgets: &mut dyn FnMut(u32, u32, u32) -> bool,
 ) -> Verdict {
-    let world = ImageWorld {
-        view: View(words),
-        subject,
-        facts,
-        budgets: RefCell::new(budgets),
-        kept: Kept::default(),
-    };
+    let world = ImageWorld::new(View(words), subject, facts, budgets);
     decide::judge(&world, operation, wanted)
 }
 
@@ -47,32 +41,39 @@ pub fn judge_image(
 pub fn selects_image(words: &[u32], operation: Operation, subject: &[u8]) -> bool {
     let facts = Facts { uid: 0, minute: 0 };
     // A selector has no condition.
-    let mut none = |_: u32, _: u32, _: u32| false;
-    let budgets: RefCell<&mut dyn FnMut(u32, u32, u32) -> bool> = RefCell::new(&mut none);
-    let world = ImageWorld { view: View(words), subject, facts, budgets, kept: Kept::default() };
+    let world = ImageWorld::new(View(words), subject, facts, |_, _, _| false);
     decide::selects(&world, operation)
 }
 
-struct ImageWorld<'a, 'b> {
-    view: View<'a>,
+/// One subject before one image: what the decision needs from its surroundings.
+pub struct ImageWorld<'a, T, B> {
+    table: T,
     subject: &'a [u8],
     facts: Facts,
-    budgets: RefCell<&'b mut dyn FnMut(u32, u32, u32) -> bool>,
+    budgets: RefCell<B>,
     kept: Kept,
 }
 
-impl Table for ImageWorld<'_, '_> {
-    fn word(&self, index: u32) -> u32 {
-        self.view.word(index)
+impl<'a, T: Table, B: FnMut(u32, u32, u32) -> bool> ImageWorld<'a, T, B> {
+    /// `budgets` as in [`judge_image`].
+    pub fn new(table: T, subject: &'a [u8], facts: Facts, budgets: B) -> Self {
+        let (budgets, kept) = (RefCell::new(budgets), Kept::default());
+        Self { table, subject, facts, budgets, kept }
     }
 }
 
-impl World for ImageWorld<'_, '_> {
+impl<T: Table, B> Table for ImageWorld<'_, T, B> {
+    fn word(&self, index: u32) -> u32 {
+        self.table.word(index)
+    }
+}
+
+impl<T: Table, B: FnMut(u32, u32, u32) -> bool> World for ImageWorld<'_, T, B> {
     fn run(&self, start: u32, backward: bool) -> u32 {
         if backward {
-            automaton::walk(&self.view, start, self.subject.iter().rev())
+            automaton::walk(&self.table, start, self.subject.iter().rev())
         } else {
-            automaton::walk(&self.view, start, self.subject.iter())
+            automaton::walk(&self.table, start, self.subject.iter())
         }
     }
 
@@ -96,7 +97,7 @@ impl World for ImageWorld<'_, '_> {
         (*self.budgets.borrow_mut())(number, uses, window)
     }
 
-    fn repeat<B: Body<Self>>(&self, count: u32, body: &mut B) {
+    fn repeat<R: Body<Self>>(&self, count: u32, body: &mut R) {
         for index in 0..count {
             if !body.turn(self, index) {
                 break;

@@ -1,11 +1,13 @@
 //! The decision over an image in the kernel, as a subject: `BPF_PROG_TEST_RUN` of the program
 //! `judge`, which wraps it for hosts that refuse LSM programs. Must not decide anything itself.
 
+mod run;
+
 use std::{env, fs};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use aya::{
-    Ebpf, EbpfLoader, TestRun, TestRunOptions,
+    Ebpf, EbpfLoader,
     maps::{Array, ArrayOfMaps, MapData},
     programs::Xdp,
 };
@@ -24,6 +26,8 @@ use crate::{
     subject::{Answer, Silence, Subject},
 };
 
+pub use run::Run;
+
 /// Where the kernel object lies.
 pub const OBJECT: &str = "EXECLAYER_JUDGE_OBJECT";
 /// Set where a kernel that cannot be used is a failure and not a note.
@@ -31,15 +35,9 @@ pub const REQUIRED: &str = "EXECLAYER_REQUIRE_KERNEL";
 
 /// Bytes before the subject in a frame.
 const REQUEST: usize = 20;
-/// KERNEL: frames shorter than an Ethernet header are refused (net/bpf/test_run.c, 6.1); the program
-/// asks for a little more.
-const SHORTEST: usize = 64;
 /// KERNEL: a frame, its head room and its shared info fit into one page (`bpf_prog_test_run_xdp`).
 const LONGEST: usize = 3_400;
 const TABLES: [&str; 4] = ["JUDGE_TABLES_0", "JUDGE_TABLES_1", "JUDGE_TABLES_2", "JUDGE_TABLES_3"];
-/// In the second byte of a request: only whether the masks alone allow the act.
-const FAST: u8 = 1;
-const STALE: [u32; 4] = [u32::MAX; 4];
 const RDONLY_PROG: u32 = 1 << 7;
 
 type Inner<const WORDS: usize> = Array<MapData, [u32; WORDS]>;
@@ -108,7 +106,12 @@ impl KernelImage {
         }
     }
 
-    fn try_load() -> Result<Self> {
+    /// Loads the program.
+    ///
+    /// # Errors
+    ///
+    /// Why this host cannot run it.
+    pub fn try_load() -> Result<Self> {
         let path = env::var_os(OBJECT)
             .ok_or_else(|| anyhow!("`{OBJECT}` does not name the kernel object"))?;
         let object =
@@ -173,35 +176,13 @@ impl Subject for KernelImage {
         if REQUEST + act.subject.len() > LONGEST {
             return Ok(Err(Silence::TooLong));
         }
-        let answer = self.run(act, facts, 0)?;
+        let answer = self.run(act, facts, Run::Judge)?;
         let answer = read(act.operation, answer)?;
         // The gate asks the short way first: it must not allow what the long one does not.
-        let [at_once, ..] = self.run(act, facts, FAST)?;
+        let at_once = self.allowed_at_once(act, facts)?;
         let allowed = matches!(answer, Answer::Verdict(Verdict::Allow(_)) | Answer::Selected(true));
-        ensure!(at_once == 0 || allowed, "allowed at once, and judged {answer:?}");
+        ensure!(!at_once || allowed, "allowed at once, and judged {answer:?}");
         Ok(Ok(answer))
-    }
-}
-
-impl KernelImage {
-    fn run(&mut self, act: &Act, facts: Facts, mode: u8) -> Result<[u32; 4]> {
-        self.frame.clear();
-        self.frame.extend([act.operation as u8, mode]);
-        self.frame.extend((act.subject.len() as u16).to_le_bytes());
-        for field in [act.wanted.0, facts.uid, u32::from(facts.minute), self.class] {
-            self.frame.extend(field.to_le_bytes());
-        }
-        self.frame.extend(&act.subject);
-        self.frame.resize(self.frame.len().max(SHORTEST), 0);
-        // An answer of an earlier run must not be taken for one of this.
-        self.answers.set(0, STALE, 0)?;
-        let program = self.bpf.program("judge").context("no program `judge`")?;
-        let program: &Xdp = program.try_into()?;
-        let options = TestRunOptions { data_in: Some(&self.frame), ..TestRunOptions::new() };
-        program.test_run(options)?;
-        let answer = self.answers.get(&0, 0)?;
-        ensure!(answer != STALE, "the program gave no answer");
-        Ok(answer)
     }
 }
 

@@ -6,12 +6,13 @@ use std::cell::RefCell;
 use anyhow::Result;
 use execlayer_common::{
     access::Operation,
-    automaton::{self, Table},
-    decide::{self, Body, Kept, World},
+    automaton::Table,
+    decide::{self, World},
     image::class_of,
     limits,
     verdict::Verdict,
 };
+use execlayer_policy::image_world::ImageWorld;
 use execlayer_policy::{cases::Act, evaluate::Facts};
 
 use crate::{
@@ -24,6 +25,30 @@ use crate::{
 pub struct UserImage {
     words: Vec<u32>,
     uses: RefCell<Vec<u32>>,
+}
+
+impl UserImage {
+    /// Decides, and names the rule.
+    pub fn verdict(&self, act: &Act, facts: Facts) -> Verdict {
+        decide::judge(&self.before(act, facts), act.operation, act.wanted)
+    }
+
+    /// Whether the masks alone allow the act: all that the gate asks about most calls.
+    pub fn allowed_at_once(&self, act: &Act, facts: Facts) -> bool {
+        let world = self.before(act, facts);
+        decide::matches(&world, act.operation);
+        decide::allowed_at_once(&world, act.wanted)
+    }
+
+    fn before<'a>(&'a self, act: &'a Act, facts: Facts) -> impl World + 'a {
+        ImageWorld::new(Padded(&self.words), &act.subject, facts, |number, uses, _window| {
+            let mut all = self.uses.borrow_mut();
+            let Some(used) = all.get_mut(number as usize) else { return false };
+            let left = *used < uses;
+            *used += u32::from(left);
+            left
+        })
+    }
 }
 
 impl Subject for UserImage {
@@ -49,12 +74,12 @@ impl Subject for UserImage {
         act: &Act,
         facts: Facts,
     ) -> Result<Result<Answer, Silence>> {
-        let here = Here { image: self, subject: &act.subject, facts, kept: Kept::default() };
+        let world = self.before(act, facts);
         if matches!(act.operation, Operation::SelectCgroup | Operation::SelectExe) {
-            return Ok(Ok(Answer::Selected(decide::selects(&here, act.operation))));
+            return Ok(Ok(Answer::Selected(decide::selects(&world, act.operation))));
         }
-        let verdict = decide::judge(&here, act.operation, act.wanted);
-        let at_once = decide::allowed_at_once(&here, act.wanted);
+        let verdict = decide::judge(&world, act.operation, act.wanted);
+        let at_once = decide::allowed_at_once(&world, act.wanted);
         anyhow::ensure!(
             !at_once || matches!(verdict, Verdict::Allow(_)),
             "the masks allow at once what the entries do not: {verdict:?}"
@@ -77,60 +102,12 @@ pub fn room(words: usize) -> Result<usize> {
     }
 }
 
-/// One act before the image.
-struct Here<'a> {
-    image: &'a UserImage,
-    subject: &'a [u8],
-    facts: Facts,
-    kept: Kept,
-}
+/// Words of a whole size class; an index outside of it is wrapped, as in the kernel.
+struct Padded<'a>(&'a [u32]);
 
-impl Table for Here<'_> {
+impl Table for Padded<'_> {
     fn word(&self, index: u32) -> u32 {
-        let words = &self.image.words;
-        let masked = index as usize & words.len().wrapping_sub(1);
-        words.get(masked).copied().unwrap_or(0)
-    }
-}
-
-impl World for Here<'_> {
-    fn run(&self, start: u32, backward: bool) -> u32 {
-        if backward {
-            automaton::walk(self, start, self.subject.iter().rev())
-        } else {
-            automaton::walk(self, start, self.subject.iter())
-        }
-    }
-
-    fn keep(&self, lane: u32, set: u32) {
-        self.kept.keep(lane, set);
-    }
-
-    fn kept(&self, lane: u32) -> u32 {
-        self.kept.kept(lane)
-    }
-
-    fn uid(&self) -> u32 {
-        self.facts.uid
-    }
-
-    fn minute(&self) -> u32 {
-        u32::from(self.facts.minute)
-    }
-
-    fn spend(&self, number: u32, uses: u32, _window: u32) -> bool {
-        let mut all = self.image.uses.borrow_mut();
-        let Some(used) = all.get_mut(number as usize) else { return false };
-        let left = *used < uses;
-        *used += u32::from(left);
-        left
-    }
-
-    fn repeat<B: Body<Self>>(&self, count: u32, body: &mut B) {
-        for index in 0..count {
-            if !body.turn(self, index) {
-                break;
-            }
-        }
+        let masked = index as usize & self.0.len().wrapping_sub(1);
+        self.0.get(masked).copied().unwrap_or(0)
     }
 }

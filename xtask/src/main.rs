@@ -1,5 +1,6 @@
 //! The list of verbs. What a verb does lives in its own file; nothing is done here.
 
+mod bench;
 mod build;
 mod ci;
 mod demo;
@@ -30,6 +31,8 @@ enum Verb {
     Test(test::Arguments),
     /// Run the guest tests on stock kernels under QEMU
     Vm(vm::Arguments),
+    /// Measure what the gate costs
+    Bench(bench::Arguments),
     /// Show the gate at work: an agent under the shipped policy, and what became of it
     Demo(demo::Arguments),
     /// Check formatting, lints and house rules, then run the tests
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Build(arguments) => build::verb(&arguments),
         Verb::Test(arguments) => test::verb(&arguments),
         Verb::Vm(arguments) => vm::verb(&arguments),
+        Verb::Bench(arguments) => bench::verb(&arguments),
         Verb::Demo(arguments) => demo::verb(&arguments),
         Verb::Ci(arguments) => ci::verb(&arguments),
         Verb::Tidy(arguments) => tidy::verb(&arguments),

@@ -139,7 +139,7 @@ impl Workspace {
             let _ = writeln!(
                 main,
                 "mod {module} {{ pub use execlayer_common::*; pub mod automaton; pub mod decide; \
-                 pub mod user; }}"
+                 pub mod image_world; pub mod user; }}"
             );
             let _ = writeln!(
                 arms,
@@ -166,9 +166,15 @@ impl Workspace {
             let text = fs::read_to_string(to.join(file))?;
             fs::write(to.join(file), text.replace("crate::", &format!("crate::{module}::")))?;
         }
+        let copies = format!("use crate::{module}::");
+        // What runs the decision has to run the copy, and not the original.
+        let world = fs::read_to_string(repository().join("execlayer-policy/src/image_world.rs"))?;
+        let world = world.replace("use crate::", "use execlayer_policy::");
+        fs::write(to.join("image_world.rs"), world.replace("use execlayer_common::", &copies))?;
         let user = fs::read_to_string(repository().join("tests/harness/user.rs"))?;
-        let user = user.replace("use execlayer_common::", &format!("use crate::{module}::"));
-        Ok(fs::write(to.join("user.rs"), user)?)
+        let user =
+            user.replace("use execlayer_policy::image_world", &format!("{copies}image_world"));
+        Ok(fs::write(to.join("user.rs"), user.replace("use execlayer_common::", &copies))?)
     }
 
     /// Builds the checker, and says where it is.

@@ -1,0 +1,79 @@
+//! Part `guest`: what the gate adds to system calls, in a guest whose clock counts instructions, and the
+//! daemon's memory. The measurement itself is `tests/vm/cost.rs`.
+
+use crate::build;
+use crate::vm::{self, Ending, Lab, Root};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// The guest's kernel: the newest long-term series of the distribution.
+const SERIES: &str = "6.12";
+const ACTS: [&str; 3] = ["open", "exec", "connect"];
+/// Emulated instructions take their time; nothing is said meanwhile.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1800);
+
+/// An array of objects: `what`, and `acts` (instructions of each) or `memory` (KiB).
+pub(super) fn measure() -> Result<Value> {
+    let lab = Lab::prepare(None)?;
+    let mut spec = lab.guest(lab.kernel(SERIES)?, &["/opt/execlayer/vm", "cost", "all"]);
+    spec.name = format!("bench-{}", std::process::id());
+    spec.root = Root::Plain;
+    spec.smp = 1;
+    spec.icount = true;
+    spec.append = "norandmaps".into();
+    spec.limit = PATIENCE;
+    spec.silence = PATIENCE;
+    spec.files.push((build::object("empty", None), "/opt/execlayer/empty.o".to_owned()));
+    let (mut rows, mut rest) = (Vec::new(), Vec::new());
+    let result = vm::run(&spec, &mut |line| match serde_json::from_str::<Value>(line) {
+        Ok(row) => {
+            eprintln!("    {row}");
+            rows.push(row);
+        }
+        Err(_) => rest.push(line.to_owned()),
+    })?;
+    match result.ending {
+        Ending::Exit(0) => Ok(Value::Array(rows)),
+        ending => {
+            bail!(
+                "{ending}\n{}\nthe console's end:\n{}",
+                rest.join("\n"),
+                result.console.join("\n")
+            )
+        }
+    }
+}
+
+/// The rows as a table: instructions, and how many more than without a gate.
+pub(super) fn table(rows: &Value) -> Result<String> {
+    let rows = rows.as_array().context("no rows")?;
+    let base = rows.first().context("no rows")?;
+    let number = |row: &Value, act: &str| row["acts"][act].as_u64();
+    let mut text = String::from("instructions of one act (added to those without a gate)\n");
+    let _ = writeln!(text, "{:42}{:>20}{:>20}{:>20}", "", "open+close", "exec", "connect");
+    for row in rows.iter().filter(|row| row["acts"].is_object()) {
+        let _ = write!(text, "{:42}", row["what"].as_str().unwrap_or_default());
+        for act in ACTS {
+            let (Some(total), Some(base)) = (number(row, act), number(base, act)) else {
+                bail!("a row without `{act}`: {row}");
+            };
+            let added = i128::from(total) - i128::from(base);
+            let _ = write!(text, "{:>20}", format!("{total} ({added:+})"));
+        }
+        text.push('\n');
+    }
+    text.push_str("\nmemory of execlayerd, KiB\n");
+    for row in rows.iter().filter(|row| row["memory"].is_object()) {
+        let memory = |key: &str| row["memory"][key].as_u64().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{:42}VmRSS {}, RssAnon {}, {} records",
+            row["what"].as_str().unwrap_or_default(),
+            memory("VmRSS_KiB"),
+            memory("RssAnon_KiB"),
+            row["records"],
+        );
+    }
+    Ok(text)
+}
