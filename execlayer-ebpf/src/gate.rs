@@ -31,63 +31,50 @@ pub struct Call {
 /// Judges an object that has a place in the file system.
 #[inline(always)]
 pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, new: bool) -> i32 {
-    with_scratch(call, |scratch| {
-        // A name that is about to be made is not hashed yet.
-        let name = if !new && walk::is_deleted(dentry) {
-            Err(Reason::Deleted)
-        } else {
-            walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
-        };
-        match name {
-            Ok(()) => Named::Subject,
-            Err(_) if !new && is_exempt(call, mnt, dentry) => Named::Exempt,
-            Err(reason) => Named::Failure(reason),
-        }
-    })
+    let Some(scratch) = begin(call) else { return ON_FAILURE };
+    // A name that is about to be made is not hashed yet.
+    let name = if !new && walk::is_deleted(dentry) {
+        Err(Reason::Deleted)
+    } else {
+        walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
+    };
+    if name.is_err() && !new && is_exempt(call, mnt, dentry) {
+        scratch::release(scratch);
+        return 0;
+    }
+    judge(call, scratch, name)
 }
 
 /// Whether a file without a name is none of the gate's business.
 #[inline(always)]
 fn is_exempt(call: &Call, mnt: *const VfsMount, dentry: *const Dentry) -> bool {
     // A pipe opened again through /proc holds nothing but what its owner put in.
-    call.operation as u8 == Operation::File as u8 && is_pipe(dentry)
-        || walk::is_layer(mnt, dentry)
+    call.operation as u8 == Operation::File as u8 && is_pipe(dentry) || walk::is_layer(mnt, dentry)
 }
 
-/// What became of naming the subject.
-pub enum Named {
-    /// It is in scratch.
-    Subject,
-    /// It has no name, and this is why the call is denied.
-    Failure(Reason),
-    /// Nothing is to be judged.
-    Exempt,
-}
-
-impl From<Result<(), Reason>> for Named {
-    #[inline(always)]
-    fn from(name: Result<(), Reason>) -> Self {
-        match name {
-            Ok(()) => Self::Subject,
-            Err(reason) => Self::Failure(reason),
-        }
-    }
-}
-
-/// Judges the subject that `name` writes into scratch.
+/// Scratch for a call; without it the call is denied.
 #[inline(always)]
-pub fn with_scratch<N: Into<Named>>(call: &Call, name: impl FnOnce(*mut Scratch) -> N) -> i32 {
-    let Some(scratch) = scratch::acquire() else {
+pub fn begin(call: &Call) -> Option<*mut Scratch> {
+    let scratch = scratch::acquire();
+    if scratch.is_none() {
         emit::lost(call.label.profile);
-        return ON_FAILURE;
-    };
-    let reason = match name(scratch).into() {
-        Named::Subject => Reason::None,
-        Named::Failure(reason) => reason,
-        Named::Exempt => {
-            scratch::release(scratch);
-            return 0;
-        }
+    }
+    scratch
+}
+
+/// Denies a call whose subject cannot be named.
+#[inline(always)]
+pub fn fail(call: &Call, reason: Reason) -> i32 {
+    let Some(scratch) = begin(call) else { return ON_FAILURE };
+    judge(call, scratch, Err(reason))
+}
+
+/// Judges the subject in scratch, or denies because there is none; gives the scratch back.
+#[inline(always)]
+pub fn judge(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> i32 {
+    let reason = match name {
+        Ok(()) => Reason::None,
+        Err(reason) => reason,
     };
     // SAFETY: this task owns the buffer.
     unsafe {

@@ -97,3 +97,34 @@ pub fn opaque(value: u64) -> u64 {
     unsafe { core::arch::asm!("{0} += 0", inout(reg) value, options(pure, nomem, nostack)) };
     value
 }
+
+/// Loads eight bytes at any address of the program's own memory: an aligned load in Rust's eyes must be
+/// aligned, and an unaligned one becomes eight.
+///
+/// # Safety
+///
+/// Eight bytes lie there. VERIFIER proves it, too.
+#[inline(always)]
+pub unsafe fn load_word(from: *const u8) -> u64 {
+    let value: u64;
+    // SAFETY: the caller's promise; the instruction takes any address on machines whose kernel has
+    // HAVE_EFFICIENT_UNALIGNED_ACCESS (kernel/bpf/verifier.c, `check_ptr_alignment`, 6.1), and the
+    // verifier refuses it elsewhere.
+    unsafe {
+        core::arch::asm!("{0} = *(u64 *)({1} + 0)", out(reg) value, in(reg) from, options(nostack, readonly));
+    }
+    value
+}
+
+/// Stores eight bytes at any address `AT` behind `to`; see [`load_word`].
+///
+/// # Safety
+///
+/// As for [`load_word`], at `AT`.
+#[inline(always)]
+pub unsafe fn store_word<const AT: i16>(to: *mut u8, value: u64) {
+    // SAFETY: as in `load_word`.
+    unsafe {
+        core::arch::asm!("*(u64 *)({0} + {2}) = {1}", in(reg) to, in(reg) value, const AT, options(nostack));
+    }
+}

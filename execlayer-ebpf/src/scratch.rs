@@ -6,7 +6,12 @@
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use execlayer_common::{decide::Tally, event::EventHeader};
 
-use crate::{atomic, kread::offset, maps::SCRATCH};
+use crate::{
+    atomic,
+    kread::offset,
+    maps::SCRATCH,
+    walk::{Above, Ends},
+};
 
 /// Paths are built from the end to the front; behind the end there is room for a masked over-read.
 pub const PATH_END: u64 = 4096;
@@ -40,6 +45,9 @@ pub struct Scratch {
     padding: u32,
     /// VERIFIER: kept here and not on the stack, where it would be followed value by value.
     pub tally: Tally,
+    /// Of the walk: where the own mount's steps end, and where it is above.
+    pub ends: Ends,
+    pub above: Above,
     /// Decision sets by lane.
     pub kept: [u32; LANES],
     pub path: [u8; PATH_END as usize + SLACK],

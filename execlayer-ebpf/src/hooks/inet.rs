@@ -8,7 +8,8 @@ use execlayer_common::{
 };
 
 use crate::{
-    gate::{self, Call, Named},
+    enforce::ON_FAILURE,
+    gate::{self, Call},
     kernel::{
         AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP, Sock,
         Socket, fields,
@@ -30,10 +31,10 @@ pub fn connect(ctx: &LsmContext) -> i32 {
     let len: i32 = ctx.arg(2);
     let call = Call { label, operation: Operation::Inet, wanted: Access::CONNECT, flags: 0 };
     if len < 2 {
-        return gate::with_scratch(&call, |_| Named::Failure(Reason::AddressFamily));
+        return gate::fail(&call, Reason::AddressFamily);
     }
     let Some(family) = read::<u16>(address) else {
-        return gate::with_scratch(&call, |_| Named::Failure(Reason::ReadFault));
+        return gate::fail(&call, Reason::ReadFault);
     };
     // AF_UNSPEC takes a connection back. A unix peer is judged by unix_stream_connect and
     // unix_may_send, which see it.
@@ -42,14 +43,15 @@ pub fn connect(ctx: &LsmContext) -> i32 {
     }
     let sock: *const Sock = typed(socket, &fields::OFF_SOCKET_SK);
     if sock.is_null() {
-        return gate::with_scratch(&call, |_| Named::Failure(Reason::ReadFault));
+        return gate::fail(&call, Reason::ReadFault);
     }
     let protocol = match typed::<u16, _>(sock, &fields::OFF_SOCK_PROTOCOL) {
         IPPROTO_TCP | IPPROTO_MPTCP => Protocol::Tcp,
         IPPROTO_UDP => Protocol::Udp,
         _ => Protocol::Other,
     };
-    gate::with_scratch(&call, |scratch| write(scratch, protocol, family, address, len))
+    let Some(scratch) = gate::begin(&call) else { return ON_FAILURE };
+    gate::judge(&call, scratch, write(scratch, protocol, family, address, len))
 }
 
 /// VERIFIER: a function of its own, so that its stack is free again when the loops begin.

@@ -13,7 +13,8 @@ use execlayer_common::{
 };
 
 use crate::{
-    gate::{self, Call, Named},
+    enforce::ON_FAILURE,
+    gate::{self, Call},
     kernel::{Dentry, Sock, Socket, UnixSock, VfsMount, fields},
     kread::{member, offset, read, typed, typed_at, within},
     label,
@@ -43,12 +44,12 @@ const fn call(label: execlayer_common::label::Label) -> Call {
 #[inline(always)]
 fn peer(call: &Call, sock: *const Sock) -> i32 {
     if sock.is_null() {
-        return gate::with_scratch(call, |_| Named::Failure(Reason::ReadFault));
+        return gate::fail(call, Reason::ReadFault);
     }
     // SAFETY: VERIFIER: a BTF-typed sock; null if it is no unix socket.
     let peer: *const UnixSock = unsafe { bpf_skc_to_unix_sock(sock.cast_mut().cast()) }.cast();
     if peer.is_null() {
-        return gate::with_scratch(call, |_| Named::Failure(Reason::AddressFamily));
+        return gate::fail(call, Reason::AddressFamily);
     }
     let path = member(peer, &fields::OFF_UNIX_PATH);
     let dentry: *const Dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
@@ -61,7 +62,8 @@ fn peer(call: &Call, sock: *const Sock) -> i32 {
         // A peer without a name can only have come as a descriptor: a socketpair.
         return 0;
     }
-    gate::with_scratch(call, |scratch| abstract_name(scratch, address))
+    let Some(scratch) = gate::begin(call) else { return ON_FAILURE };
+    gate::judge(call, scratch, abstract_name(scratch, address))
 }
 
 /// Writes `@` and the abstract name.
