@@ -6,12 +6,7 @@
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use execlayer_common::{decide::Tally, event::EventHeader};
 
-use crate::{
-    atomic,
-    kread::offset,
-    maps::SCRATCH,
-    walk::{Above, Ends},
-};
+use crate::{atomic, kread::offset, maps::SCRATCH};
 
 /// Paths are built from the end to the front; behind the end there is room for a masked over-read.
 pub const PATH_END: u64 = 4096;
@@ -24,6 +19,35 @@ const TRIES: u32 = 16;
 
 #[unsafe(no_mangle)]
 static SCRATCH_MASK: u32 = execlayer_common::fields::UNSET;
+
+/// A task's root directory, as addresses.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Root {
+    pub mnt: u64,
+    pub dentry: u64,
+}
+
+/// Where the walk's steps in the file's own mount end, as addresses: the task's root, 0 if that is in
+/// another mount, and the mount's own root.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Ends {
+    pub root: u64,
+    pub mount: u64,
+}
+
+/// Where the walk is above the file's own mount. Addresses are all that it knows there, and what is kept
+/// here is no state that the verifier could follow.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Above {
+    pub dentry: u64,
+    /// Address of the struct vfsmount.
+    pub mnt: u64,
+    pub mnt_root: u64,
+    pub root: Root,
+}
 
 /// A scratch buffer.
 #[repr(C)]

@@ -13,8 +13,6 @@ mod far;
 mod name;
 mod near;
 
-pub use above::Above;
-
 use core::ffi::c_void;
 
 use execlayer_common::{limits, reason::Reason};
@@ -22,20 +20,12 @@ use execlayer_common::{limits, reason::Reason};
 use crate::{
     kernel::{Dentry, File, Fs, MNT_NS_INTERNAL, SB_NOUSER, SuperBlock, Task, VfsMount, fields},
     kread::{member, offset, read_or_zero, typed, typed_at},
-    scratch::{PATH_END, Scratch, forget},
+    scratch::{Ends, PATH_END, Root, Scratch, forget},
     world::repeat,
 };
 
 /// Attempts before a name that keeps changing is given up.
 const TRIES: u32 = 4;
-/// A task's root directory.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Root {
-    pub mnt: u64,
-    dentry: u64,
-}
-
 /// The root of `task`.
 #[inline(always)]
 pub fn root_of(task: *const Task) -> Root {
@@ -66,15 +56,6 @@ mod end {
     pub const TOO_LONG: u64 = 4;
     pub const FAULT: u64 = 5;
     pub const RACED: u64 = 6;
-}
-
-/// Where the steps in the file's own mount end, as addresses: the task's root, 0 if that is in another
-/// mount, and the mount's own root.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Ends {
-    root: u64,
-    mount: u64,
 }
 
 impl Ends {

@@ -5,25 +5,13 @@ use core::ffi::c_void;
 
 use execlayer_common::limits;
 
-use super::{Root, end, finish, load, name::prepend, see};
+use super::{end, finish, load, name::prepend, see};
 use crate::{
     kernel::fields,
     kread::{offset, read_or_zero},
-    scratch::Scratch,
+    scratch::{Above, Root, Scratch},
     world::repeat,
 };
-
-/// Where a pass is. Kept in scratch: addresses are all that it knows, and what lies there is no state that
-/// the verifier could follow.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Above {
-    dentry: u64,
-    /// Address of the struct vfsmount.
-    mnt: u64,
-    mnt_root: u64,
-    root: Root,
-}
 
 #[repr(C)]
 struct Pass {

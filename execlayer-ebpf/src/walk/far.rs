@@ -4,11 +4,11 @@ use core::ffi::c_void;
 
 use execlayer_common::limits;
 
-use super::{Ends, end, finish, name, see};
+use super::{end, finish, name, see};
 use crate::{
     kernel::{Dentry, fields},
     kread::typed,
-    scratch::{Scratch, forget},
+    scratch::{Ends, Scratch, forget},
     world::repeat,
 };
 

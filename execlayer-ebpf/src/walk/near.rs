@@ -2,11 +2,11 @@
 //! turn of `bpf_loop` costs half of what it does. What was seen is kept as it is, so that looking again
 //! is one load for each dentry.
 
-use super::{Ends, end, name};
+use super::{end, name};
 use crate::{
     kernel::{Dentry, fields},
     kread::typed,
-    scratch::{Scratch, forget},
+    scratch::{Ends, Scratch, forget},
 };
 
 /// Steps that are written out.
