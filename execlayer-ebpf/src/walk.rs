@@ -152,7 +152,8 @@ fn passes(attempt: &Attempt) -> u64 {
         });
         ends.read_volatile()
     };
-    let (near, mut how, next) = near::Near::climb(scratch, attempt.dentry, ends);
+    let (mut near, mut next) = (near::Near::EMPTY, attempt.dentry);
+    let mut how = near.climb(scratch, &mut next, ends);
     let mut same = true;
     if how == end::GOES_ON || how == end::MOUNT {
         let stretches = Stretches { scratch, next, mnt, root, far: how == end::GOES_ON };

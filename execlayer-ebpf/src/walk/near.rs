@@ -2,21 +2,25 @@
 //! turn of `bpf_loop` costs half of what it does. What was seen is kept as it is, so that looking again
 //! is one load for each dentry.
 
+use core::mem::MaybeUninit;
+
 use super::{end, name};
 use crate::{
     kernel::{Dentry, fields},
     kread::typed,
-    scratch::{Ends, Scratch, forget},
+    scratch::{Ends, Scratch},
 };
 
 /// Steps that are written out.
 const STEPS: usize = 8;
 
 /// The dentries that were passed, with their counts; the first `depth` of them.
+///
+/// Memory, not variables: the compiler would carry each variable along on every way out of every step.
 pub struct Near {
-    dentries: [*const Dentry; STEPS],
-    counts: [u32; STEPS],
-    depth: u64,
+    dentries: [MaybeUninit<*const Dentry>; STEPS],
+    counts: [MaybeUninit<u32>; STEPS],
+    depth: usize,
 }
 
 macro_rules! each_step {
@@ -31,32 +35,28 @@ macro_rules! each_step {
     };
 }
 
+#[allow(clippy::indexing_slicing, reason = "the macro counts below STEPS")]
 impl Near {
-    /// Writes the names of `dentry` and what is above it; how that ended, and the dentry that is next.
-    #[inline(always)]
-    pub fn climb(
-        scratch: *mut Scratch,
-        dentry: *const Dentry,
-        ends: Ends,
-    ) -> (Self, u64, *const Dentry) {
-        let mut near = Self { dentries: [dentry; STEPS], counts: [0; STEPS], depth: 0 };
-        let mut here = dentry;
-        let how = near.steps(scratch, &mut here, ends);
-        near.depth = forget(scratch, near.depth);
-        (near, forget(scratch, how), here)
-    }
+    pub const EMPTY: Self = Self {
+        dentries: [MaybeUninit::uninit(); STEPS],
+        counts: [MaybeUninit::uninit(); STEPS],
+        depth: 0,
+    };
 
+    /// Writes the names of `here` and what is above it; how that ended. `here` is what is next.
     #[inline(always)]
-    #[allow(clippy::indexing_slicing, reason = "the macro counts below STEPS")]
-    fn steps(&mut self, scratch: *mut Scratch, here: &mut *const Dentry, ends: Ends) -> u64 {
+    pub fn climb(&mut self, scratch: *mut Scratch, here: &mut *const Dentry, ends: Ends) -> u64 {
         each_step!(|INDEX| {
             let (count, parent) = match step(scratch, *here, ends) {
                 Ok(seen) => seen,
                 Err(how) => return how,
             };
-            self.dentries[INDEX] = *here;
-            self.counts[INDEX] = count;
-            self.depth = INDEX as u64 + 1;
+            // SAFETY: references to elements of this array.
+            unsafe {
+                self.dentries[INDEX].as_mut_ptr().write_volatile(*here);
+                self.counts[INDEX].as_mut_ptr().write_volatile(count);
+            }
+            self.depth = INDEX + 1;
             *here = parent;
         });
         end::GOES_ON
@@ -64,14 +64,20 @@ impl Near {
 
     /// Whether nothing of it changed since.
     #[inline(always)]
-    #[allow(clippy::indexing_slicing, reason = "the macro counts below STEPS")]
     pub fn is_unchanged(&self) -> bool {
         each_step!(|INDEX| {
-            if self.depth <= INDEX as u64 {
+            if self.depth <= INDEX {
                 return true;
             }
-            let count: u32 = typed(self.dentries[INDEX], &fields::OFF_DENTRY_SEQ);
-            if count != self.counts[INDEX] {
+            // SAFETY: elements below `depth` were written; VERIFIER knows the depth on every path.
+            let (dentry, before) = unsafe {
+                (
+                    self.dentries[INDEX].as_ptr().read_volatile(),
+                    self.counts[INDEX].as_ptr().read_volatile(),
+                )
+            };
+            let count: u32 = typed(dentry, &fields::OFF_DENTRY_SEQ);
+            if count != before {
                 return false;
             }
         });
