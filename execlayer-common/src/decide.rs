@@ -7,6 +7,8 @@
 //! Among rules that decide alike the one without condition is named first, then the one with the
 //! lowest number.
 
+use core::cell::Cell;
+
 use crate::{
     access::{Access, Operation},
     automaton::{self, Table},
@@ -28,10 +30,12 @@ pub trait World: Table {
     fn spend(&self, number: u32, uses: u32, window: u32) -> bool;
     /// Calls `body` with 0 to `count - 1` until it returns false.
     fn repeat<B: Body<Self>>(&self, count: u32, body: &mut B);
-    /// Keeps the decision set that a lane found, 0 for none.
-    fn keep(&self, lane: u32, set: u32);
-    /// The decision set that a lane found.
-    fn kept(&self, lane: u32) -> u32;
+    /// Keeps no decision set any more.
+    fn keep_none(&self);
+    /// Keeps a decision set behind those that are kept; at most [`limits::MAX_LANES`] of them.
+    fn keep(&self, set: u32);
+    /// The decision set with that number, 0 behind the last one.
+    fn kept(&self, number: u32) -> u32;
     /// The value itself.
     ///
     /// VERIFIER: the kernel's verifier follows every constant that a loop can leave behind as a path
@@ -49,20 +53,31 @@ pub trait Body<W: ?Sized> {
 
 /// Room for [`World::keep`] in user space.
 #[derive(Debug, Default)]
-pub struct Kept([core::cell::Cell<u32>; limits::MAX_LANES as usize]);
+pub struct Kept {
+    sets: [Cell<u32>; limits::MAX_LANES as usize],
+    count: Cell<usize>,
+}
 
 impl Kept {
+    /// See [`World::keep_none`].
+    pub fn clear(&self) {
+        self.count.set(0);
+    }
+
     /// See [`World::keep`].
-    pub fn keep(&self, lane: u32, set: u32) {
-        if let Some(cell) = self.0.get(lane as usize) {
+    pub fn push(&self, set: u32) {
+        let count = self.count.get();
+        if let Some(cell) = self.sets.get(count) {
             cell.set(set);
+            self.count.set(count + 1);
         }
     }
 
     /// See [`World::kept`].
     #[must_use]
-    pub fn kept(&self, lane: u32) -> u32 {
-        self.0.get(lane as usize).map_or(0, core::cell::Cell::get)
+    pub fn get(&self, number: u32) -> u32 {
+        let kept = self.sets.get(..self.count.get()).unwrap_or_default();
+        kept.get(number as usize).map_or(0, Cell::get)
     }
 }
 
@@ -71,7 +86,7 @@ impl Kept {
 #[must_use]
 pub fn selects<W: World>(world: &W, operation: Operation) -> bool {
     matches(world, operation);
-    (0..limits::MAX_LANES).any(|lane| world.kept(lane) != 0)
+    world.kept(0) != 0
 }
 
 /// Decides, and names the rule.
@@ -86,9 +101,7 @@ pub fn judge<W: World>(world: &W, operation: Operation, wanted: Access) -> Verdi
 /// to look at.
 #[inline(always)]
 pub fn matches<W: World>(world: &W, operation: Operation) {
-    for lane in 0..limits::MAX_LANES {
-        world.keep(lane, 0);
-    }
+    world.keep_none();
     world.repeat(limits::MAX_LANES, &mut Lanes { first: image::start_index(operation, 0) });
 }
 
@@ -106,7 +119,10 @@ impl<W: World> Body<W> for Lanes {
         }
         let backward = start & image::START_BACKWARD != 0;
         let last = world.run(start & !image::START_BACKWARD, backward);
-        world.keep(index, automaton::accepted(world, last));
+        let set = automaton::accepted(world, last);
+        if set != 0 {
+            world.keep(set);
+        }
         true
     }
 }
@@ -137,12 +153,13 @@ fn masks<W: World>(world: &W) -> Masks {
     let mut masks = Masks { deny: zero, ask: zero, allow: zero, conditional: zero };
     for lane in 0..limits::MAX_LANES {
         let set = world.kept(lane);
-        if set != 0 {
-            masks.deny |= world.word(set);
-            masks.ask |= world.word(set.wrapping_add(1));
-            masks.allow |= world.word(set.wrapping_add(2));
-            masks.conditional |= world.word(set.wrapping_add(3)) & image::SET_CONDITIONAL;
+        if set == 0 {
+            break;
         }
+        masks.deny |= world.word(set);
+        masks.ask |= world.word(set.wrapping_add(1));
+        masks.allow |= world.word(set.wrapping_add(2));
+        masks.conditional |= world.word(set.wrapping_add(3)) & image::SET_CONDITIONAL;
     }
     masks
 }
@@ -241,7 +258,7 @@ impl<W: World> Body<W> for Sets<'_> {
     fn turn(&mut self, world: &W, index: u32) -> bool {
         let set = world.kept(index);
         if set == 0 {
-            return true;
+            return false;
         }
         self.tally.set = set;
         let count = world.word(set.wrapping_add(3)) & !image::SET_CONDITIONAL;

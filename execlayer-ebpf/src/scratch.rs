@@ -12,7 +12,8 @@ use crate::{atomic, kread::offset, maps::SCRATCH};
 pub const PATH_END: u64 = 4096;
 /// Mask of an index into the path.
 pub const IN_PATH: u64 = PATH_END - 1;
-const LANES: usize = execlayer_common::limits::MAX_LANES as usize;
+/// Room for decision sets: one for each lane, and a zero behind them.
+pub const SETS: usize = 2 * execlayer_common::limits::MAX_LANES as usize;
 const SLACK: usize = 256;
 /// Buffers that one CPU tries before it gives up.
 const TRIES: u32 = 16;
@@ -28,13 +29,14 @@ pub struct Root {
     pub dentry: u64,
 }
 
-/// Where the walk's steps in the file's own mount end, as addresses: the task's root, 0 if that is in
-/// another mount, and the mount's own root.
+/// Where the walk's steps in the file's own mount end.
 #[derive(Clone, Copy)]
 #[repr(C)]
-pub struct Ends {
-    pub root: u64,
-    pub mount: u64,
+pub struct Stop {
+    /// Address of the dentry: of the task's root if that is in this mount, else of the mount's root.
+    pub at: u64,
+    /// What is reached there.
+    pub how: u64,
 }
 
 /// Where the walk is above the file's own mount. Addresses are all that it knows there, and what is kept
@@ -66,14 +68,14 @@ pub struct Scratch {
     pub minute: u32,
     /// First budget of the profile.
     pub budgets: u32,
-    padding: u32,
     /// VERIFIER: kept here and not on the stack, where it would be followed value by value.
     pub tally: Tally,
-    /// Of the walk: where the own mount's steps end, and where it is above.
-    pub ends: Ends,
+    /// Of the walk: where the steps in the own mount end, and where it is above.
+    pub stop: Stop,
     pub above: Above,
-    /// Decision sets by lane.
-    pub kept: [u32; LANES],
+    /// Decision sets that were found, and how many.
+    pub kept: [u32; SETS],
+    pub found: u32,
     pub path: [u8; PATH_END as usize + SLACK],
     pub event: EventHeader,
     pub text: [u8; 2 * PATH_END as usize + SLACK],

@@ -20,7 +20,7 @@ use execlayer_common::{limits, reason::Reason};
 use crate::{
     kernel::{Dentry, File, Fs, MNT_NS_INTERNAL, SB_NOUSER, SuperBlock, Task, VfsMount, fields},
     kread::{member, offset, read_or_zero, typed, typed_at},
-    scratch::{Ends, PATH_END, Root, Scratch, forget},
+    scratch::{PATH_END, Root, Scratch, Stop, forget},
     world::repeat,
 };
 
@@ -56,20 +56,8 @@ mod end {
     pub const TOO_LONG: u64 = 4;
     pub const FAULT: u64 = 5;
     pub const RACED: u64 = 6;
-}
-
-impl Ends {
-    #[inline(always)]
-    fn reached(self, dentry: *const Dentry) -> Option<u64> {
-        let address = dentry as u64;
-        if address == self.root {
-            Some(end::ROOT)
-        } else if address == self.mount {
-            Some(end::MOUNT)
-        } else {
-            None
-        }
-    }
+    /// Where the steps in the own mount end.
+    pub const STOP: u64 = 7;
 }
 
 /// Notes how the pass ended.
@@ -142,22 +130,27 @@ fn passes(attempt: &Attempt) -> u64 {
     let (root, scratch, mnt) = (attempt.root, attempt.scratch, attempt.mnt);
     // SAFETY: this task owns the buffer.
     unsafe { (&raw mut (*scratch).pos).write_volatile(PATH_END) };
-    let mount: u64 = typed(mnt, &fields::OFF_VFSMOUNT_ROOT);
-    // SAFETY: as above.
-    let ends = unsafe {
-        let ends = &raw mut (*scratch).ends;
-        ends.write_volatile(Ends {
-            root: if mnt as u64 == root.mnt { root.dentry } else { 0 },
-            mount,
-        });
-        ends.read_volatile()
+    // A file that is in the root's mount and not below the root ends nowhere, above the mount.
+    let stop = if mnt as u64 == root.mnt {
+        Stop { at: root.dentry, how: end::ROOT }
+    } else {
+        Stop { at: typed(mnt, &fields::OFF_VFSMOUNT_ROOT), how: end::MOUNT }
+    };
+    // SAFETY: as above. VERIFIER: through memory, it is one path from here on.
+    let stop = unsafe {
+        (&raw mut (*scratch).stop).write_volatile(stop);
+        (&raw mut (*scratch).stop).read_volatile()
     };
     let (mut near, mut next) = (near::Near::EMPTY, attempt.dentry);
-    let mut how = near.climb(scratch, &mut next, ends);
+    let mut how = near.climb(scratch, &mut next, stop);
     let mut same = true;
-    if how == end::GOES_ON || how == end::MOUNT {
-        let stretches = Stretches { scratch, next, mnt, root, far: how == end::GOES_ON };
-        (how, same) = stretches.passes();
+    // VERIFIER: that there is nothing far is known on the ways that end near.
+    let far = how == end::GOES_ON;
+    if how == end::STOP {
+        how = stop.how;
+    }
+    if far || how == end::MOUNT {
+        (how, same) = Stretches { scratch, next, mnt, root, far }.passes();
     }
     // A chain that leads nowhere may have been in motion, too, so it is looked at twice as well.
     if same && near.is_unchanged() { how } else { end::RACED }
@@ -196,7 +189,7 @@ impl Stretches {
             unsafe { (&raw mut (*scratch).ended).write_volatile(end::GOES_ON) };
             let mnt = forget(scratch, self.mnt as u64);
             // SAFETY: as above.
-            let mnt_root = unsafe { (*scratch).ends.mount };
+            let mnt_root = unsafe { (*scratch).stop.at };
             let root = Root {
                 mnt: forget(scratch, self.root.mnt),
                 dentry: forget(scratch, self.root.dentry),

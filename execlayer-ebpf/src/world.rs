@@ -13,7 +13,7 @@ use execlayer_common::{
 use crate::{
     kread::{masked, within},
     maps,
-    scratch::{self, IN_PATH, Scratch},
+    scratch::{self, IN_PATH, SETS, Scratch},
 };
 
 /// Bytes that one turn of the automaton's loop reads.
@@ -34,12 +34,11 @@ pub struct Kernel {
 
 impl Kernel {
     #[inline(always)]
-    fn lane_place(&self, lane: u32) -> *mut u32 {
-        const IN_LANES: u64 = limits::MAX_LANES as u64 - 1;
+    fn place_of(&self, number: u32) -> *mut u32 {
         // SAFETY: the mask keeps the index inside the array.
         unsafe {
             let kept = (&raw mut (*self.scratch).kept).cast::<u32>();
-            kept.add(within::<IN_LANES>(u64::from(lane)) as usize)
+            kept.add(within::<{ SETS as u64 - 1 }>(u64::from(number)) as usize)
         }
     }
 }
@@ -198,15 +197,30 @@ impl World for Kernel {
     }
 
     #[inline(always)]
-    fn keep(&self, lane: u32, set: u32) {
-        // SAFETY: `lane_place` is inside the buffer that this task owns.
-        unsafe { self.lane_place(lane).write(set) };
+    fn keep_none(&self) {
+        // SAFETY: this task owns the buffer.
+        unsafe {
+            (*self.scratch).found = 0;
+            self.place_of(0).write(0);
+        }
     }
 
     #[inline(always)]
-    fn kept(&self, lane: u32) -> u32 {
+    fn keep(&self, set: u32) {
+        // SAFETY: as above; `place_of` is inside the buffer.
+        unsafe {
+            let number = (*self.scratch).found;
+            self.place_of(number).write(set);
+            let next = number.wrapping_add(1);
+            self.place_of(next).write(0);
+            (*self.scratch).found = next;
+        }
+    }
+
+    #[inline(always)]
+    fn kept(&self, number: u32) -> u32 {
         // SAFETY: as in `keep`.
-        unsafe { self.lane_place(lane).read() }
+        unsafe { self.place_of(number).read() }
     }
 
     #[inline(always)]

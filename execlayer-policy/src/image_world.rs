@@ -77,12 +77,16 @@ impl<T: Table, B: FnMut(u32, u32, u32) -> bool> World for ImageWorld<'_, T, B> {
         }
     }
 
-    fn keep(&self, lane: u32, set: u32) {
-        self.kept.keep(lane, set);
+    fn keep_none(&self) {
+        self.kept.clear();
     }
 
-    fn kept(&self, lane: u32) -> u32 {
-        self.kept.kept(lane)
+    fn keep(&self, set: u32) {
+        self.kept.push(set);
+    }
+
+    fn kept(&self, number: u32) -> u32 {
+        self.kept.get(number)
     }
 
     fn uid(&self) -> u32 {

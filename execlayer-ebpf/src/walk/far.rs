@@ -8,7 +8,7 @@ use super::{end, finish, name, see};
 use crate::{
     kernel::{Dentry, fields},
     kread::typed,
-    scratch::{Ends, Scratch, forget},
+    scratch::{Scratch, forget},
     world::repeat,
 };
 
@@ -31,10 +31,10 @@ extern "C" fn up<const COPY: bool>(_turn: u64, pass: *mut Pass) -> i64 {
     // SAFETY: `bpf_loop` passes the context that `climb` owns.
     let pass = unsafe { &mut *pass };
     let (dentry, scratch) = (pass.dentry, pass.scratch);
-    // SAFETY: plain fields of the buffer that this task owns.
-    let ends: Ends = unsafe { (*scratch).ends };
-    if let Some(how) = ends.reached(dentry) {
-        return finish(scratch, how);
+    // SAFETY: plain data in the buffer that this task owns.
+    let stop = unsafe { (*scratch).stop };
+    if dentry as u64 == stop.at {
+        return finish(scratch, stop.how);
     }
     let count: u32 = typed(dentry, &fields::OFF_DENTRY_SEQ);
     let parent: *const Dentry = typed(dentry, &fields::OFF_DENTRY_PARENT);

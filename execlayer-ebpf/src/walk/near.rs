@@ -8,7 +8,7 @@ use super::{end, name};
 use crate::{
     kernel::{Dentry, fields},
     kread::typed,
-    scratch::{Ends, Scratch},
+    scratch::{Scratch, Stop},
 };
 
 /// Steps that are written out.
@@ -45,9 +45,9 @@ impl Near {
 
     /// Writes the names of `here` and what is above it; how that ended. `here` is what is next.
     #[inline(always)]
-    pub fn climb(&mut self, scratch: *mut Scratch, here: &mut *const Dentry, ends: Ends) -> u64 {
+    pub fn climb(&mut self, scratch: *mut Scratch, here: &mut *const Dentry, stop: Stop) -> u64 {
         each_step!(|INDEX| {
-            let (count, parent) = match step(scratch, *here, ends) {
+            let (count, parent) = match step(scratch, *here, stop) {
                 Ok(seen) => seen,
                 Err(how) => return how,
             };
@@ -90,10 +90,10 @@ impl Near {
 fn step(
     scratch: *mut Scratch,
     dentry: *const Dentry,
-    ends: Ends,
+    stop: Stop,
 ) -> Result<(u32, *const Dentry), u64> {
-    if let Some(how) = ends.reached(dentry) {
-        return Err(how);
+    if dentry as u64 == stop.at {
+        return Err(end::STOP);
     }
     let count: u32 = typed(dentry, &fields::OFF_DENTRY_SEQ);
     if count & 1 != 0 {
