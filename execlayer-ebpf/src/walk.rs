@@ -141,7 +141,7 @@ fn passes(attempt: &Attempt) -> u64 {
         (&raw mut (*scratch).stop).write_volatile(stop);
         (&raw mut (*scratch).stop).read_volatile()
     };
-    let (mut near, mut next) = (near::Near::EMPTY, attempt.dentry);
+    let (mut near, mut next) = (near::Near::new(), attempt.dentry);
     let mut how = near.climb(scratch, &mut next, stop);
     let mut same = true;
     // VERIFIER: that there is nothing far is known on the ways that end near.

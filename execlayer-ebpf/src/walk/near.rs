@@ -7,7 +7,7 @@ use core::mem::MaybeUninit;
 use super::{end, name};
 use crate::{
     kernel::{Dentry, fields},
-    kread::typed,
+    kread::{opaque, typed},
     scratch::{Scratch, Stop},
 };
 
@@ -20,7 +20,8 @@ const STEPS: usize = 8;
 pub struct Near {
     dentries: [MaybeUninit<*const Dentry>; STEPS],
     counts: [MaybeUninit<u32>; STEPS],
-    depth: usize,
+    /// Opaque: the compiler would find out that another value says the same, and the verifier would not.
+    depth: u64,
 }
 
 macro_rules! each_step {
@@ -37,11 +38,14 @@ macro_rules! each_step {
 
 #[allow(clippy::indexing_slicing, reason = "the macro counts below STEPS")]
 impl Near {
-    pub const EMPTY: Self = Self {
-        dentries: [MaybeUninit::uninit(); STEPS],
-        counts: [MaybeUninit::uninit(); STEPS],
-        depth: 0,
-    };
+    #[inline(always)]
+    pub fn new() -> Self {
+        Self {
+            dentries: [MaybeUninit::uninit(); STEPS],
+            counts: [MaybeUninit::uninit(); STEPS],
+            depth: opaque(0),
+        }
+    }
 
     /// Writes the names of `here` and what is above it; how that ended. `here` is what is next.
     #[inline(always)]
@@ -56,7 +60,7 @@ impl Near {
                 self.dentries[INDEX].as_mut_ptr().write_volatile(*here);
                 self.counts[INDEX].as_mut_ptr().write_volatile(count);
             }
-            self.depth = INDEX + 1;
+            self.depth = opaque(INDEX as u64 + 1);
             *here = parent;
         });
         end::GOES_ON
@@ -66,7 +70,7 @@ impl Near {
     #[inline(always)]
     pub fn is_unchanged(&self) -> bool {
         each_step!(|INDEX| {
-            if self.depth <= INDEX {
+            if self.depth <= INDEX as u64 {
                 return true;
             }
             // SAFETY: elements below `depth` were written; VERIFIER knows the depth on every path.
