@@ -153,13 +153,12 @@ fn masks<W: World>(world: &W) -> Masks {
     let mut masks = Masks { deny: zero, ask: zero, allow: zero, conditional: zero };
     for lane in 0..limits::MAX_LANES {
         let set = world.kept(lane);
-        if set == 0 {
-            break;
+        if set != 0 {
+            masks.deny |= world.word(set);
+            masks.ask |= world.word(set.wrapping_add(1));
+            masks.allow |= world.word(set.wrapping_add(2));
+            masks.conditional |= world.word(set.wrapping_add(3)) & image::SET_CONDITIONAL;
         }
-        masks.deny |= world.word(set);
-        masks.ask |= world.word(set.wrapping_add(1));
-        masks.allow |= world.word(set.wrapping_add(2));
-        masks.conditional |= world.word(set.wrapping_add(3)) & image::SET_CONDITIONAL;
     }
     masks
 }

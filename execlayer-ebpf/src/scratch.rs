@@ -12,8 +12,8 @@ use crate::{atomic, kread::offset, maps::SCRATCH};
 pub const PATH_END: u64 = 4096;
 /// Mask of an index into the path.
 pub const IN_PATH: u64 = PATH_END - 1;
-/// Room for decision sets: one for each lane, and a zero behind them.
-pub const SETS: usize = 2 * execlayer_common::limits::MAX_LANES as usize;
+/// Room for decision sets: one for each lane.
+pub const SETS: usize = execlayer_common::limits::MAX_LANES as usize;
 const SLACK: usize = 256;
 /// Buffers that one CPU tries before it gives up.
 const TRIES: u32 = 16;

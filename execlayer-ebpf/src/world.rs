@@ -201,7 +201,7 @@ impl World for Kernel {
         // SAFETY: this task owns the buffer.
         unsafe {
             (*self.scratch).found = 0;
-            self.place_of(0).write(0);
+            (*self.scratch).kept = [0; SETS];
         }
     }
 
@@ -211,9 +211,7 @@ impl World for Kernel {
         unsafe {
             let number = (*self.scratch).found;
             self.place_of(number).write(set);
-            let next = number.wrapping_add(1);
-            self.place_of(next).write(0);
-            (*self.scratch).found = next;
+            (*self.scratch).found = number.wrapping_add(1);
         }
     }
 
