@@ -69,7 +69,7 @@ impl Kept {
         let count = self.count.get();
         if let Some(cell) = self.sets.get(count) {
             cell.set(set);
-            self.count.set(count + 1);
+            self.count.set(count.saturating_add(1));
         }
     }
 

@@ -195,7 +195,7 @@ fn note(scratch: *mut Scratch, verdict: u8, reason: u8, rule: u32, flags: u32) -
     }
     let strict = verdict != raw::ALLOW;
     let record = strict || flags & image::FLAG_RECORD_ALL != 0;
-    u32::from(strict) * Outcome::STRICT
-        | u32::from(record) * Outcome::RECORD
-        | u32::from(monitor) * Outcome::MONITOR
+    (u32::from(strict) * Outcome::STRICT)
+        | (u32::from(record) * Outcome::RECORD)
+        | (u32::from(monitor) * Outcome::MONITOR)
 }

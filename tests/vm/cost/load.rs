@@ -8,12 +8,15 @@ use std::fs::{self, File};
 use std::thread::sleep;
 use std::time::Duration;
 
+/// No rule lists it.
+const DENIED: &str = "/srv/denied";
 const EVENTS: usize = 100_000;
 /// Denied events at a time, so that the daemon keeps up and no record is lost.
 const BURST: usize = 500;
 
 /// Two lines: idle, and after [`EVENTS`].
 pub(super) fn resident(gate: &Gate, policy: &str) -> Result<[Value; 2]> {
+    fs::write(DENIED, "")?;
     let idle = memory(gate, "idle")?;
     let status = gate.run(policy, &["--quiet"], &[PROGRAM, ROLE, "denials"]).status()?;
     ensure!(status.success(), "{status}");
@@ -37,7 +40,7 @@ fn memory(gate: &Gate, what: &str) -> Result<Value> {
 /// Opens what the policy does not list, often.
 pub(super) fn denials() -> Result<()> {
     for turn in 0..EVENTS {
-        ensure!(File::open("/srv/denied").is_err(), "it was not denied");
+        ensure!(File::open(DENIED).is_err(), "it was not denied");
         if turn % BURST == 0 {
             sleep(Duration::from_millis(20));
         }

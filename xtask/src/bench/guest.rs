@@ -21,7 +21,8 @@ pub(super) fn measure() -> Result<Value> {
     spec.root = Root::Plain;
     spec.smp = 1;
     spec.icount = true;
-    spec.append = "norandmaps".into();
+    // Where a program lies decides how many page tables it needs.
+    spec.append = "norandmaps".to_owned();
     spec.limit = PATIENCE;
     spec.silence = PATIENCE;
     spec.files.push((build::object("empty", None), "/opt/execlayer/empty.o".to_owned()));
