@@ -26,6 +26,7 @@ use crate::{
 
 /// Attempts before a name that keeps changing is given up.
 const TRIES: u32 = 4;
+
 /// The root of `task`.
 #[inline(always)]
 pub fn root_of(task: *const Task) -> Root {
