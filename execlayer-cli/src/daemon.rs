@@ -18,6 +18,7 @@ use execlayer_api::{
 use crate::{
     error::{CliError, Exit},
     files,
+    output::Screen,
 };
 
 /// Where the daemon's files lie.
@@ -30,9 +31,11 @@ pub(crate) struct Places {
 
 /// An answer takes as long as loading a policy takes; a daemon that is silent longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// A daemon that starts has its programs verified first: a second on a fast machine, minutes on an
-/// emulated one. It ends by itself if it cannot enforce.
-const START_PATIENCE: Duration = Duration::from_secs(900);
+/// A daemon that starts has its programs verified first: less than a second on most machines, a minute
+/// on an emulated one that is busy. It ends by itself if it cannot enforce.
+const START_PATIENCE: Duration = Duration::from_secs(300);
+/// Longer than this without a word, and people think that nothing happens.
+const A_MOMENT: Duration = Duration::from_secs(2);
 /// Between two looks at a daemon that starts.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -127,6 +130,8 @@ pub(crate) struct Start<'a> {
     pub(crate) places: &'a Places,
     pub(crate) state_dir: &'a Path,
     pub(crate) events: Option<&'a Path>,
+    /// Told what is waited for, if that takes longer than a moment.
+    pub(crate) remark: Option<&'a Screen>,
 }
 
 /// Makes sure that a daemon answers: finds one or starts one.
@@ -166,10 +171,12 @@ pub(crate) fn find_or_start(start: &Start<'_>) -> Result<(), CliError> {
     command.current_dir("/");
     let mut child =
         command.spawn().map_err(|error| files::cannot("execute", &executable, &error))?;
-    wait_for_hello(start.places, &mut child, &log)
+    wait_for_hello(start, &mut child, &log)
 }
 
-fn wait_for_hello(places: &Places, child: &mut Child, log: &Path) -> Result<(), CliError> {
+fn wait_for_hello(start: &Start<'_>, child: &mut Child, log: &Path) -> Result<(), CliError> {
+    let places = start.places;
+    let mut remark = start.remark;
     let begin = Instant::now();
     loop {
         match ask(places, &Request::Hello {}) {
@@ -194,6 +201,12 @@ fn wait_for_hello(places: &Places, child: &mut Child, log: &Path) -> Result<(), 
             let _ = child.kill();
             return Err(CliError::failure("the daemon started and does not answer")
                 .help(format!("it may have said why in `{}`", log.display())));
+        }
+        if begin.elapsed() > A_MOMENT
+            && let Some(screen) = remark.take()
+        {
+            screen
+                .note("execlayer: the daemon starts; the kernel verifies the gate's programs ...");
         }
         std::thread::sleep(PAUSE);
     }

@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<ExitCode, CliError> {
     }
     let (bundle, agent) = sign(args, lowered)?;
     let signals = Signals::hold()?;
-    let scope = open_scope(args, &bundle, &agent)?;
+    let scope = open_scope(args, &bundle, &agent, screen)?;
     let status = scope::start(Path::new(&scope.cgroup), user.as_ref(), &args.command)
         .and_then(|mut child| signals.wait(&mut child));
     let summary = close_scope(args, &scope);
@@ -157,9 +157,18 @@ impl Drop for BundleFile {
 }
 
 /// Puts the policy in force and opens a scope; starts a daemon if there is none.
-fn open_scope(args: &Args, bundle: &BundleFile, agent: &str) -> Result<Scope, CliError> {
-    let start =
-        Start { places: &args.places, state_dir: &args.state_dir, events: args.events.as_deref() };
+fn open_scope(
+    args: &Args,
+    bundle: &BundleFile,
+    agent: &str,
+    screen: &Screen,
+) -> Result<Scope, CliError> {
+    let start = Start {
+        places: &args.places,
+        state_dir: &args.state_dir,
+        events: args.events.as_deref(),
+        remark: (!args.quiet).then_some(screen),
+    };
     let mut tries = 0;
     loop {
         tries += 1;
