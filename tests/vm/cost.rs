@@ -53,6 +53,11 @@ allow = ["read"]
 path = "/etc/**"
 
 [[rule]]
+id = "processes"
+allow = ["read"]
+path = "/proc/**"
+
+[[rule]]
 id = "workspace"
 allow = ["read", "write", "create"]
 path = "/workspace/**"

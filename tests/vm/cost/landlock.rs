@@ -19,7 +19,9 @@ pub(super) fn enter() -> Result<()> {
         .handle_access(AccessNet::ConnectTcp)?
         .create()?
         .add_rule(NetPort::new(super::PORT, AccessNet::ConnectTcp))?;
-    for (path, access) in [("/usr", run), ("/opt", run), ("/etc", read), ("/workspace", all)] {
+    for (path, access) in
+        [("/usr", run), ("/opt", run), ("/etc", read), ("/proc", read), ("/workspace", all)]
+    {
         rules = rules.add_rule(PathBeneath::new(PathFd::new(path)?, access))?;
     }
     let status = rules.restrict_self()?;

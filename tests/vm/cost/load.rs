@@ -16,6 +16,7 @@ const BURST: usize = 500;
 
 /// Two lines: idle, and after [`EVENTS`].
 pub(super) fn resident(gate: &Gate, policy: &str) -> Result<[Value; 2]> {
+    fs::create_dir_all("/srv")?;
     fs::write(DENIED, "")?;
     let idle = memory(gate, "idle")?;
     let status = gate.run(policy, &["--quiet"], &[PROGRAM, ROLE, "denials"]).status()?;
