@@ -201,7 +201,10 @@ impl World for Kernel {
         // SAFETY: this task owns the buffer.
         unsafe {
             (*self.scratch).found = 0;
-            (*self.scratch).kept = [0; SETS];
+            // Volatile, or the compiler calls memset, which goes byte by byte here.
+            for set in &mut (*self.scratch).kept {
+                core::ptr::from_mut(set).write_volatile(0);
+            }
         }
     }
 
