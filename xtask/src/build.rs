@@ -79,9 +79,11 @@ pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Res
                 fs::create_dir_all(folder)?;
             }
             let stripped = from.with_extension("o");
-            // BTF stays; the rest of the debug information is ten times the programs.
-            let objcopy = format!("{LLVM_PREFIX}/bin/llvm-objcopy");
-            shell::run(Command::new(objcopy).arg("--strip-debug").arg(&from).arg(&stripped))?;
+            // BTF stays; the rest of the debug information is ten times the programs. Relocations of
+            // .BTF.ext say what its records say themselves, and loaders do not read them.
+            let mut objcopy = Command::new(format!("{LLVM_PREFIX}/bin/llvm-objcopy"));
+            objcopy.args(["--strip-debug", "--remove-section=.rel.BTF.ext"]);
+            shell::run(objcopy.arg(&from).arg(&stripped))?;
             // Written only when it differs: user space is rebuilt when this file changes.
             let content =
                 fs::read(&stripped).with_context(|| format!("no `{}`", stripped.display()))?;
