@@ -40,6 +40,16 @@ impl Verdict {
         }
     }
 
+    /// Why a call with this verdict is not let pass, as long as nothing is held.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Allow(_) => Reason::None,
+            Self::Ask(_) => Reason::AskNotHeld,
+            Self::Deny(reason, _) => reason,
+        }
+    }
+
     /// The rule that decided, if one did.
     #[must_use]
     pub const fn rule(self) -> Option<RuleIndex> {

@@ -5,6 +5,8 @@
 #![allow(missing_docs, unreachable_pub, reason = "nothing here is a public interface")]
 #![allow(unsafe_code, reason = "a kernel program is found by its section")]
 
+mod frame;
+
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 
 macro_rules! empty {
@@ -28,13 +30,4 @@ empty! {
     socket_connect "socket_connect"
     unix_connect "unix_stream_connect"
     unix_send "unix_may_send"
-}
-
-#[unsafe(no_mangle)]
-#[unsafe(link_section = "license")]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
 }

@@ -28,28 +28,34 @@ pub struct Call {
     pub flags: u8,
 }
 
+/// How a call comes to an object that has a place in the file system.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Object {
+    /// It is being opened.
+    Opened,
+    /// It is there.
+    There,
+    /// It is about to be made.
+    New,
+}
+
 /// Judges an object that has a place in the file system.
 #[inline(always)]
-pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, new: bool) -> i32 {
+pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: Object) -> i32 {
     let Some(scratch) = begin(call) else { return ON_FAILURE };
     // A name that is about to be made is not hashed yet.
-    let name = if !new && walk::is_deleted(dentry) {
+    let is_new = matches!(object, Object::New);
+    let name = if !is_new && walk::is_deleted(dentry) {
         Err(Reason::Deleted)
     } else {
         walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
     };
-    if name.is_err() && !new && is_exempt(call, mnt, dentry) {
+    let is_layer = || matches!(object, Object::Opened) && walk::is_layer(mnt, dentry);
+    if name.is_err() && !is_new && (is_pipe(call, dentry) || is_layer()) {
         scratch::release(scratch);
         return 0;
     }
     judge(call, scratch, name)
-}
-
-/// Whether a file without a name is none of the gate's business.
-#[inline(always)]
-fn is_exempt(call: &Call, mnt: *const VfsMount, dentry: *const Dentry) -> bool {
-    // A pipe opened again through /proc holds nothing but what its owner put in.
-    call.operation as u8 == Operation::File as u8 && is_pipe(dentry) || walk::is_layer(mnt, dentry)
 }
 
 /// Scratch for a call; without it the call is denied.
@@ -98,8 +104,12 @@ pub fn judge(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> i3
     enforce(outcome)
 }
 
+/// Whether it is a pipe as a file: opened again through /proc, it holds nothing but what its owner put in.
 #[inline(always)]
-fn is_pipe(dentry: *const Dentry) -> bool {
+fn is_pipe(call: &Call, dentry: *const Dentry) -> bool {
+    if call.operation as u8 != Operation::File as u8 {
+        return false;
+    }
     let sb: *const SuperBlock = typed(dentry, &fields::OFF_DENTRY_SB);
     let magic: u64 = typed(sb, &fields::OFF_SB_MAGIC);
     magic == PIPEFS_MAGIC

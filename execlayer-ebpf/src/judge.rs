@@ -12,7 +12,7 @@ use execlayer_common::{
     limits::{CLASS_WORDS, MAX_BUDGETS},
     reason::Reason,
     slot::Slot,
-    verdict::{Verdict, raw},
+    verdict::raw,
 };
 
 use crate::{
@@ -170,13 +170,8 @@ fn judge_before(kernel: &Kernel) -> u32 {
     }
     // SAFETY: as above; nobody else refers to the tally.
     let verdict = decide::judge_matches(kernel, wanted, unsafe { &mut (*scratch).tally });
-    let reason = match verdict {
-        Verdict::Allow(_) => Reason::None,
-        Verdict::Ask(_) => Reason::AskNotHeld,
-        Verdict::Deny(reason, _) => reason,
-    };
     let rule = verdict.rule().map_or(event::NO_RULE, |rule| u32::from(rule.0));
-    note(scratch, verdict.raw(), reason as u8, rule, flags)
+    note(scratch, verdict.raw(), verdict.reason() as u8, rule, flags)
 }
 
 /// Writes the answer into the record.

@@ -17,6 +17,7 @@
 
 mod atomic;
 mod budget;
+mod frame;
 mod kread;
 mod scratch;
 mod world;
@@ -29,7 +30,6 @@ use execlayer_common::{
     access::{Access, Operation},
     decide, event,
     limits::{CLASS_WORDS, MAX_PATH},
-    reason::Reason,
     verdict::{RuleIndex, Verdict},
 };
 
@@ -171,22 +171,6 @@ fn table(class: u32) -> Option<(*const u32, u64)> {
 
 fn pack(verdict: Verdict) -> [u32; 4] {
     let number = |rule: RuleIndex| u32::from(rule.0);
-    let reason = match verdict {
-        Verdict::Allow(_) => Reason::None,
-        Verdict::Ask(_) => Reason::AskNotHeld,
-        Verdict::Deny(reason, _) => reason,
-    };
     let rule = verdict.rule().map_or(event::NO_RULE, number);
-    [u32::from(verdict.raw()), reason as u32, rule, 0]
-}
-
-/// KERNEL: helpers such as bpf_loop's are for GPL-compatible programs only.
-#[unsafe(no_mangle)]
-#[unsafe(link_section = "license")]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // No path leads here: the verifier would refuse an endless loop.
-    loop {}
+    [u32::from(verdict.raw()), verdict.reason() as u32, rule, 0]
 }

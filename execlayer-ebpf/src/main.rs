@@ -20,6 +20,7 @@ mod clock;
 mod cred;
 mod emit;
 mod enforce;
+mod frame;
 mod gate;
 mod hooks;
 mod judge;
@@ -86,15 +87,4 @@ extern "C" fn adopt(ctx: *const TaskIterator) -> i32 {
         select::adopt(task);
     }
     0
-}
-
-/// KERNEL: helpers such as bpf_probe_read_kernel are for GPL-compatible programs only.
-#[unsafe(no_mangle)]
-#[unsafe(link_section = "license")]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // No path leads here: the verifier would refuse an endless loop.
-    loop {}
 }

@@ -7,7 +7,7 @@ use execlayer_common::{
 };
 
 use crate::{
-    gate::{self, Call},
+    gate::{self, Call, Object},
     kernel::{
         Dentry, F_SETFL, FMODE_EXEC, FMODE_READ, FMODE_WRITE, File, O_APPEND, O_TRUNC, VfsMount,
         fields,
@@ -36,7 +36,7 @@ pub fn open(ctx: &LsmContext) -> i32 {
         (Operation::File, wanted(mode, flags))
     };
     let (mnt, dentry) = walk::place_of(file);
-    gate::object(&Call { label, operation, wanted, flags: 0 }, mnt, dentry, false)
+    gate::object(&Call { label, operation, wanted, flags: 0 }, mnt, dentry, Object::Opened)
 }
 
 /// `int file_fcntl(struct file *file, unsigned int cmd, unsigned long arg)`
@@ -74,14 +74,14 @@ pub fn mknod(ctx: &LsmContext) -> i32 {
         wanted: Access::CREATE,
         flags: event::EVENT_PROVISIONAL,
     };
-    gate::object(&call, mnt, dentry, true)
+    gate::object(&call, mnt, dentry, Object::New)
 }
 
 /// Judges a file by its own path.
 #[inline(always)]
 pub fn of_file(call: &Call, file: *const File) -> i32 {
     let (mnt, dentry) = walk::place_of(file);
-    gate::object(call, mnt, dentry, false)
+    gate::object(call, mnt, dentry, Object::There)
 }
 
 #[inline(always)]

@@ -14,7 +14,7 @@ use execlayer_common::{
 
 use crate::{
     enforce::ON_FAILURE,
-    gate::{self, Call},
+    gate::{self, Call, Object},
     kernel::{Dentry, Sock, Socket, UnixSock, VfsMount, fields},
     kread::{member, offset, read, typed, typed_at, within},
     label,
@@ -55,7 +55,7 @@ fn peer(call: &Call, sock: *const Sock) -> i32 {
     let dentry: *const Dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
     if !dentry.is_null() {
         let mnt: *const VfsMount = typed_at(path, offset(&fields::OFF_PATH_MNT));
-        return gate::object(call, mnt, dentry, false);
+        return gate::object(call, mnt, dentry, Object::There);
     }
     let address: u64 = typed(peer, &fields::OFF_UNIX_ADDR);
     if address == 0 {

@@ -20,12 +20,7 @@ const INLINE_MAX: u64 = 32;
 /// Writes `/` and the name in front of `pos`; how the walk ends if that cannot be.
 #[inline(always)]
 pub fn prepend(scratch: *mut Scratch, name: u64, len: u64) -> u64 {
-    // SAFETY: this task owns the buffer.
-    let pos = unsafe { (*scratch).pos };
-    if len > NAME_MAX || pos <= len {
-        return end::TOO_LONG;
-    }
-    let begin = within::<IN_PATH>(pos.wrapping_sub(len));
+    let Some(begin) = room(scratch, len) else { return end::TOO_LONG };
     // SAFETY: PATH_END and NAME_MAX + 1 more bytes are there; both are masked.
     let failed = unsafe {
         let path = (&raw mut (*scratch).path).cast::<u8>();
@@ -35,11 +30,28 @@ pub fn prepend(scratch: *mut Scratch, name: u64, len: u64) -> u64 {
             name as *const c_void,
         )
     };
+    slash(scratch, begin);
+    if failed == 0 { end::GOES_ON } else { end::FAULT }
+}
+
+/// Where a name of that length begins, if there is room for it and a slash.
+#[inline(always)]
+fn room(scratch: *mut Scratch, len: u64) -> Option<u64> {
+    // SAFETY: this task owns the buffer.
+    let pos = unsafe { (*scratch).pos };
+    if len > NAME_MAX || pos <= len {
+        return None;
+    }
+    Some(within::<IN_PATH>(pos.wrapping_sub(len)))
+}
+
+/// Writes the slash before a name that begins there.
+#[inline(always)]
+fn slash(scratch: *mut Scratch, begin: u64) {
     let slash = within::<IN_PATH>(begin.wrapping_sub(1));
     put(scratch, slash, b'/');
-    // SAFETY: as above.
+    // SAFETY: this task owns the buffer.
     unsafe { (*scratch).pos = slash };
-    if failed == 0 { end::GOES_ON } else { end::FAULT }
 }
 
 #[inline(always)]
@@ -59,12 +71,7 @@ pub fn prepend_typed(scratch: *mut Scratch, dentry: *const Dentry) -> u64 {
     if bytes != inline as u64 || len > INLINE_MAX {
         return prepend(scratch, bytes, len);
     }
-    // SAFETY: this task owns the buffer.
-    let pos = unsafe { (*scratch).pos };
-    if len >= pos {
-        return end::TOO_LONG;
-    }
-    let begin = within::<IN_PATH>(pos.wrapping_sub(len));
+    let Some(begin) = room(scratch, len) else { return end::TOO_LONG };
     // SAFETY: offsets are masked, and behind PATH_END there is more room than one name takes.
     unsafe {
         let path = (&raw mut (*scratch).path).cast::<u8>();
@@ -82,9 +89,6 @@ pub fn prepend_typed(scratch: *mut Scratch, dentry: *const Dentry) -> u64 {
         }
         store_word::<0>(behind, kept);
     }
-    let slash = within::<IN_PATH>(begin.wrapping_sub(1));
-    put(scratch, slash, b'/');
-    // SAFETY: as above.
-    unsafe { (*scratch).pos = slash };
+    slash(scratch, begin);
     end::GOES_ON
 }
