@@ -33,7 +33,7 @@ pub(crate) const BUILD: &[Need] = &[
 
 pub(crate) const LINKER: &[Need] = &[
     Need {
-        file: "/usr/lib/llvm-22/bin/llvm-config",
+        file: "/usr/lib/llvm-22/lib/libLLVM.so",
         packages: &["llvm-22-dev"],
         why: "bpf-linker is built with the LLVM that rustc uses",
     },
