@@ -4,7 +4,9 @@
 //! A state is the index of a word. Its transition on byte `b` is the cell at `state + b`, and the
 //! cell is the state's own if its label is `b`: no two states share an index, so a label names its
 //! owner. What a state does on every other byte is its [`DEFAULT`] cell; where its accepting
-//! decision set lies is its [`END`] cell. A cell that is missing means: dead, nothing matches.
+//! decision set lies is its [`END`] cell. A cell that is missing means: dead, nothing matches. Only the
+//! cell of `/` leads to [`DEAD`]; another byte that does although others go on leads to a state without
+//! any cell, so that within a component a walk can be over only where a cell is missing.
 
 /// Label of the cell that holds the index of the decision set, if the subject ends in this state.
 pub const END: u32 = 256;
@@ -46,16 +48,25 @@ pub const fn absorbing_cell(next: u32) -> u32 {
 #[inline(always)]
 #[must_use]
 pub fn step(table: &impl Table, state: u32, byte: u8) -> u32 {
-    let label = byte as u32;
-    let word = table.word(state.wrapping_add(label));
-    if word & LABEL_MASK == label {
-        return word >> NEXT_SHIFT;
+    match hit(table, state, byte) {
+        Some(next) => next,
+        None => miss(table, state),
     }
-    miss(table, state)
 }
 
+/// Where a cell of the state's own leads on `byte`. Unless that is `/`, the walk is not over there.
 #[inline(always)]
-fn miss(table: &impl Table, state: u32) -> u32 {
+#[must_use]
+pub fn hit(table: &impl Table, state: u32, byte: u8) -> Option<u32> {
+    let label = byte as u32;
+    let word = table.word(state.wrapping_add(label));
+    (word & LABEL_MASK == label).then_some(word >> NEXT_SHIFT)
+}
+
+/// Where every byte leads for which the state has no cell; see [`step`].
+#[inline(always)]
+#[must_use]
+pub fn miss(table: &impl Table, state: u32) -> u32 {
     let word = table.word(state.wrapping_add(DEFAULT));
     if word & LABEL_MASK != DEFAULT {
         return DEAD;

@@ -135,35 +135,46 @@ impl<W: World> Body<W> for Lanes {
 #[inline(always)]
 #[must_use]
 pub fn allowed_at_once<W: World>(world: &W, wanted: Access) -> bool {
-    let masks = masks(world);
-    masks.conditional == 0
-        && wanted.0 & (masks.deny | masks.ask) == 0
-        && wanted.0 & !masks.allow == 0
-        && !wanted.is_empty()
+    let zero = world.forget(0);
+    let mut masks = Masks { deny: zero, ask: zero, allow: zero, conditional: zero };
+    for lane in 0..limits::MAX_LANES {
+        let set = world.kept(lane);
+        // Sets are kept without holes.
+        if set == 0 {
+            break;
+        }
+        masks.add(world, set);
+    }
+    masks.allow_at_once(wanted)
 }
 
-/// The union of the sets' unconditional masks.
-struct Masks {
+/// The union of decision sets' unconditional masks: all that is looked at of a call that is allowed at
+/// once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Masks {
     deny: u32,
     ask: u32,
     allow: u32,
     conditional: u32,
 }
 
-#[inline(always)]
-fn masks<W: World>(world: &W) -> Masks {
-    let zero = world.forget(0);
-    let mut masks = Masks { deny: zero, ask: zero, allow: zero, conditional: zero };
-    for lane in 0..limits::MAX_LANES {
-        let set = world.kept(lane);
-        if set != 0 {
-            masks.deny |= world.word(set);
-            masks.ask |= world.word(set.wrapping_add(1));
-            masks.allow |= world.word(set.wrapping_add(2));
-            masks.conditional |= world.word(set.wrapping_add(3)) & image::SET_CONDITIONAL;
-        }
+impl Masks {
+    /// Adds those of the decision set at `set`, which is not 0.
+    #[inline(always)]
+    pub fn add(&mut self, table: &impl Table, set: u32) {
+        self.deny |= table.word(set);
+        self.ask |= table.word(set.wrapping_add(1));
+        self.allow |= table.word(set.wrapping_add(2));
+        self.conditional |= table.word(set.wrapping_add(3)) & image::SET_CONDITIONAL;
     }
-    masks
+
+    /// Whether they alone allow all of `wanted`, with nothing stricter and no condition.
+    #[inline(always)]
+    #[must_use]
+    pub const fn allow_at_once(self, wanted: Access) -> bool {
+        let missing = wanted.0 & (self.deny | self.ask | !self.allow);
+        missing | self.conditional == 0 && !wanted.is_empty()
+    }
 }
 
 /// After [`matches`]: decides, and names the rule. Where the tally is kept is the caller's to say; what

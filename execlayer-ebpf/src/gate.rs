@@ -9,7 +9,7 @@ use execlayer_common::{
 };
 
 use crate::{
-    emit,
+    at_once, emit,
     enforce::{ON_FAILURE, enforce},
     judge,
     kernel::{Dentry, PIPEFS_MAGIC, SuperBlock, VfsMount, fields},
@@ -43,6 +43,11 @@ pub enum Object {
 #[inline(always)]
 pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: Object) -> i32 {
     let Some(scratch) = begin(call) else { return ON_FAILURE };
+    ask(call, scratch, Reason::None);
+    if matches!(object, Object::Opened) && at_once::allows(call, scratch, mnt, dentry) {
+        scratch::release(scratch);
+        return 0;
+    }
     // A name that is about to be made is not hashed yet.
     let is_new = matches!(object, Object::New);
     let name = if !is_new && walk::is_deleted(dentry) {
@@ -82,6 +87,18 @@ pub fn judge(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> i3
         Ok(()) => Reason::None,
         Err(reason) => reason,
     };
+    ask(call, scratch, reason);
+    let outcome = judge::judge(scratch, call.label.profile);
+    if outcome.is_recorded() {
+        emit::record(scratch);
+    }
+    scratch::release(scratch);
+    enforce(outcome)
+}
+
+/// Writes the question into the record.
+#[inline(always)]
+fn ask(call: &Call, scratch: *mut Scratch, reason: Reason) {
     // SAFETY: this task owns the buffer.
     unsafe {
         if !matches!(reason, Reason::None) {
@@ -96,12 +113,6 @@ pub fn judge(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> i3
         header.flags = call.flags;
         header.reason = reason as u8;
     }
-    let outcome = judge::judge(scratch, call.label.profile);
-    if outcome.is_recorded() {
-        emit::record(scratch);
-    }
-    scratch::release(scratch);
-    enforce(outcome)
 }
 
 /// Whether it is a pipe as a file: opened again through /proc, it holds nothing but what its owner put in.

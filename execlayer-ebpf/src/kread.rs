@@ -98,6 +98,30 @@ pub fn opaque(value: u64) -> u64 {
     value
 }
 
+/// The 32-bit word at `index & MASK` of `table`, in as many instructions as that takes.
+///
+/// # Safety
+///
+/// `table` has `MASK + 1` words. VERIFIER proves it, too.
+#[inline(always)]
+pub unsafe fn word_of<const MASK: u32>(table: *const u32, index: u32) -> u32 {
+    let mut word = u64::from(index);
+    // SAFETY: the caller's promise.
+    unsafe {
+        core::arch::asm!(
+            "{0} &= {2}",
+            "{0} <<= 2",
+            "{0} += {1}",
+            "{0} = *(u32 *)({0} + 0)",
+            inout(reg) word,
+            in(reg) table,
+            const MASK,
+            options(nostack, readonly),
+        );
+    }
+    word as u32
+}
+
 /// Loads eight bytes at any address of the program's own memory: an aligned load in Rust's eyes must be
 /// aligned, and an unaligned one becomes eight.
 ///

@@ -14,6 +14,7 @@
     reason = "a kernel program reads kernel memory; each block says why it holds"
 )]
 
+mod at_once;
 mod atomic;
 mod budget;
 mod clock;

@@ -51,6 +51,27 @@ pub struct Above {
     pub root: Root,
 }
 
+/// Components of [`Names`].
+pub const COMPONENTS: usize = 8;
+/// Bytes of a component of [`Names`].
+pub const COMPONENT: usize = 32;
+
+/// A component of a file's name.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Name {
+    pub words: [u64; COMPONENT / 8],
+    pub len: u64,
+}
+
+/// A file's name by its components, the last one first.
+#[repr(C)]
+pub struct Names {
+    pub names: [Name; COMPONENTS],
+    /// How many there are.
+    pub depth: u64,
+}
+
 /// A scratch buffer.
 #[repr(C)]
 pub struct Scratch {
@@ -76,6 +97,7 @@ pub struct Scratch {
     /// Decision sets that were found, and how many.
     pub kept: [u32; SETS],
     pub found: u32,
+    pub names: Names,
     pub path: [u8; PATH_END as usize + SLACK],
     pub event: EventHeader,
     pub text: [u8; 2 * PATH_END as usize + SLACK],

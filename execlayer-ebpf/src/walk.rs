@@ -11,7 +11,7 @@
 mod above;
 mod far;
 mod name;
-mod near;
+pub mod near;
 
 use core::ffi::c_void;
 

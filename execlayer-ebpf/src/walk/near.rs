@@ -99,16 +99,20 @@ fn step(
     if dentry as u64 == stop.at {
         return Err(end::STOP);
     }
+    let seen = look(dentry)?;
+    match name::prepend_typed(scratch, dentry) {
+        end::GOES_ON => Ok(seen),
+        how => Err(how),
+    }
+}
+
+/// A dentry's count, and its parent.
+#[inline(always)]
+pub fn look(dentry: *const Dentry) -> Result<(u32, *const Dentry), u64> {
     let count: u32 = typed(dentry, &fields::OFF_DENTRY_SEQ);
     if count & 1 != 0 {
         return Err(end::RACED);
     }
     let parent: *const Dentry = typed(dentry, &fields::OFF_DENTRY_PARENT);
-    if parent == dentry {
-        return Err(end::NOWHERE);
-    }
-    match name::prepend_typed(scratch, dentry) {
-        end::GOES_ON => Ok((count, parent)),
-        how => Err(how),
-    }
+    if parent == dentry { Err(end::NOWHERE) } else { Ok((count, parent)) }
 }

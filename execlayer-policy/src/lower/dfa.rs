@@ -64,6 +64,11 @@ impl Dfa {
         self.exceptions(state).iter().map(|exception| exception.target).chain([default])
     }
 
+    /// Whether a byte of some state leads nowhere although others of it go on.
+    pub(super) fn excepts_dead(&self) -> bool {
+        self.exceptions.iter().any(|exception| exception.target == DEAD)
+    }
+
     /// Whether no byte leaves `state`.
     pub(super) fn is_absorbing(&self, state: u32) -> bool {
         self.defaults[state as usize] == state && self.exceptions(state).is_empty()

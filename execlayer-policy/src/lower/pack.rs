@@ -20,6 +20,8 @@ use super::dfa::{DEAD, Dfa};
 pub(super) struct Placed {
     /// By automaton and state; 0 for the dead state.
     indices: Vec<Vec<u32>>,
+    /// A state without any cell, where a byte leads that others go on without; but `/` ends the walk.
+    sink: u32,
     /// The first word that no state looks at.
     pub(super) end: u32,
 }
@@ -41,9 +43,10 @@ impl Placed {
             row.extend(labels(automata[at], state));
             indices[at][state as usize] = room.place(&row)?;
         }
-        let last = indices.iter().flatten().max().copied().unwrap_or(0);
+        let sink = if automata.iter().any(|dfa| dfa.excepts_dead()) { room.place(&[])? } else { 0 };
+        let last = indices.iter().flatten().max().copied().unwrap_or(0).max(sink);
         let end = if last == 0 { HEADER_WORDS } else { last + SPAN };
-        (end <= limits::MAX_IMAGE_BYTES / 4).then_some(Self { indices, end })
+        (end <= limits::MAX_IMAGE_BYTES / 4).then_some(Self { indices, sink, end })
     }
 
     /// The index of a state.
@@ -58,7 +61,11 @@ impl Placed {
             let mut put = |label: u32, word| words[(index + label) as usize] = word;
             for exception in dfa.exceptions(state) {
                 let label = u32::from(exception.byte);
-                put(label, automaton::cell(label, self.index(automaton, exception.target)));
+                let next = match exception.target {
+                    DEAD if exception.byte != b'/' => self.sink,
+                    target => self.index(automaton, target),
+                };
+                put(label, automaton::cell(label, next));
             }
             let default = dfa.defaults[state as usize];
             if default != DEAD {
@@ -229,7 +236,9 @@ mod tests {
                     for byte in 0..=u8::MAX {
                         let next = dfa.next(state, byte);
                         let found = automaton::step(&view, index, byte);
-                        prop_assert_eq!(found & !HALT, placed.index(at, next));
+                        let dead = if found == placed.sink { DEAD } else { found & !HALT };
+                        prop_assert_eq!(dead, placed.index(at, next));
+                        prop_assert!(byte == b'/' || automaton::hit(&view, index, byte) != Some(DEAD));
                         prop_assert!(found & HALT == 0 || dfa.is_absorbing(next));
                     }
                     let set = dfa.accepts[state as usize].checked_sub(1);
