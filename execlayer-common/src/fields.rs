@@ -1,15 +1,14 @@
 //! Kernel structure fields that the gate reads. The loader looks each offset up in the running
-//! kernel's BTF and writes it into the `.rodata` variable of that name before it loads the programs;
-//! a field that is not found is a refusal to start that names it.
+//! kernel's BTF and writes it into the instructions that need it before it loads the programs; until
+//! then a mark with the field's number stands there. A field that is not found is a refusal to start
+//! that names it.
 //!
 //! KERNEL: an anonymous union or struct is looked through (`f_path` sits in one from 6.16 on).
 
-/// One field: the variable (u32) that takes its byte offset, the structure, and the names that the
-/// field has had, newest last; the first that exists is taken.
+/// One field: the structure, and the names that the field has had, newest last; the first that exists is
+/// taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
-    /// Name of the variable in `.rodata`.
-    pub variable: &'static str,
     /// Structure tag.
     pub structure: &'static str,
     /// Member names; a dot goes into a named member.
@@ -21,24 +20,38 @@ pub struct Field {
 /// the loader forgets is an offset that no verifier accepts.
 pub const UNSET: u32 = 0xe7e7_e7e7;
 
+/// Mark of field 0 in the offset of a load; the others follow. No structure of the programs' own is so
+/// large.
+pub const MARK: i16 = 0x7c00;
+/// Mark of field 0 where a number is added or set; the others follow.
+pub const WIDE_MARK: i32 = 0x7c7c_0000;
+
 macro_rules! fields {
-    ($($variable:ident: $structure:literal $($member:literal)|+;)*) => {
-        /// Every field, as the loader needs it.
+    ($($name:ident: $structure:literal $($member:literal)|+;)*) => {
+        /// Every field, by its number.
         pub const FIELDS: &[Field] = &[
-            $(Field {
-                variable: stringify!($variable),
-                structure: $structure,
-                members: &[$($member),+],
-            },)*
+            $(Field { structure: $structure, members: &[$($member),+] },)*
         ];
 
-        /// Declares the variables; for the kernel crate only.
+        /// The fields' numbers.
+        #[allow(non_camel_case_types, missing_docs, reason = "names of fields, each used as its number")]
+        #[derive(Clone, Copy, Debug)]
+        #[repr(u8)]
+        pub enum Number {
+            $($name,)*
+        }
+
+        /// Declares a type for each field that implements `$trait`; for the kernel crate only.
         #[macro_export]
         macro_rules! declare_fields {
-            () => {
+            ($trait:path) => {
                 $(
-                    #[unsafe(no_mangle)]
-                    pub static $variable: u32 = $crate::fields::UNSET;
+                    #[allow(non_camel_case_types, reason = "the name of a field")]
+                    pub struct $name;
+
+                    impl $trait for $name {
+                        const NUMBER: u8 = $crate::fields::Number::$name as u8;
+                    }
                 )*
             };
         }

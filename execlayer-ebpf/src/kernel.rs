@@ -16,8 +16,8 @@ opaque_structs! { Bprm Cgroup Cred CssSet Dentry File Fs KernfsNode Mm Path Sock
 pub use aya_ebpf::bindings::task_struct as Task;
 
 pub mod fields {
-    //! Byte offsets, written by the loader before the programs are loaded.
-    execlayer_common::declare_fields!();
+    //! Structure fields, whose byte offsets the loader writes into the instructions.
+    execlayer_common::declare_fields!(crate::kread::Field);
 }
 
 /// KERNEL: include/uapi/asm-generic/errno-base.h.

@@ -4,35 +4,93 @@
 use core::{ffi::c_void, ptr::read_volatile};
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use execlayer_common::fields;
 
-/// The offset in a variable of [`execlayer_common::fields`].
+/// A structure field ([`execlayer_common::fields`]).
+///
+/// VERIFIER: the loader writes the field's offset into the instruction itself, so it is a constant there,
+/// without a load and in one instruction less than any variable.
+pub trait Field {
+    const NUMBER: u8;
+    /// What stands in a load's offset until then.
+    const MARK: i16 = fields::MARK + Self::NUMBER as i16;
+    /// What stands in an operand until then.
+    const WIDE_MARK: i32 = fields::WIDE_MARK + Self::NUMBER as i32;
+}
+
+/// What a variable holds until the loader sets it. Not 0: the compiler lays an anonymous constant of equal
+/// content over the variable, and the constant would change with it.
+pub const UNSET: u32 = 0xe7e7_e7e7;
+
+/// The value of a variable that the loader sets.
 ///
 /// VERIFIER: `.rodata` is frozen before load, so the loaded value is a known constant to the
-/// verifier; the volatile read keeps the compiler from folding the zero that stands here.
+/// verifier; the volatile read keeps the compiler from folding what stands here.
 #[inline(always)]
-pub fn offset(variable: &'static u32) -> usize {
+pub fn variable(variable: &'static u32) -> u32 {
     // SAFETY: a reference to an initialised static of that type.
-    (unsafe { read_volatile(variable) }) as usize
+    unsafe { read_volatile(variable) }
+}
+
+/// The offset of a field.
+#[inline(always)]
+pub fn offset<F: Field>(_field: &F) -> u64 {
+    let offset: u64;
+    // SAFETY: one instruction.
+    unsafe {
+        core::arch::asm!("{0} = {1}", out(reg) offset, const F::WIDE_MARK, options(pure, nomem, nostack));
+    }
+    offset
 }
 
 /// The address of a member that is embedded in `base`.
 #[inline(always)]
-pub fn member<T>(base: *const T, variable: &'static u32) -> *const c_void {
-    base.cast::<c_void>().wrapping_byte_add(offset(variable))
+pub fn member<T, F: Field>(base: *const T, _field: &F) -> *const c_void {
+    let mut member: *const c_void = base.cast();
+    // SAFETY: one instruction on the operand.
+    unsafe {
+        core::arch::asm!("{0} += {1}", inout(reg) member, const F::WIDE_MARK, options(pure, nomem, nostack));
+    }
+    member
 }
 
 /// Loads a member through a pointer that the verifier knows the kernel type of. A fault reads as 0:
 /// the kernel handles it in its exception table.
 #[inline(always)]
-pub fn typed<T: Copy, B>(base: *const B, variable: &'static u32) -> T {
-    typed_at(member(base, variable), 0)
+pub fn typed<T: Copy, B>(base: *const B, field: &impl Field) -> T {
+    const { assert!(matches!(size_of::<T>(), 2 | 4 | 8)) };
+    let value = match size_of::<T>() {
+        2 => load_16(base, field),
+        4 => load_32(base, field),
+        _ => load_64(base, field),
+    };
+    // SAFETY: a plain integer or pointer of that size, in the low bytes: the target is little-endian.
+    unsafe { core::mem::transmute_copy(&value) }
 }
+
+macro_rules! load {
+    ($name:ident, $instruction:literal) => {
+        #[inline(always)]
+        fn $name<B, F: Field>(base: *const B, _field: &F) -> u64 {
+            let value: u64;
+            // SAFETY: VERIFIER: only a load through a BTF-typed pointer at a constant offset passes the
+            // verifier here; such a load cannot fault the kernel. Not pure: what is loaded may change.
+            unsafe {
+                core::arch::asm!($instruction, out(reg) value, in(reg) base, const F::MARK, options(nostack, readonly));
+            }
+            value
+        }
+    };
+}
+
+load!(load_16, "{0} = *(u16 *)({1} + {2})");
+load!(load_32, "{0} = *(u32 *)({1} + {2})");
+load!(load_64, "{0} = *(u64 *)({1} + {2})");
 
 /// Loads at a constant distance from a member.
 #[inline(always)]
 pub fn typed_at<T: Copy>(member: *const c_void, distance: usize) -> T {
-    // SAFETY: VERIFIER: only a load through a BTF-typed pointer at a constant offset passes the
-    // verifier here; such a load cannot fault the kernel.
+    // SAFETY: VERIFIER: as in `typed`.
     unsafe { read_volatile(member.wrapping_byte_add(distance).cast::<T>()) }
 }
 

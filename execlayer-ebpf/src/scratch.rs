@@ -6,7 +6,11 @@
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use execlayer_common::{decide::Tally, event::EventHeader};
 
-use crate::{atomic, kread::offset, maps::SCRATCH};
+use crate::{
+    atomic,
+    kread::{UNSET, variable},
+    maps::SCRATCH,
+};
 
 /// Paths are built from the end to the front; behind the end there is room for a masked over-read.
 pub const PATH_END: u64 = 4096;
@@ -19,7 +23,7 @@ const SLACK: usize = 256;
 const TRIES: u32 = 16;
 
 #[unsafe(no_mangle)]
-static SCRATCH_MASK: u32 = execlayer_common::fields::UNSET;
+static SCRATCH_MASK: u32 = UNSET;
 
 /// A task's root directory, as addresses.
 #[derive(Clone, Copy)]
@@ -108,7 +112,7 @@ pub struct Scratch {
 pub fn acquire() -> Option<*mut Scratch> {
     // SAFETY: a helper without arguments.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    let mask = offset(&SCRATCH_MASK) as u32;
+    let mask = variable(&SCRATCH_MASK);
     if cfg!(feature = "scratch-per-cpu") {
         return SCRATCH.get_ptr_mut(cpu & mask);
     }

@@ -189,11 +189,11 @@ extern "C" fn climb(_turn: u64, climb: *mut Climb) -> i64 {
 /// Prepends a node's name, unless it is the root; its parent.
 #[inline(always)]
 fn name_of(climb: &mut Climb) -> Option<u64> {
-    let parent: u64 = read(climb.node.wrapping_add(offset(&fields::OFF_KN_PARENT) as u64))?;
+    let parent: u64 = read(climb.node.wrapping_add(offset(&fields::OFF_KN_PARENT)))?;
     if parent == 0 {
         return Some(0);
     }
-    let name: u64 = read(climb.node.wrapping_add(offset(&fields::OFF_KN_NAME) as u64))?;
+    let name: u64 = read(climb.node.wrapping_add(offset(&fields::OFF_KN_NAME)))?;
     let scratch = climb.scratch;
     // SAFETY: this task owns the buffer; `text` has room for a name, and the copy is masked.
     unsafe {

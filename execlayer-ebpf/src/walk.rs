@@ -19,7 +19,7 @@ use execlayer_common::{limits, reason::Reason};
 
 use crate::{
     kernel::{Dentry, File, Fs, MNT_NS_INTERNAL, SB_NOUSER, SuperBlock, Task, VfsMount, fields},
-    kread::{member, offset, read_or_zero, typed, typed_at},
+    kread::{Field, member, offset, read_or_zero, typed, typed_at},
     scratch::{PATH_END, Root, Scratch, Stop, forget},
     world::repeat,
 };
@@ -32,20 +32,14 @@ const TRIES: u32 = 4;
 pub fn root_of(task: *const Task) -> Root {
     let fs: *const Fs = typed(task, &fields::OFF_TASK_FS);
     let root = member(fs, &fields::OFF_FS_ROOT);
-    Root {
-        mnt: typed_at(root, offset(&fields::OFF_PATH_MNT)),
-        dentry: typed_at(root, offset(&fields::OFF_PATH_DENTRY)),
-    }
+    Root { mnt: typed(root, &fields::OFF_PATH_MNT), dentry: typed(root, &fields::OFF_PATH_DENTRY) }
 }
 
 /// Where a file lies.
 #[inline(always)]
 pub fn place_of(file: *const File) -> (*const VfsMount, *const Dentry) {
     let path = member(file, &fields::OFF_FILE_PATH);
-    (
-        typed_at(path, offset(&fields::OFF_PATH_MNT)),
-        typed_at(path, offset(&fields::OFF_PATH_DENTRY)),
-    )
+    (typed(path, &fields::OFF_PATH_MNT), typed(path, &fields::OFF_PATH_DENTRY))
 }
 
 /// How a pass ended.
@@ -80,8 +74,8 @@ fn see(scratch: *mut Scratch, dentry: u64, count: u32) {
 }
 
 #[inline(always)]
-fn load(base: u64, variable: &'static u32) -> u64 {
-    read_or_zero(base.wrapping_add(offset(variable) as u64))
+fn load(base: u64, field: &impl Field) -> u64 {
+    read_or_zero(base.wrapping_add(offset(field)))
 }
 
 #[inline(always)]
@@ -241,7 +235,7 @@ fn measure(scratch: *mut Scratch) -> Result<(), Reason> {
 /// judged; no task has a descriptor there.
 #[inline(always)]
 pub fn is_layer(mnt: *const VfsMount, dentry: *const Dentry) -> bool {
-    let mount = (mnt as u64).wrapping_sub(offset(&fields::OFF_MOUNT_MNT) as u64);
+    let mount = (mnt as u64).wrapping_sub(offset(&fields::OFF_MOUNT_MNT));
     if load(mount, &fields::OFF_MOUNT_NS) != MNT_NS_INTERNAL {
         return false;
     }

@@ -114,8 +114,10 @@ impl FeatureError {
 pub struct Features {
     /// Release of the running kernel.
     pub release: String,
-    /// Values for the programs' read-only variables, by name.
-    pub globals: Vec<(&'static str, u32)>,
+    /// Byte offsets of [`FIELDS`], in their order.
+    pub offsets: Vec<u32>,
+    /// Bit in `f_mode` of a file that backs an overlay, or 0.
+    pub backing: u32,
     /// Where cgroup2 is mounted.
     pub cgroup_root: PathBuf,
 }
@@ -144,10 +146,9 @@ pub fn probe(cgroup_root: Option<&Path>) -> Result<Features, FeatureError> {
     };
     let bytes = fs::read(BTF).map_err(|_unreadable| FeatureError::NoBtf)?;
     let types = Types::parse(&bytes)?;
-    let mut globals = offsets(&types, &release)?;
+    let offsets = offsets(&types, &release)?;
     let backing = backing_flag(types.has_structure("backing_file")?, series);
-    globals.push((execlayer_common::hooks::FMODE_BACKING, backing));
-    Ok(Features { release, globals, cgroup_root })
+    Ok(Features { release, offsets, backing, cgroup_root })
 }
 
 /// Whether bpffs is mounted at `path`; mounts it if not, because only a service asks.
@@ -172,8 +173,8 @@ pub fn ensure_bpffs(path: &Path) -> Result<(), FeatureError> {
     }
 }
 
-fn offsets(types: &Types<'_>, release: &str) -> Result<Vec<(&'static str, u32)>, FeatureError> {
-    let mut found = Vec::with_capacity(FIELDS.len() + 2);
+fn offsets(types: &Types<'_>, release: &str) -> Result<Vec<u32>, FeatureError> {
+    let mut found = Vec::with_capacity(FIELDS.len());
     for field in FIELDS {
         let mut offset = None;
         for member in field.members {
@@ -187,7 +188,7 @@ fn offsets(types: &Types<'_>, release: &str) -> Result<Vec<(&'static str, u32)>,
             member: field.members.join("` or `"),
             release: release.to_owned(),
         })?;
-        found.push((field.variable, offset));
+        found.push(offset);
     }
     Ok(found)
 }

@@ -21,6 +21,7 @@ use execlayer_common::{
 use super::{
     Features, Live, Ring,
     diagnostics::{self, Diagnostics},
+    offsets,
     pins::{Pins, PinsError, Shape},
     sys::RawMap,
 };
@@ -147,16 +148,15 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         }
     }
     let mask = scratch - 1;
-    for (name, value) in &features.globals {
-        loader.override_global(name, value, true);
-    }
+    let object = offsets::write(OBJECT, &features.offsets).map_err(LoadError::Object)?;
     let btf = Btf::from_sys_fs().map_err(|error| LoadError::Object(error.to_string()))?;
     let mut ebpf = loader
         .btf(Some(&btf))
+        .override_global(hooks::FMODE_BACKING, &features.backing, true)
         .override_global(hooks::SCRATCH_MASK, &mask, true)
         .map_max_entries(hooks::MAP_SCRATCH, scratch)
         .allow_unsupported_maps()
-        .load(OBJECT)
+        .load(object.bytes())
         .map_err(|error| LoadError::Maps(chain(&error)))?;
 
     let mut links = Vec::new();

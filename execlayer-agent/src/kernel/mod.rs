@@ -10,6 +10,7 @@ pub mod features;
 pub mod install;
 mod live;
 pub mod load;
+mod offsets;
 pub mod pins;
 pub mod ring;
 mod sys;

@@ -74,7 +74,9 @@ macro_rules! class {
                 (&(*scratch).names, (*event).operation, Access((*event).access))
             };
             let Some(operation) = Operation::from_raw(operation) else { return 0 };
-            u32::from(find(&cells, names, operation).is_some_and(|masks| masks.allow_at_once(wanted)))
+            u32::from(
+                find(&cells, names, operation).is_some_and(|masks| masks.allow_at_once(wanted)),
+            )
         }
     };
 }
@@ -86,7 +88,11 @@ class!(allow_class_3, TABLES_3, 3);
 
 /// What all lanes of an operation find, or `None` if that is not known.
 #[inline(always)]
-fn find<const MASK: u32>(cells: &Cells<MASK>, names: &Names, operation: Operation) -> Option<Masks> {
+fn find<const MASK: u32>(
+    cells: &Cells<MASK>,
+    names: &Names,
+    operation: Operation,
+) -> Option<Masks> {
     let first = image::start_index(operation, 0);
     let mut masks = Masks::default();
     for lane in 0..=LANES {

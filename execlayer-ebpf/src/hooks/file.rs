@@ -12,12 +12,12 @@ use crate::{
         Dentry, F_SETFL, FMODE_EXEC, FMODE_READ, FMODE_WRITE, File, O_APPEND, O_TRUNC, VfsMount,
         fields,
     },
-    kread::{offset, typed},
+    kread::{UNSET, typed, variable},
     label, walk,
 };
 
 #[unsafe(no_mangle)]
-static FMODE_BACKING: u32 = execlayer_common::fields::UNSET;
+static FMODE_BACKING: u32 = UNSET;
 
 /// `int file_open(struct file *file)`
 #[inline(always)]
@@ -25,7 +25,7 @@ pub fn open(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
     let file: *const File = ctx.arg(0);
     let mode: u32 = typed(file, &fields::OFF_FILE_MODE);
-    if mode & offset(&FMODE_BACKING) as u32 != 0 {
+    if mode & variable(&FMODE_BACKING) != 0 {
         // The overlay's file was judged; this is the layer's file behind it.
         return 0;
     }

@@ -16,7 +16,7 @@ use crate::{
     enforce::ON_FAILURE,
     gate::{self, Call, Object},
     kernel::{Dentry, Sock, Socket, UnixSock, VfsMount, fields},
-    kread::{member, offset, read, typed, typed_at, within},
+    kread::{member, offset, read, typed, within},
     label,
     scratch::Scratch,
 };
@@ -52,9 +52,9 @@ fn peer(call: &Call, sock: *const Sock) -> i32 {
         return gate::fail(call, Reason::AddressFamily);
     }
     let path = member(peer, &fields::OFF_UNIX_PATH);
-    let dentry: *const Dentry = typed_at(path, offset(&fields::OFF_PATH_DENTRY));
+    let dentry: *const Dentry = typed(path, &fields::OFF_PATH_DENTRY);
     if !dentry.is_null() {
-        let mnt: *const VfsMount = typed_at(path, offset(&fields::OFF_PATH_MNT));
+        let mnt: *const VfsMount = typed(path, &fields::OFF_PATH_MNT);
         return gate::object(call, mnt, dentry, Object::There);
     }
     let address: u64 = typed(peer, &fields::OFF_UNIX_ADDR);
@@ -69,11 +69,11 @@ fn peer(call: &Call, sock: *const Sock) -> i32 {
 /// Writes `@` and the abstract name.
 #[inline(always)]
 fn abstract_name(scratch: *mut Scratch, address: u64) -> Result<(), Reason> {
-    let len: u32 = read(address.wrapping_add(offset(&fields::OFF_UNIX_ADDR_LEN) as u64))
-        .ok_or(Reason::ReadFault)?;
+    let len: u32 =
+        read(address.wrapping_add(offset(&fields::OFF_UNIX_ADDR_LEN))).ok_or(Reason::ReadFault)?;
     // KERNEL: sockaddr_un is a u16 family and sun_path, whose first byte is NUL here; the length
     // counts all of it (include/linux/un.h).
-    let name = address.wrapping_add(offset(&fields::OFF_UNIX_ADDR_NAME) as u64).wrapping_add(2);
+    let name = address.wrapping_add(offset(&fields::OFF_UNIX_ADDR_NAME)).wrapping_add(2);
     let len = u64::from(len).wrapping_sub(2);
     if len == 0 || len > u64::from(limits::MAX_UNIX_NAME) {
         return Err(Reason::ReadFault);

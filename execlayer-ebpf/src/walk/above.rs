@@ -41,7 +41,7 @@ extern "C" fn up<const COPY: bool>(_turn: u64, pass: *mut Pass) -> i64 {
     }
     see(scratch, dentry, count);
     if COPY {
-        let name = dentry.wrapping_add(offset(&fields::OFF_DENTRY_NAME) as u64);
+        let name = dentry.wrapping_add(offset(&fields::OFF_DENTRY_NAME));
         let bytes = read_or_zero(name.wrapping_add(8));
         let how = prepend(scratch, bytes, read_or_zero(name) >> 32);
         if how != end::GOES_ON {
@@ -55,7 +55,7 @@ extern "C" fn up<const COPY: bool>(_turn: u64, pass: *mut Pass) -> i64 {
 /// From a mount's root to the place that it is mounted on.
 #[inline(always)]
 fn cross(scratch: *mut Scratch, above: &mut Above) -> i64 {
-    let mount = above.mnt.wrapping_sub(offset(&fields::OFF_MOUNT_MNT) as u64);
+    let mount = above.mnt.wrapping_sub(offset(&fields::OFF_MOUNT_MNT));
     let parent = load(mount, &fields::OFF_MOUNT_PARENT);
     // KERNEL: the topmost mount of a namespace, and a detached one, is its own parent.
     if parent == mount || parent == 0 {
@@ -63,7 +63,7 @@ fn cross(scratch: *mut Scratch, above: &mut Above) -> i64 {
     }
     let point = load(mount, &fields::OFF_MOUNT_POINT);
     see(scratch, point, parent as u32);
-    above.mnt = parent.wrapping_add(offset(&fields::OFF_MOUNT_MNT) as u64);
+    above.mnt = parent.wrapping_add(offset(&fields::OFF_MOUNT_MNT));
     above.dentry = point;
     above.mnt_root = load(above.mnt, &fields::OFF_VFSMOUNT_ROOT);
     0
