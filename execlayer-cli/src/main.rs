@@ -19,6 +19,10 @@ use clap::Parser;
 
 use crate::{commands::Cli, error::Exit, output::Screen};
 
+/// Compiling a policy is little else than allocating: with musl's own allocator it takes six times as long.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     let screen = Screen::new();
     // The exit codes of `run` belong to its COMMAND, so its own failures share one number.

@@ -49,7 +49,7 @@ pub fn member<T, F: Field>(base: *const T, _field: &F) -> *const c_void {
     let mut member: *const c_void = base.cast();
     // SAFETY: one instruction on the operand.
     unsafe {
-        core::arch::asm!("{0} += {1}", inout(reg) member, const F::WIDE_MARK, options(pure, nomem, nostack));
+        core::arch::asm!("{0} += {1}", inout(reg) member, const F::WIDE_MARK, options(pure, readonly, nostack));
     }
     member
 }

@@ -48,7 +48,12 @@ macro_rules! hook {
             if previous != 0 {
                 return previous;
             }
-            $body(&ctx)
+            let result = $body(&ctx);
+            #[cfg(feature = "kernel-log")]
+            if result != 0 {
+                aya_log_ebpf::info!(&ctx, "{} returns {}", stringify!($name), result);
+            }
+            result
         }
     };
     ($name:ident, $hook:literal, void, $body:path) => {

@@ -10,6 +10,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// A feature of the kernel programs that the daemon has, too.
+const KERNEL_LOG: &str = "kernel-log";
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Only the kernel programs
@@ -41,15 +44,17 @@ pub(crate) fn all(toolchain: Toolchain, feature: Option<&str>) -> Result<Built> 
         // One after the other: built together, the daemon would be linked with what only the tool
         // may do, because cargo unifies their dependencies' features.
         for package in ["execlayer-agent", "execlayer-cli"] {
-            shell::progress(
-                user_cargo("build")
-                    .args(["--release", "-p", package])
-                    .env("EXECLAYER_BPF_OBJECT", object("gate", feature)),
-            )?;
+            let mut cargo = static_cargo("build", toolchain.user_target());
+            cargo.args(["--release", "-p", package]);
+            if package == "execlayer-agent" && feature == Some(KERNEL_LOG) {
+                // Somebody must read what such programs say.
+                cargo.args(["--features", KERNEL_LOG]);
+            }
+            shell::progress(cargo.env("EXECLAYER_BPF_OBJECT", object("gate", feature)))?;
         }
         Ok(())
     })?;
-    let release = user_target_folder().join("release");
+    let release = paths::target().join(toolchain.user_target()).join("release");
     Ok(Built { daemon: release.join("execlayerd"), tool: release.join("execlayer") })
 }
 
@@ -133,17 +138,12 @@ fn kernel_target_folder() -> PathBuf {
     paths::target().join("ebpf")
 }
 
-/// The folder of static user-space builds.
-pub(crate) fn user_target_folder() -> PathBuf {
-    paths::target().join(paths::USER_TARGET)
-}
-
-/// A cargo command for static user space, which knows where the kernel object is.
-pub(crate) fn user_cargo(subcommand: &str) -> Command {
+/// A cargo command for static programs, which knows where the kernel object is.
+pub(crate) fn static_cargo(subcommand: &str, target: &str) -> Command {
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(paths::workspace())
-        .args([subcommand, "--target", paths::USER_TARGET])
+        .args([subcommand, "--target", target])
         .env("CARGO_ENCODED_RUSTFLAGS", "-C\x1ftarget-feature=+crt-static")
         .env_remove("RUSTFLAGS")
         .env("EXECLAYER_BPF_OBJECT", object("gate", None));

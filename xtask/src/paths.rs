@@ -4,9 +4,6 @@ use anyhow::{Context, Result};
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The only guest architecture, and therefore the only one that user space is built for.
-pub(crate) const USER_TARGET: &str = "x86_64-unknown-linux-gnu";
-
 /// The top of the checkout.
 pub(crate) fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))

@@ -23,6 +23,8 @@ use std::sync::Mutex;
 
 /// Guests at a time. More than cores does not pay: an emulated core is never idle for long.
 const AT_ONCE: usize = 2;
+/// Of the guest tests: some of their crates are C, for which every host has a compiler for this target.
+const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -38,7 +40,8 @@ pub(crate) struct Arguments {
     /// The counts for a release instead of those for every change
     #[arg(long)]
     full: bool,
-    /// Build the kernel programs with this feature; `scratch-per-cpu` is wrong on purpose
+    /// Build the kernel programs with this feature: `kernel-log` says each refusal among the daemon's
+    /// messages, `scratch-per-cpu` is wrong on purpose
     #[arg(long)]
     kernel_feature: Option<String>,
     /// Boot one guest, run this shell command in it instead of the tests, and show what it prints
@@ -229,7 +232,7 @@ fn boot(lab: &Lab, choice: &Choice, kernel: &Kernel, lane: Lane, expected: Vec<S
 
 /// Builds the guest tests and finds the program among cargo's messages.
 fn build_tests() -> Result<PathBuf> {
-    let mut cargo = build::user_cargo("build");
+    let mut cargo = build::static_cargo("build", GUEST_TARGET);
     cargo
         .args(["--profile", "guest", "-p", "execlayer-tests", "--test", "vm"])
         .arg("--message-format=json-render-diagnostics")

@@ -17,7 +17,8 @@ const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 /// The first series whose hooks, helpers and verifier were tried.
 const OLDEST: (u32, u32) = (6, 1);
 // KERNEL: BPF_FS_MAGIC, include/uapi/linux/magic.h.
-const BPFFS_MAGIC: i64 = 0xcafe_4a11;
+// The type of what it is compared with differs between C libraries.
+const BPFFS_MAGIC: i128 = 0xcafe_4a11;
 
 /// Why this kernel cannot enforce.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +159,8 @@ pub fn probe(cgroup_root: Option<&Path>) -> Result<Features, FeatureError> {
 /// If it is not there and cannot be mounted.
 pub fn ensure_bpffs(path: &Path) -> Result<(), FeatureError> {
     let is_there = || {
-        nix::sys::statfs::statfs(path).is_ok_and(|found| found.filesystem_type().0 == BPFFS_MAGIC)
+        nix::sys::statfs::statfs(path)
+            .is_ok_and(|found| i128::from(found.filesystem_type().0) == BPFFS_MAGIC)
     };
     if is_there() {
         return Ok(());

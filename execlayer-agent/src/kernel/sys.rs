@@ -173,7 +173,7 @@ pub fn refuse_huge_pages() {
 }
 
 /// Gives memory that the allocator holds back to the kernel. Loading needs ten times what running
-/// needs.
+/// needs. musl's allocator does that by itself.
 pub fn return_free_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim only walks the allocator's own lists, under its locks.

@@ -51,13 +51,16 @@ pub(super) fn check(bless: bool, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
+/// What the programs are shipped for.
+const TARGET: &str = "x86_64-unknown-linux-musl";
+
 /// The crates that end up in a package's programs, each with its features.
 fn linked(package: &str) -> Result<BTreeMap<String, String>> {
     let tree = shell::output(
         Command::new("cargo")
             .current_dir(paths::workspace())
             .args(["tree", "--quiet", "--package", package, "--edges", "no-proc-macro,normal"])
-            .args(["--prefix", "none", "--format", "{p}|{f}", "--target", paths::USER_TARGET]),
+            .args(["--prefix", "none", "--format", "{p}|{f}", "--target", TARGET]),
     )?;
     Ok(tree
         .lines()
