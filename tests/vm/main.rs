@@ -13,6 +13,7 @@
 //! Counts that differ between the tiers ask [`framework::full`].
 
 mod attempts;
+mod components;
 mod corpus;
 mod cost;
 mod framework;
@@ -32,6 +33,7 @@ const ALL: &[&[Test]] = &[
     platform::TESTS,
     run::TESTS,
     names::TESTS,
+    components::TESTS,
     net::TESTS,
     inherit::TESTS,
     corpus::TESTS,
@@ -42,7 +44,9 @@ const ALL: &[&[Test]] = &[
 const ATTEMPTS: &[attempts::Set] = &[("names", names::ATTEMPTS), ("net", net::ATTEMPTS)];
 
 fn main() -> ExitCode {
-    if let Some(code) = attempts::role(ATTEMPTS).or_else(stress::role).or_else(cost::role) {
+    if let Some(code) =
+        attempts::role(ATTEMPTS).or_else(stress::role).or_else(cost::role).or_else(components::role)
+    {
         return code;
     }
     framework::main(ALL)
