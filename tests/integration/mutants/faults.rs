@@ -38,8 +38,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(
         "the owner of a cell is not looked at",
         AUTOMATON,
-        "if word & LABEL_MASK == label {",
-        "if word & LABEL_MASK != FREE {",
+        "(word & LABEL_MASK == label).then_some(",
+        "(word & LABEL_MASK != FREE).then_some(",
     ),
     fault(
         "ask beats deny",
