@@ -76,6 +76,13 @@ fn cases() -> Vec<Case> {
             }
         }
     }
+    // Folders of every length, with more behind them than a word has.
+    for length in 1..=40 {
+        let folder = PathBuf::from(TOP).join("f".repeat(length));
+        for (name, allowed) in [("of-the-server.key", false), ("of-the-server.kez", true)] {
+            cases.push(Case { path: folder.join(name), allowed });
+        }
+    }
     cases
 }
 

@@ -77,14 +77,16 @@ pub fn prepend_typed(scratch: *mut Scratch, dentry: *const Dentry) -> u64 {
         let path = (&raw mut (*scratch).path).cast::<u8>();
         let behind = path.add(within::<IN_PATH>(begin.wrapping_add(len)) as usize);
         let to = path.add(begin as usize);
-        // Whole words are written: the last one reaches into what is behind the name.
+        // Whole words are written: the last one reaches at most seven bytes into what is behind the name.
         let kept = load_word(behind);
         store_word::<0>(to, typed_at(inline, 0));
         if len > 8 {
             store_word::<8>(to, typed_at(inline, 8));
             if len > 16 {
                 store_word::<16>(to, typed_at(inline, 16));
-                store_word::<24>(to, typed_at(inline, 24));
+                if len > 24 {
+                    store_word::<24>(to, typed_at(inline, 24));
+                }
             }
         }
         store_word::<0>(behind, kept);
