@@ -17,7 +17,7 @@ use crate::{access::Operation, limits};
 /// First word of every image.
 pub const MAGIC: u32 = 0x4c59_5845;
 /// Version of this layout.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Word of [`MAGIC`].
 pub const H_MAGIC: u32 = 0;

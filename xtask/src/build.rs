@@ -44,7 +44,7 @@ pub(crate) fn all(toolchain: Toolchain, feature: Option<&str>) -> Result<Built> 
         // One after the other: built together, the daemon would be linked with what only the tool
         // may do, because cargo unifies their dependencies' features.
         for package in ["execlayer-agent", "execlayer-cli"] {
-            let mut cargo = static_cargo("build", toolchain.user_target());
+            let mut cargo = static_cargo("build", Toolchain::user_target());
             cargo.args(["--release", "-p", package]);
             if package == "execlayer-agent" && feature == Some(KERNEL_LOG) {
                 // Somebody must read what such programs say.
@@ -54,7 +54,7 @@ pub(crate) fn all(toolchain: Toolchain, feature: Option<&str>) -> Result<Built> 
         }
         Ok(())
     })?;
-    let release = paths::target().join(toolchain.user_target()).join("release");
+    let release = paths::target().join(Toolchain::user_target()).join("release");
     Ok(Built { daemon: release.join("execlayerd"), tool: release.join("execlayer") })
 }
 

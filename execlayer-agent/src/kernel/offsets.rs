@@ -37,6 +37,9 @@ impl Written {
 ///
 /// What is wrong with the object, or which offset is too large for a load.
 pub(super) fn write(object: &[u8], offsets: &[u32]) -> Result<Written, String> {
+    if offsets.len() != FIELDS.len() {
+        return Err(format!("{} offsets for {} fields", offsets.len(), FIELDS.len()));
+    }
     let sections = {
         let file = object::File::parse(object).map_err(|error| error.to_string())?;
         let code = file.sections().filter(|section| section.kind() == SectionKind::Text);
@@ -135,6 +138,8 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused() {
-        assert!(write(b"no object", &[]).is_err());
+        let offsets = vec![0; FIELDS.len()];
+        assert!(write(b"no object", &offsets).is_err());
+        assert!(write(b"no object", &offsets[1..]).unwrap_err().contains("fields"));
     }
 }

@@ -18,12 +18,13 @@ pub(crate) enum Toolchain {
 }
 
 impl Toolchain {
-    /// What user space is built for: the only guest architecture. Static programs are 0.7 MB smaller each
+    /// What user space is built for: the only guest architecture. Static programs are 0.8 MB smaller each
     /// with musl, which only rustup brings.
-    pub(crate) fn user_target(self) -> &'static str {
-        match self {
-            Self::BuildStd => MUSL,
-            Self::PrebuiltCore => "x86_64-unknown-linux-gnu",
+    pub(crate) fn user_target() -> &'static str {
+        if rustlib().is_ok_and(|rustlib| rustlib.join(MUSL).join("lib").is_dir()) {
+            MUSL
+        } else {
+            "x86_64-unknown-linux-gnu"
         }
     }
 
@@ -35,8 +36,7 @@ impl Toolchain {
     }
 
     fn find() -> Option<Self> {
-        let sysroot = shell::output(Command::new("rustc").args(["--print", "sysroot"])).ok()?;
-        let rustlib = PathBuf::from(sysroot.trim()).join("lib/rustlib");
+        let rustlib = rustlib().ok()?;
         if rustlib.join("src/rust/library/core/Cargo.toml").is_file() {
             Some(Self::BuildStd)
         } else if rustlib.join("bpfel-unknown-none/lib").is_dir() {
@@ -45,6 +45,12 @@ impl Toolchain {
             None
         }
     }
+}
+
+/// Where the compiler keeps its targets' libraries.
+fn rustlib() -> Result<PathBuf> {
+    let sysroot = shell::output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    Ok(PathBuf::from(sysroot.trim()).join("lib/rustlib"))
 }
 
 pub(crate) fn ensure() -> Result<Toolchain> {

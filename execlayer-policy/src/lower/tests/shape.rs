@@ -183,7 +183,7 @@ fn the_listing_shows_lanes_sets_and_conditions() {
     let text = listing(lowered.image.words(), &lowered.provenance).unwrap();
     let words = lowered.image.words().len();
     let expected = format!(
-        "image of `test` version 1 for `tester`\nformat 1, {words} words\n\
+        "image of `test` version 1 for `tester`\nformat 2, {words} words\n\
          flag: selects tasks by their cgroup\nrules: 2\n\
          lane: open forward, 8 states, 21 cells\nlane: select-cgroup forward, 3 states, 3 cells\n\
          \nset 1\n  allow read by rule 0 `r1`\n\
