@@ -5,10 +5,12 @@
 //! executable's path.
 
 /// Version of this layout.
-pub const ABI: u16 = 1;
+pub const ABI: u16 = 2;
 
 /// A verdict.
 pub const KIND_VERDICT: u16 = 1;
+/// A question: the call is held.
+pub const KIND_QUESTION: u16 = 2;
 /// No rule decided.
 pub const NO_RULE: u32 = u32::MAX;
 
@@ -17,7 +19,7 @@ pub const EVENT_MONITOR: u8 = 1 << 0;
 /// Raised before the look-up knew whether the file exists; if it does, its open was judged instead.
 pub const EVENT_PROVISIONAL: u8 = 1 << 1;
 
-/// The fixed part of a record. 112 bytes, no padding.
+/// The fixed part of a record. 128 bytes, no padding.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct EventHeader {
@@ -65,11 +67,15 @@ pub struct EventHeader {
     pub cgroup: u64,
     /// The thread's name, NUL-padded.
     pub comm: [u8; 16],
-    /// Zero.
-    pub reserved: [u64; 2],
+    /// Of a question: [`crate::question::Question::id`]; else 0.
+    pub question: u64,
+    /// Of a question: start time of the thread, ns since boot; else 0.
+    pub thread_start: u64,
+    /// Of a question: [`crate::question::Key::subject`]; else 0.
+    pub hash: [u64; 2],
 }
 
 /// Bytes of the longest record.
 pub const MAX_EVENT: usize = size_of::<EventHeader>() + 2 * (crate::limits::MAX_PATH as usize + 1);
 
-const _: () = assert!(size_of::<EventHeader>() == 112);
+const _: () = assert!(size_of::<EventHeader>() == 128);

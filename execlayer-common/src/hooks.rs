@@ -59,6 +59,17 @@ pub const MAP_SCRATCH: &str = "SCRATCH";
 /// Array of one u64: CLOCK_REALTIME minus CLOCK_BOOTTIME in ns. Written by the daemon only.
 pub const MAP_CLOCK: &str = "CLOCK";
 
+/// Hash: [`crate::question::Key`] to [`crate::question::Question`]. The kernel adds, the daemon answers,
+/// both remove.
+pub const MAP_QUESTIONS: &str = "QUESTIONS";
+/// Hash: address of the task_struct (u64) to [`crate::question::Calls`]. Written by the kernel only.
+pub const MAP_CALLS: &str = "CALLS";
+/// Array of two u64: the daemon's last sign of life (ns since boot; 0: it does not hold calls), and the
+/// number of questions so far.
+pub const MAP_HEARTBEAT: &str = "HEARTBEAT";
+/// `.rodata`, two u64: key of the subjects' hash, new at each start.
+pub const HASH_KEY: &str = "HASH_KEY";
+
 /// `.rodata`, u32: number of scratch buffers minus one.
 pub const SCRATCH_MASK: &str = "SCRATCH_MASK";
 /// `.rodata`, u32: bit in `f_mode` of a file that backs an overlay (FMODE_BACKING), or 0 if the

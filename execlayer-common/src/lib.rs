@@ -17,6 +17,7 @@ pub mod label;
 pub mod limits;
 #[cfg(feature = "provenance")]
 pub mod provenance;
+pub mod question;
 pub mod reason;
 pub mod slot;
 pub mod subject;

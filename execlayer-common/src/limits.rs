@@ -35,6 +35,12 @@ pub const MAX_GOVERNED_TASKS: u32 = 65_536;
 pub const MAX_CGROUP_CACHE: u32 = 4_096;
 /// Scopes open at once.
 pub const MAX_SCOPES: u32 = 1_024;
+/// Questions at once, open or answered a moment ago.
+pub const MAX_QUESTIONS: u32 = 8_192;
+/// Times that a task may be woken by others while its question is open.
+pub const MAX_WAKES: u32 = 100;
+/// ns since the daemon's last sign of life after which nothing is asked any more.
+pub const HEARTBEAT_STALE: u64 = 5_000_000_000;
 /// Bytes of the event ring buffer.
 pub const RING_BYTES: u32 = 1 << 20;
 /// Scratch buffers; each is owned by one judgement at a time.

@@ -10,7 +10,7 @@ pub enum Reason {
     Rule = 1,
     /// No rule allows it.
     Unlisted = 2,
-    /// An ask rule matched, and this version cannot hold a call yet.
+    /// An ask rule matched, and the daemon does not hold calls.
     AskNotHeld = 3,
     /// A budget (`at_most`) that would have allowed it is used up.
     BudgetSpent = 4,
@@ -30,11 +30,22 @@ pub enum Reason {
     ReadFault = 11,
     /// The address family cannot be named in a policy.
     AddressFamily = 12,
+    /// An ask rule matched, and this call cannot be held: of another kind than those that the kernel can
+    /// restart, or made by a task that cannot be stopped.
+    CannotHold = 13,
+    /// An ask rule matched, and no daemon is there to take the question.
+    NoDecider = 14,
+    /// An ask rule matched, and there is no room for another question.
+    QuestionsFull = 15,
+    /// Somebody was asked, and said no, or nothing in time.
+    Answered = 16,
+    /// The task was woken too often while its question was open.
+    Woken = 17,
 }
 
 impl Reason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::None,
         Self::Rule,
         Self::Unlisted,
@@ -48,6 +59,11 @@ impl Reason {
         Self::NoPolicy,
         Self::ReadFault,
         Self::AddressFamily,
+        Self::CannotHold,
+        Self::NoDecider,
+        Self::QuestionsFull,
+        Self::Answered,
+        Self::Woken,
     ];
 
     /// The reason with this number, or `None`.
@@ -73,6 +89,11 @@ impl Reason {
             Self::NoPolicy => "no-policy",
             Self::ReadFault => "read-fault",
             Self::AddressFamily => "address-family",
+            Self::CannotHold => "cannot-hold",
+            Self::NoDecider => "no-decider",
+            Self::QuestionsFull => "questions-full",
+            Self::Answered => "answered",
+            Self::Woken => "woken",
         }
     }
 
@@ -83,7 +104,7 @@ impl Reason {
             Self::None => "a rule allows it",
             Self::Rule => "a deny rule matches",
             Self::Unlisted => "no rule allows it",
-            Self::AskNotHeld => "an ask rule matches, and this version denies what it cannot hold",
+            Self::AskNotHeld => "an ask rule matches, and the daemon does not hold calls",
             Self::BudgetSpent => "the rule that allows it has used up its budget",
             Self::NoName => "the file has no name below the task's root directory",
             Self::Deleted => "the file was deleted",
@@ -93,6 +114,11 @@ impl Reason {
             Self::NoPolicy => "the task is governed and its policy is not installed",
             Self::ReadFault => "kernel memory that the verdict needs could not be read",
             Self::AddressFamily => "no policy can name this address family",
+            Self::CannotHold => "an ask rule matches, and this call cannot be held",
+            Self::NoDecider => "an ask rule matches, and no daemon is there to take the question",
+            Self::QuestionsFull => "an ask rule matches, and there is no room for another question",
+            Self::Answered => "somebody was asked, and said no, or nothing in time",
+            Self::Woken => "the task was woken too often while its question was open",
         }
     }
 }

@@ -1,0 +1,191 @@
+//! Questions: what kernel and daemon share about a call that is held until it is answered. Must not know
+//! who answers.
+//!
+//! A question is one entry of one map, keyed by who asks and what is asked about. The kernel puts it
+//! there and stops the task; the daemon writes the answer into it and lets the task go on; the call is
+//! restarted by the kernel, judged again, and finds the answer.
+
+/// Who asks, and what about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C)]
+pub struct Key {
+    /// Thread id in the initial pid namespace.
+    pub tid: u32,
+    /// [`crate::access::Operation`].
+    pub operation: u32,
+    /// Access bits that are wanted.
+    pub access: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Start time of the thread, ns since boot: a thread id alone is used again.
+    pub start: u64,
+    /// Keyed hash (SipHash-2-4, 128 bits) of the subject and, for a file, of which file that is.
+    pub subject: [u64; 2],
+}
+
+/// What is known of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Question {
+    /// One of the `STATE_` constants.
+    pub state: u32,
+    /// How often the task was woken without an answer.
+    pub wakes: u32,
+    /// Names the question for people. Never 0.
+    pub id: u64,
+    /// Of an answer: when it ends, ns since boot.
+    pub expires: u64,
+    /// Which call asked: a hash of its number, arguments and place.
+    pub call: u64,
+    /// Of an answer: the stretch (see [`Calls`]) in which it was used, plus one; 0 if it was not.
+    pub used_in: u64,
+    /// Of an answer: the hooks that used it in that stretch.
+    pub used_by: u32,
+    /// Thread group id in the initial pid namespace.
+    pub tgid: u32,
+}
+
+/// Nobody has answered.
+pub const STATE_OPEN: u32 = 1;
+/// The call may go on.
+pub const STATE_ALLOW: u32 = 2;
+/// The call fails.
+pub const STATE_DENY: u32 = 3;
+
+/// What a thread that was held is doing. Between two holds lies a stretch.
+///
+/// INVARIANT(answers): an answer is for its own call, and lives as long. A hook uses it once in a stretch.
+/// When the gate restarts a call, a stretch ends, and what this very call used can be used again, until
+/// the newest answer is: hooks of one call come in a fixed order, so what comes behind it is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Calls {
+    /// How often the thread was held.
+    pub stretch: u64,
+    /// [`Question::call`] of the call that was held last; 0 if none of its answers are used again.
+    pub held: u64,
+    /// Not 0 until the answer to the newest question is used.
+    pub waits: u64,
+}
+
+/// A hook that can ask, as a bit of [`Question::used_by`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Hook {
+    /// bprm_check_security.
+    BprmCheck = 1 << 0,
+    /// file_open.
+    FileOpen = 1 << 1,
+    /// path_mknod.
+    PathMknod = 1 << 2,
+    /// socket_connect.
+    SocketConnect = 1 << 3,
+    /// unix_stream_connect.
+    UnixConnect = 1 << 4,
+    /// unix_may_send.
+    UnixSend = 1 << 5,
+    /// A hook whose call cannot be restarted: it never asks.
+    Never = 0,
+}
+
+/// Bytes of a [`Key`].
+pub const KEY_BYTES: usize = size_of::<Key>();
+/// Bytes of a [`Question`].
+pub const QUESTION_BYTES: usize = size_of::<Question>();
+
+const _: () = assert!(KEY_BYTES == 40 && QUESTION_BYTES == 48 && size_of::<Calls>() == 24);
+
+impl Key {
+    /// As the map has it.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; KEY_BYTES] {
+        let mut bytes = [0; KEY_BYTES];
+        let words = [self.tid, self.operation, self.access, self.reserved];
+        let [first, second] = self.subject;
+        let parts = words.iter().flat_map(|word| word.to_ne_bytes());
+        let parts = parts.chain([self.start, first, second].into_iter().flat_map(u64::to_ne_bytes));
+        bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    /// From the map's bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
+        Self {
+            tid: word(bytes, 0),
+            operation: word(bytes, 4),
+            access: word(bytes, 8),
+            reserved: word(bytes, 12),
+            start: long(bytes, 16),
+            subject: [long(bytes, 24), long(bytes, 32)],
+        }
+    }
+}
+
+impl Question {
+    /// As the map has it.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; QUESTION_BYTES] {
+        let mut bytes = [0; QUESTION_BYTES];
+        let parts = [self.state, self.wakes].into_iter().flat_map(u32::to_ne_bytes);
+        let longs = [self.id, self.expires, self.call, self.used_in];
+        let parts = parts.chain(longs.into_iter().flat_map(u64::to_ne_bytes));
+        let parts = parts.chain([self.used_by, self.tgid].into_iter().flat_map(u32::to_ne_bytes));
+        bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    /// From the map's bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; QUESTION_BYTES]) -> Self {
+        Self {
+            state: word(bytes, 0),
+            wakes: word(bytes, 4),
+            id: long(bytes, 8),
+            expires: long(bytes, 16),
+            call: long(bytes, 24),
+            used_in: long(bytes, 32),
+            used_by: word(bytes, 40),
+            tgid: word(bytes, 44),
+        }
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes(part(bytes, at))
+}
+
+fn long(bytes: &[u8], at: usize) -> u64 {
+    u64::from_ne_bytes(part(bytes, at))
+}
+
+/// Callers stay inside: the lengths are those of the structures.
+fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let part = bytes.get(at..).and_then(|rest| rest.first_chunk::<N>());
+    part.copied().unwrap_or([0; N])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_are_what_their_bytes_say() {
+        let key =
+            Key { tid: 1, operation: 2, access: 3, reserved: 0, start: 4, subject: [5, u64::MAX] };
+        assert_eq!(Key::from_bytes(&key.to_bytes()), key);
+        assert_eq!(key.to_bytes()[16], 4, "`start` lies at 16");
+        let question = Question {
+            state: STATE_ALLOW,
+            wakes: 1,
+            id: 2,
+            expires: 3,
+            call: 4,
+            used_in: 5,
+            used_by: 6,
+            tgid: 7,
+        };
+        assert_eq!(Question::from_bytes(&question.to_bytes()), question);
+        assert_eq!(question.to_bytes()[44], 7, "`tgid` lies at 44");
+    }
+}
