@@ -8,7 +8,7 @@
 //! Exact as `walk` is: each dentry's count is read before its name, and all of them again behind the last
 //! name.
 
-mod chain;
+mod name;
 mod names;
 
 use execlayer_common::slot::Slot;
@@ -19,7 +19,7 @@ use crate::{
     label,
     maps::SLOTS,
     scratch::{Scratch, forget},
-    walk,
+    walk::{self, end, near::Near},
 };
 
 /// Whether the call is allowed at once. The question is in `scratch`, as for [`crate::judge::judge`].
@@ -45,10 +45,27 @@ fn is_allowed(
     dentry: *const Dentry,
 ) -> u32 {
     let root = walk::root_of(label::current());
-    if !slot.is_used() || root.mnt != mnt as u64 || walk::is_deleted(dentry) {
+    let is_root = root.dentry == dentry as u64;
+    if !slot.is_used() || is_root || root.mnt != mnt as u64 || walk::is_deleted(dentry) {
         return 0;
     }
-    let mut chain = chain::Chain::new();
-    let allowed = chain.climb(scratch, dentry, root.dentry) && names::allow(scratch, slot);
-    u32::from(allowed && chain.is_unchanged())
+    let (mut near, mut next) = (Near::new(), dentry);
+    let how =
+        near.climb(&mut next, root.dentry, |number, dentry| put_down(scratch, number, dentry));
+    // After the last step it has not been looked whether that was the root.
+    let is_whole = how == end::STOP || how == end::GOES_ON && next as u64 == root.dentry;
+    u32::from(is_whole && names::allow(scratch, slot) && near.is_unchanged())
+}
+
+/// Puts a component down; how the walk ends if that cannot be.
+#[inline(always)]
+#[allow(clippy::indexing_slicing, reason = "the walk has as many steps as there are components")]
+fn put_down(scratch: *mut Scratch, number: usize, dentry: *const Dentry) -> u64 {
+    let Some(name) = name::of(dentry) else { return end::TOO_LONG };
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        (*scratch).names.names[number] = name;
+        (*scratch).names.depth = number as u64 + 1;
+    }
+    end::GOES_ON
 }

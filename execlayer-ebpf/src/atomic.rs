@@ -28,13 +28,13 @@ pub unsafe fn exchange(word: *mut u64, new: u64) {
     let _old = unsafe { atomic_xchg::<u64, { SeqCst }>(word, new) };
 }
 
-/// Adds to the value.
+/// Adds to the value; what was there.
 ///
 /// # Safety
 ///
 /// As for [`exchange_if`].
 #[inline(always)]
-pub unsafe fn add(word: *mut u64, more: u64) {
+pub unsafe fn add(word: *mut u64, more: u64) -> u64 {
     // SAFETY: the caller's promise.
-    let _old = unsafe { atomic_xadd::<u64, u64, { SeqCst }>(word, more) };
+    unsafe { atomic_xadd::<u64, u64, { SeqCst }>(word, more) }
 }

@@ -60,7 +60,6 @@ fn caller(header: &mut EventHeader) {
     header.start = typed(leader, &fields::OFF_TASK_START);
     header.uid = cred::euid();
     header.gid = cred::egid();
-    header.reserved = [0; 2];
     // SAFETY: the destination has 16 bytes. It cannot fail for 16 bytes and the current task.
     let _always_zero = unsafe { bpf_get_current_comm((&raw mut header.comm).cast(), 16) };
 }
@@ -98,7 +97,7 @@ pub fn lost(profile: u32) {
     let index = if profile <= limits::MAX_PROFILES { profile } else { 0 };
     if let Some(counter) = LOST.get_ptr_mut(index) {
         // SAFETY: a live, aligned map value that is changed here only.
-        unsafe { atomic::add(counter, 1) };
+        let _before = unsafe { atomic::add(counter, 1) };
     }
 }
 

@@ -5,14 +5,16 @@ use execlayer_common::{
     access::{Access, Operation},
     event,
     label::Label,
+    question::Hook,
     reason::Reason,
 };
 
 use crate::{
     at_once, emit,
-    enforce::{ON_FAILURE, enforce},
+    enforce::{ON_FAILURE, answer, enforce},
+    hold::{self, Fate},
     judge,
-    kernel::{Dentry, PIPEFS_MAGIC, SuperBlock, VfsMount, fields},
+    kernel::{Dentry, Inode, PIPEFS_MAGIC, SuperBlock, VfsMount, fields},
     kread::typed,
     label, scratch,
     scratch::Scratch,
@@ -26,6 +28,8 @@ pub struct Call {
     pub wanted: Access,
     /// `EVENT_` flags for the record.
     pub flags: u8,
+    /// Where it is judged.
+    pub hook: Hook,
 }
 
 /// How a call comes to an object that has a place in the file system.
@@ -42,7 +46,7 @@ pub enum Object {
 /// Judges an object that has a place in the file system.
 #[inline(always)]
 pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: Object) -> i32 {
-    let Some(scratch) = begin(call) else { return ON_FAILURE };
+    let Some(scratch) = take(call) else { return ON_FAILURE };
     ask(call, scratch, Reason::None);
     if matches!(object, Object::Opened) && at_once::allows(call, scratch, mnt, dentry) {
         scratch::release(scratch);
@@ -55,6 +59,11 @@ pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: 
     } else {
         walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
     };
+    if is_new {
+        no_file(scratch);
+    } else {
+        identify(call, scratch, dentry);
+    }
     let is_layer = || matches!(object, Object::Opened) && walk::is_layer(mnt, dentry);
     if name.is_err() && !is_new && (is_pipe(call, dentry) || is_layer()) {
         scratch::release(scratch);
@@ -63,9 +72,43 @@ pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: 
     judge(call, scratch, name)
 }
 
-/// Scratch for a call; without it the call is denied.
+/// Notes which file it is: an answer is for this one, and not for another that takes its name. A program
+/// is another one when it was changed, too; a file that is read may grow meanwhile.
+#[inline(always)]
+fn identify(call: &Call, scratch: *mut Scratch, dentry: *const Dentry) {
+    let inode: *const Inode = typed(dentry, &fields::OFF_DENTRY_INODE);
+    let sb: *const SuperBlock = typed(inode, &fields::OFF_INODE_SB);
+    let device: u32 = typed(sb, &fields::OFF_SB_DEV);
+    let generation: u32 = typed(inode, &fields::OFF_INODE_GENERATION);
+    let nanoseconds: u32 = typed(inode, &fields::OFF_INODE_CTIME_NS);
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        (*scratch).file =
+            [device.into(), typed(inode, &fields::OFF_INODE_INO), generation.into(), 0, 0, 0];
+        if call.operation as u8 == Operation::Exec as u8 {
+            (*scratch).file[3] = typed(inode, &fields::OFF_INODE_SIZE);
+            (*scratch).file[4] = typed(inode, &fields::OFF_INODE_CTIME);
+            (*scratch).file[5] = nanoseconds.into();
+        }
+    }
+}
+
+#[inline(always)]
+fn no_file(scratch: *mut Scratch) {
+    // SAFETY: this task owns the buffer.
+    unsafe { (*scratch).file = [0; 6] };
+}
+
+/// Scratch for a call about something that is no file; without it the call is denied.
 #[inline(always)]
 pub fn begin(call: &Call) -> Option<*mut Scratch> {
+    let scratch = take(call)?;
+    no_file(scratch);
+    Some(scratch)
+}
+
+#[inline(always)]
+fn take(call: &Call) -> Option<*mut Scratch> {
     let scratch = scratch::acquire();
     if scratch.is_none() {
         emit::lost(call.label.profile);
@@ -89,11 +132,19 @@ pub fn judge(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> i3
     };
     ask(call, scratch, reason);
     let outcome = judge::judge(scratch, call.label.profile);
-    if outcome.is_recorded() {
+    let mut result = enforce(outcome);
+    let mut is_recorded = outcome.is_recorded();
+    if outcome.asks() {
+        let fate = hold::ask(scratch, call.hook);
+        // A question that stays open has its record, and a yes is recorded where it was given.
+        is_recorded = fate == Fate::DENIED || fate == Fate::HELD && hold::is_new(scratch);
+        result = answer(fate);
+    }
+    if is_recorded {
         emit::record(scratch);
     }
     scratch::release(scratch);
-    enforce(outcome)
+    result
 }
 
 /// Writes the question into the record.
@@ -112,6 +163,9 @@ fn ask(call: &Call, scratch: *mut Scratch, reason: Reason) {
         header.access = call.wanted.0;
         header.flags = call.flags;
         header.reason = reason as u8;
+        header.question = 0;
+        header.thread_start = 0;
+        header.hash = [0; 2];
     }
 }
 

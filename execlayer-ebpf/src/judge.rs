@@ -40,11 +40,19 @@ impl Outcome {
     const STALE: u32 = 1 << 3;
     /// A selector matches.
     const SELECTED: u32 = 1 << 4;
+    /// The call is to be asked about.
+    const ASK: u32 = 1 << 5;
 
     /// Whether the call goes on.
     #[inline(always)]
     pub const fn passes(self) -> bool {
         self.0 & Self::STRICT == 0 || self.0 & Self::MONITOR != 0
+    }
+
+    /// Whether the call waits for an answer. In monitor mode nobody is asked.
+    #[inline(always)]
+    pub const fn asks(self) -> bool {
+        self.0 & Self::ASK != 0 && self.0 & Self::MONITOR == 0
     }
 
     /// Whether anybody wants a record.
@@ -191,6 +199,7 @@ fn note(scratch: *mut Scratch, verdict: u8, reason: u8, rule: u32, flags: u32) -
     let strict = verdict != raw::ALLOW;
     let record = strict || flags & image::FLAG_RECORD_ALL != 0;
     (u32::from(strict) * Outcome::STRICT)
+        | (u32::from(verdict == raw::ASK) * Outcome::ASK)
         | (u32::from(record) * Outcome::RECORD)
         | (u32::from(monitor) * Outcome::MONITOR)
 }

@@ -11,7 +11,7 @@ macro_rules! opaque_structs {
     };
 }
 
-opaque_structs! { Bprm Cgroup Cred CssSet Dentry File Fs KernfsNode Mm Path Sock Socket SuperBlock UnixSock VfsMount }
+opaque_structs! { Bprm Cgroup Cred CssSet Dentry File Fs Inode KernfsNode Mm Path Regs Sock Socket SuperBlock UnixSock VfsMount }
 
 pub use aya_ebpf::bindings::task_struct as Task;
 
@@ -23,6 +23,18 @@ pub mod fields {
 /// KERNEL: include/uapi/asm-generic/errno-base.h.
 pub const EACCES: i32 = 13;
 pub const ENOMEM: i32 = 12;
+/// KERNEL: include/linux/errno.h: restarts the call without the program's knowing.
+pub const ERESTARTNOINTR: i32 = 513;
+/// KERNEL: arch/x86/include/uapi/asm/signal.h.
+pub const SIGSTOP: u32 = 19;
+/// KERNEL: arch/x86/include/asm/thread_info.h, `TS_COMPAT`: in a 32-bit system call.
+pub const TS_COMPAT: u32 = 2;
+/// KERNEL: include/linux/fs.h, `FMODE_CREATED`; the same from 6.1 to 7.3.
+pub const FMODE_CREATED: u32 = 1 << 20;
+pub const O_EXCL: u32 = 0o200;
+/// KERNEL: include/linux/sched.h, `PF_KTHREAD`, `PF_IO_WORKER`, `PF_EXITING`, `PF_DUMPCORE`; the same from
+/// 6.1 to 7.3.
+pub const PF_CANNOT_HOLD: u32 = 0x0020_0000 | 0x0000_0010 | 0x0000_0004 | 0x0000_0200;
 
 /// KERNEL: include/linux/fs.h, `FMODE_READ`, `FMODE_WRITE`; the same since 2.6.
 pub const FMODE_READ: u32 = 1;

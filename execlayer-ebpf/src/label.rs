@@ -6,7 +6,7 @@ use execlayer_common::label::Label;
 use crate::{
     kernel::{Task, fields},
     kread::typed,
-    maps::{LABELS, TASKS},
+    maps::{CALLS, LABELS, TASKS},
 };
 
 /// The running task.
@@ -62,6 +62,7 @@ pub fn store(task: *const Task, label: Label) -> Result<(), ()> {
 pub fn forget(task: *const Task) {
     let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
     if storage != 0 {
+        let _was_held = CALLS.remove(task as u64);
         let _was_there = TASKS.remove(task as u64);
     }
 }

@@ -23,6 +23,8 @@ mod emit;
 mod enforce;
 mod frame;
 mod gate;
+mod hash;
+mod hold;
 mod hooks;
 mod judge;
 mod kernel;

@@ -5,7 +5,11 @@ use aya_ebpf::{
     btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, RingBuf},
     macros::btf_map,
 };
-use execlayer_common::{label::Label, limits};
+use execlayer_common::{
+    label::Label,
+    limits,
+    question::{Calls, Key, Question},
+};
 
 use crate::{scratch::Scratch, storage::TaskStorage};
 
@@ -50,5 +54,13 @@ pub static EVENTS: RingBuf<u8, { limits::RING_BYTES as usize }> = RingBuf::new()
 pub static LOST: Array<u64, { limits::MAX_PROFILES as usize + 1 }> = Array::new();
 #[btf_map]
 pub static SCRATCH: Array<Scratch, { limits::SCRATCH_SLOTS as usize }> = Array::new();
+#[btf_map]
+pub static QUESTIONS: HashMap<Key, Question, { limits::MAX_QUESTIONS as usize }, NO_PREALLOC> =
+    HashMap::new();
+#[btf_map]
+pub static CALLS: HashMap<u64, Calls, { limits::MAX_GOVERNED_TASKS as usize }, NO_PREALLOC> =
+    HashMap::new();
+#[btf_map]
+pub static HEARTBEAT: Array<u64, 2> = Array::new();
 #[btf_map]
 pub static CLOCK: Array<u64, 1> = Array::new();

@@ -102,6 +102,11 @@ pub struct Scratch {
     pub kept: [u32; SETS],
     pub found: u32,
     pub names: Names,
+    /// Which file it is that is asked about: device, inode, generation, size, time of change; zeros if it
+    /// is none.
+    pub file: [u64; 6],
+    /// State of the hash over the subject.
+    pub sip: [u64; 4],
     pub path: [u8; PATH_END as usize + SLACK],
     pub event: EventHeader,
     pub text: [u8; 2 * PATH_END as usize + SLACK],

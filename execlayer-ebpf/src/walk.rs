@@ -43,7 +43,7 @@ pub fn place_of(file: *const File) -> (*const VfsMount, *const Dentry) {
 }
 
 /// How a pass ended.
-mod end {
+pub mod end {
     pub const GOES_ON: u64 = 0;
     pub const ROOT: u64 = 1;
     pub const MOUNT: u64 = 2;
@@ -137,7 +137,8 @@ fn passes(attempt: &Attempt) -> u64 {
         (&raw mut (*scratch).stop).read_volatile()
     };
     let (mut near, mut next) = (near::Near::new(), attempt.dentry);
-    let mut how = near.climb(scratch, &mut next, stop);
+    let prepend = |_number, dentry| name::prepend_typed(scratch, dentry);
+    let mut how = near.climb(&mut next, stop.at, prepend);
     let mut same = true;
     // VERIFIER: that there is nothing far is known on the ways that end near.
     let far = how == end::GOES_ON;

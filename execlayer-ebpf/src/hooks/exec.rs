@@ -1,7 +1,10 @@
 //! Executing: selection of tasks that are not governed yet, judgement of those that are.
 
 use aya_ebpf::programs::LsmContext;
-use execlayer_common::access::{Access, Operation};
+use execlayer_common::{
+    access::{Access, Operation},
+    question::Hook,
+};
 
 use crate::{
     gate::Call,
@@ -33,7 +36,13 @@ pub fn check(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
     let bprm: *const Bprm = ctx.arg(0);
     let file: *const File = typed(bprm, &fields::OFF_BPRM_FILE);
-    let call = Call { label, operation: Operation::Exec, wanted: Access::EXEC, flags: 0 };
+    let call = Call {
+        label,
+        operation: Operation::Exec,
+        wanted: Access::EXEC,
+        flags: 0,
+        hook: Hook::BprmCheck,
+    };
     file::of_file(&call, file)
 }
 

@@ -4,13 +4,14 @@ use aya_ebpf::programs::LsmContext;
 use execlayer_common::{
     access::{Access, Operation},
     event,
+    question::Hook,
 };
 
 use crate::{
     gate::{self, Call, Object},
     kernel::{
-        Dentry, F_SETFL, FMODE_EXEC, FMODE_READ, FMODE_WRITE, File, O_APPEND, O_TRUNC, VfsMount,
-        fields,
+        Dentry, F_SETFL, FMODE_CREATED, FMODE_EXEC, FMODE_READ, FMODE_WRITE, File, O_APPEND,
+        O_EXCL, O_TRUNC, VfsMount, fields,
     },
     kread::{UNSET, typed, variable},
     label, walk,
@@ -36,7 +37,10 @@ pub fn open(ctx: &LsmContext) -> i32 {
         (Operation::File, wanted(mode, flags))
     };
     let (mnt, dentry) = walk::place_of(file);
-    gate::object(&Call { label, operation, wanted, flags: 0 }, mnt, dentry, Object::Opened)
+    // Restarted, a call that has made the file and must be the one to make it would find it there.
+    let is_made = mode & FMODE_CREATED != 0 && flags & O_EXCL != 0;
+    let hook = if is_made { Hook::Never } else { Hook::FileOpen };
+    gate::object(&Call { label, operation, wanted, flags: 0, hook }, mnt, dentry, Object::Opened)
 }
 
 /// `int file_fcntl(struct file *file, unsigned int cmd, unsigned long arg)`
@@ -55,7 +59,16 @@ pub fn fcntl(ctx: &LsmContext) -> i32 {
         return 0;
     }
     // What was opened for append becomes open for write.
-    of_file(&Call { label, operation: Operation::File, wanted: Access::WRITE, flags: 0 }, file)
+    of_file(
+        &Call {
+            label,
+            operation: Operation::File,
+            wanted: Access::WRITE,
+            flags: 0,
+            hook: Hook::Never,
+        },
+        file,
+    )
 }
 
 /// `int path_mknod(const struct path *dir, struct dentry *dentry, umode_t mode, unsigned int dev)`
@@ -73,6 +86,7 @@ pub fn mknod(ctx: &LsmContext) -> i32 {
         operation: Operation::File,
         wanted: Access::CREATE,
         flags: event::EVENT_PROVISIONAL,
+        hook: Hook::PathMknod,
     };
     gate::object(&call, mnt, dentry, Object::New)
 }

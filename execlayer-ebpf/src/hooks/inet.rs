@@ -3,6 +3,7 @@
 use aya_ebpf::programs::LsmContext;
 use execlayer_common::{
     access::{Access, Operation},
+    question::Hook,
     reason::Reason,
     subject::{Inet, Protocol},
 };
@@ -29,7 +30,13 @@ pub fn connect(ctx: &LsmContext) -> i32 {
     let socket: *const Socket = ctx.arg(0);
     let address: u64 = ctx.arg(1);
     let len: i32 = ctx.arg(2);
-    let call = Call { label, operation: Operation::Inet, wanted: Access::CONNECT, flags: 0 };
+    let call = Call {
+        label,
+        operation: Operation::Inet,
+        wanted: Access::CONNECT,
+        flags: 0,
+        hook: Hook::SocketConnect,
+    };
     if len < 2 {
         return gate::fail(&call, Reason::AddressFamily);
     }

@@ -8,6 +8,7 @@ use aya_ebpf::{
 use execlayer_common::{
     access::{Access, Operation},
     limits,
+    question::Hook,
     reason::Reason,
     subject,
 };
@@ -25,7 +26,7 @@ use crate::{
 #[inline(always)]
 pub fn connect(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
-    peer(&call(label), ctx.arg(1))
+    peer(&call(label, Hook::UnixConnect), ctx.arg(1))
 }
 
 /// `int unix_may_send(struct socket *sock, struct socket *other)`
@@ -33,12 +34,12 @@ pub fn connect(ctx: &LsmContext) -> i32 {
 pub fn send(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
     let other: *const Socket = ctx.arg(1);
-    peer(&call(label), typed(other, &fields::OFF_SOCKET_SK))
+    peer(&call(label, Hook::UnixSend), typed(other, &fields::OFF_SOCKET_SK))
 }
 
 #[inline(always)]
-const fn call(label: execlayer_common::label::Label) -> Call {
-    Call { label, operation: Operation::Unix, wanted: Access::CONNECT, flags: 0 }
+const fn call(label: execlayer_common::label::Label, hook: Hook) -> Call {
+    Call { label, operation: Operation::Unix, wanted: Access::CONNECT, flags: 0, hook }
 }
 
 #[inline(always)]

@@ -4,15 +4,15 @@
 
 use core::mem::MaybeUninit;
 
-use super::{end, name};
+use super::end;
 use crate::{
     kernel::{Dentry, fields},
     kread::{opaque, typed},
-    scratch::{Scratch, Stop},
+    scratch::COMPONENTS,
 };
 
 /// Steps that are written out.
-const STEPS: usize = 8;
+const STEPS: usize = COMPONENTS;
 
 /// The dentries that were passed, with their counts; the first `depth` of them.
 ///
@@ -47,14 +47,27 @@ impl Near {
         }
     }
 
-    /// Writes the names of `here` and what is above it; how that ended. `here` is what is next.
+    /// Follows the parents from `here` up to `stop`, and has each dentry visited with its number; how that
+    /// ended. `here` is what is next.
     #[inline(always)]
-    pub fn climb(&mut self, scratch: *mut Scratch, here: &mut *const Dentry, stop: Stop) -> u64 {
+    pub fn climb(
+        &mut self,
+        here: &mut *const Dentry,
+        stop: u64,
+        visit: impl Fn(usize, *const Dentry) -> u64,
+    ) -> u64 {
         each_step!(|INDEX| {
-            let (count, parent) = match step(scratch, *here, stop) {
+            if *here as u64 == stop {
+                return end::STOP;
+            }
+            let (count, parent) = match look(*here) {
                 Ok(seen) => seen,
                 Err(how) => return how,
             };
+            let how = visit(INDEX, *here);
+            if how != end::GOES_ON {
+                return how;
+            }
             // SAFETY: references to elements of this array.
             unsafe {
                 self.dentries[INDEX].as_mut_ptr().write_volatile(*here);
@@ -89,26 +102,9 @@ impl Near {
     }
 }
 
-/// One step: the dentry's count, and its parent.
-#[inline(always)]
-fn step(
-    scratch: *mut Scratch,
-    dentry: *const Dentry,
-    stop: Stop,
-) -> Result<(u32, *const Dentry), u64> {
-    if dentry as u64 == stop.at {
-        return Err(end::STOP);
-    }
-    let seen = look(dentry)?;
-    match name::prepend_typed(scratch, dentry) {
-        end::GOES_ON => Ok(seen),
-        how => Err(how),
-    }
-}
-
 /// A dentry's count, and its parent.
 #[inline(always)]
-pub fn look(dentry: *const Dentry) -> Result<(u32, *const Dentry), u64> {
+fn look(dentry: *const Dentry) -> Result<(u32, *const Dentry), u64> {
     let count: u32 = typed(dentry, &fields::OFF_DENTRY_SEQ);
     if count & 1 != 0 {
         return Err(end::RACED);
