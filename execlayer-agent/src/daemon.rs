@@ -2,6 +2,7 @@
 //! the kernel, a call of the tool, a tick of the clock. Must not wait for anything; `pipeline` does.
 
 mod answer;
+mod held;
 mod in_force;
 
 use std::{collections::BTreeMap, io};
@@ -9,6 +10,7 @@ use std::{collections::BTreeMap, io};
 use execlayer_api::{Canary, ErrorCode, Failure};
 
 use crate::{
+    defer::Deferred,
     kernel::{
         Gate,
         events::{self, Observed},
@@ -33,6 +35,7 @@ pub struct Daemon {
     gate: Box<dyn Gate>,
     profiles: Profiles,
     scopes: Scopes,
+    deferred: Deferred,
     log: Log,
     health: Health,
     kernel: String,
@@ -62,6 +65,7 @@ impl Daemon {
             gate,
             profiles,
             scopes,
+            deferred: Deferred::default(),
             log,
             health: Health::default(),
             kernel,
@@ -92,6 +96,7 @@ impl Daemon {
     /// Loading and trying are done.
     pub fn up(&mut self) {
         self.health.up();
+        self.begin_questions();
         tracing::info!("the gate stands on kernel {}", self.kernel);
     }
 
@@ -99,10 +104,13 @@ impl Daemon {
     pub fn observe(&mut self, bytes: &[u8]) {
         match events::decode(bytes) {
             Ok(observed) => {
-                self.scopes.observe(&observed);
+                if observed.question.is_none() {
+                    self.scopes.observe(&observed);
+                }
                 let known = self.profiles.provenance(observed.profile, observed.generation);
                 let line = line::event(&observed, known.map(AsRef::as_ref), self.offset);
                 self.write(line);
+                self.take_question(observed);
             }
             Err(error) => {
                 self.unknown_events += 1;
@@ -120,6 +128,7 @@ impl Daemon {
 
     /// Every second.
     pub fn tick(&mut self) {
+        self.tick_questions();
         self.scopes.tick(self.gate.as_mut());
         self.ticks_since_loss += 1;
         self.count_losses();
@@ -170,6 +179,7 @@ impl Daemon {
     pub fn stop(&mut self) {
         self.stopping = true;
         self.health.stop();
+        self.end_questions();
         self.settle();
     }
 

@@ -6,6 +6,7 @@ mod attend;
 pub mod canary;
 pub mod control;
 pub mod daemon;
+pub mod defer;
 pub mod error;
 #[expect(unsafe_code, reason = "the one door to the kernel; every use says why it is sound")]
 pub mod kernel;

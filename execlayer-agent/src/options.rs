@@ -37,6 +37,9 @@ pub struct Options {
     /// Where the cgroup2 file system is; found by itself if not given
     #[arg(long, value_name = "DIR")]
     pub cgroup_root: Option<PathBuf>,
+    /// Hold calls that a policy asks about, each for at most so many seconds; without it they are denied
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub hold: Option<u32>,
     /// Say more on standard error
     #[arg(long, short)]
     pub verbose: bool,

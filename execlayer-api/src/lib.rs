@@ -15,8 +15,8 @@ pub mod status;
 pub use line::{decode_request, decode_response, encode_request, encode_response};
 pub use request::{Request, ScopeId};
 pub use response::{
-    DeniedRow, DeniedVerdict, ErrorCode, Failure, Hello, Installed, Outcome, Response, Scope,
-    Summary,
+    Answered, DeniedRow, DeniedVerdict, ErrorCode, Failure, Hello, Installed, Outcome, Question,
+    Response, Scope, Summary,
 };
 pub use status::{Canary, Mode, Profile, Program, State, Status};
 

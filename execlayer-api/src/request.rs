@@ -41,6 +41,18 @@ pub enum Request {
     },
     /// What is in force? Answered by [`crate::Outcome::Status`].
     Status {},
+    /// Which calls are held? Answered by [`crate::Outcome::Questions`].
+    Questions {},
+    /// Let a call that is held go on, or fail. Answered by [`crate::Outcome::Answered`].
+    Answer {
+        /// Number of the question.
+        id: u64,
+        /// Whether it may go on.
+        allow: bool,
+        /// Why, for the event log.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
     /// Detach everything and end. Answered by [`crate::Outcome::Stopping`].
     Stop {
         /// Also if the daemon runs as a service: after this nothing is enforced.

@@ -31,6 +31,10 @@ pub enum Outcome {
     Summary(Summary),
     /// To [`crate::Request::Status`].
     Status(Box<Status>),
+    /// To [`crate::Request::Questions`], oldest first.
+    Questions(Vec<Question>),
+    /// To [`crate::Request::Answer`].
+    Answered(Answered),
     /// To [`crate::Request::Stop`].
     Stopping {},
 }
@@ -136,6 +140,54 @@ pub enum DeniedVerdict {
     Monitored,
 }
 
+/// A call that is held until somebody answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Question {
+    /// Its number.
+    pub id: u64,
+    /// The agent whose policy asks.
+    pub agent: String,
+    /// The process that waits.
+    pub pid: u32,
+    /// Its effective uid.
+    pub uid: u32,
+    /// Path of its executable.
+    pub program: String,
+    /// Name of the operation.
+    pub operation: String,
+    /// Names of the accesses that are wanted.
+    pub access: Vec<String>,
+    /// What it is about. Bytes that are not printable are written as `\xNN`.
+    pub subject: String,
+    /// Id of the rule that asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// File of the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Line of the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// What the rule's author gave as the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Seconds that it has waited.
+    pub waits: u64,
+    /// Seconds until it is denied.
+    pub left: u64,
+}
+
+/// A question was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Answered {
+    /// Its number.
+    pub id: u64,
+    /// Whether the call goes on.
+    pub allowed: bool,
+}
+
 /// Why a request had no outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -171,6 +223,8 @@ pub enum ErrorCode {
     Unavailable,
     /// No policy of this agent is installed.
     UnknownAgent,
+    /// No such question, or it has ended.
+    UnknownQuestion,
     /// No such scope.
     UnknownScope,
     /// The line is of another version of the protocol.

@@ -16,7 +16,7 @@ impl Daemon {
         let Call { pid, request, reply } = call;
         let response = match self.refusal(pid) {
             Some(failure) => Response::Error(failure),
-            None => match self.handle(request) {
+            None => match self.handle(request, pid) {
                 Ok(outcome) => Response::Done(outcome),
                 Err(failure) => Response::Error(failure),
             },
@@ -39,7 +39,7 @@ impl Daemon {
         }
     }
 
-    fn handle(&mut self, request: Request) -> Result<Outcome, Failure> {
+    fn handle(&mut self, request: Request, pid: i32) -> Result<Outcome, Failure> {
         if self.stopping && !matches!(request, Request::Status {} | Request::Hello {}) {
             return Err(failure(ErrorCode::Unavailable, "the daemon is stopping"));
         }
@@ -54,6 +54,11 @@ impl Daemon {
             Request::OpenScope { agent, owner_pid } => self.open_scope(&agent, owner_pid),
             Request::CloseScope { id } => self.close_scope(id),
             Request::Status {} => Ok(Outcome::Status(Box::new(self.status()))),
+            Request::Questions {} => Ok(Outcome::Questions(self.questions())),
+            Request::Answer { id, allow, message } => {
+                let by = format!("process {pid} on the control socket");
+                self.answer_question(id, allow, message.as_deref(), &by).map(Outcome::Answered)
+            }
             Request::Stop { force } => {
                 if !self.options.ephemeral && !force {
                     let mut refused =

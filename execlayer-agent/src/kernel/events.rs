@@ -3,8 +3,11 @@
 
 use execlayer_common::{
     access::{Access, Operation},
-    event::{ABI, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader, KIND_VERDICT, NO_RULE},
+    event::{
+        ABI, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader, KIND_QUESTION, KIND_VERDICT, NO_RULE,
+    },
     limits,
+    question::Key,
     reason::Reason,
     verdict::{RuleIndex, raw},
 };
@@ -76,6 +79,8 @@ pub struct Observed {
     pub comm: Vec<u8>,
     pub subject: Vec<u8>,
     pub exe: Vec<u8>,
+    /// The call is held: the question's number, and its key.
+    pub question: Option<(u64, Key)>,
 }
 
 /// Checks a record.
@@ -92,10 +97,11 @@ pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
     if abi != ABI {
         return Err(RecordError::Abi(abi));
     }
-    match at.u16()? {
-        KIND_VERDICT => {}
+    let is_question = match at.u16()? {
+        KIND_VERDICT => false,
+        KIND_QUESTION => true,
         unknown => return Err(RecordError::Kind(unknown)),
-    }
+    };
     let (subject_len, exe_len) = (usize::from(at.u16()?), usize::from(at.u16()?));
     let time = at.u64()?;
     let profile = at.u32()?;
@@ -131,7 +137,16 @@ pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
     let (start, session, cgroup) = (at.u64()?, at.u64()?, at.u64()?);
     let comm = at.bytes(16)?;
     let comm = comm.split(|&byte| byte == 0).next().unwrap_or_default().to_vec();
-    at.bytes(16)?;
+    let (number, thread_start) = (at.u64()?, at.u64()?);
+    let hash = [at.u64()?, at.u64()?];
+    let key = Key {
+        tid: pid,
+        operation: u32::from(raw_operation),
+        access: access.0,
+        reserved: 0,
+        start: thread_start,
+        subject: hash,
+    };
     let subject = at.bytes(subject_len)?.to_vec();
     let exe = at.bytes(exe_len)?.to_vec();
     Ok(Observed {
@@ -156,6 +171,7 @@ pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
         comm,
         subject,
         exe,
+        question: is_question.then_some((number, key)),
     })
 }
 

@@ -5,7 +5,11 @@ use std::{
     io,
 };
 
-use execlayer_common::{limits, slot::Slot};
+use execlayer_common::{
+    limits,
+    question::{Key, Question, STATE_OPEN},
+    slot::Slot,
+};
 
 use super::Gate;
 
@@ -21,6 +25,9 @@ pub(crate) struct Fake {
     pub(crate) governed_processes: BTreeSet<i32>,
     pub(crate) lost: BTreeMap<u32, u64>,
     pub(crate) clock: u64,
+    pub(crate) heartbeat: u64,
+    pub(crate) questions: Vec<(Key, Question)>,
+    pub(crate) woken: Vec<u32>,
     /// What the next passes of adoption label, for profile 1.
     pub(crate) adoptions: Vec<u64>,
     /// Names of the operations that fail.
@@ -114,6 +121,41 @@ impl Gate for Fake {
     fn set_clock(&mut self, nanoseconds: u64) -> io::Result<()> {
         self.step("set_clock")?;
         self.clock = nanoseconds;
+        Ok(())
+    }
+
+    fn set_heartbeat(&mut self, now: u64) -> io::Result<()> {
+        self.step("set_heartbeat")?;
+        self.heartbeat = now;
+        Ok(())
+    }
+
+    fn questions(&self) -> io::Result<Vec<(Key, Question)>> {
+        self.step("questions")?;
+        Ok(self.questions.clone())
+    }
+
+    fn answer(&mut self, key: &Key, id: u64, state: u32, expires: u64) -> io::Result<bool> {
+        self.step("answer")?;
+        let open = |(known, question): &&mut (Key, Question)| {
+            known == key && question.id == id && question.state == STATE_OPEN
+        };
+        let Some((_key, question)) = self.questions.iter_mut().find(open) else {
+            return Ok(false);
+        };
+        *question = Question { state, expires, ..*question };
+        Ok(true)
+    }
+
+    fn forget(&mut self, key: &Key, id: u64) -> io::Result<()> {
+        self.step("forget")?;
+        self.questions.retain(|(known, question)| known != key || question.id != id);
+        Ok(())
+    }
+
+    fn wake(&mut self, tgid: u32) -> io::Result<()> {
+        self.step("wake")?;
+        self.woken.push(tgid);
         Ok(())
     }
 

@@ -3,7 +3,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read as _},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
@@ -148,12 +149,14 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         }
     }
     let mask = scratch - 1;
+    let hash_key: [u8; 16] = random()?;
     let object = offsets::write(OBJECT, &features.offsets).map_err(LoadError::Object)?;
     let btf = Btf::from_sys_fs().map_err(|error| LoadError::Object(error.to_string()))?;
     let mut ebpf = loader
         .btf(Some(&btf))
         .override_global(hooks::FMODE_BACKING, &features.backing, true)
         .override_global(hooks::SCRATCH_MASK, &mask, true)
+        .override_global(hooks::HASH_KEY, &hash_key, true)
         .map_max_entries(hooks::MAP_SCRATCH, scratch)
         .allow_unsupported_maps()
         .load(object.bytes())
@@ -198,6 +201,8 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         budgets: raw(&mut ebpf, hooks::MAP_BUDGETS)?,
         lost: raw(&mut ebpf, hooks::MAP_LOST)?,
         clock: raw(&mut ebpf, hooks::MAP_CLOCK)?,
+        questions: raw(&mut ebpf, hooks::MAP_QUESTIONS)?,
+        heartbeat: raw(&mut ebpf, hooks::MAP_HEARTBEAT)?,
         adopt,
         links,
     };
@@ -287,6 +292,12 @@ fn shapes() -> Result<BTreeMap<String, Shape>, LoadError> {
             (name.clone(), shape)
         })
         .collect())
+}
+
+fn random() -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn scratch_entries() -> u32 {

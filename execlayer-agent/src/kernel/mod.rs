@@ -17,7 +17,10 @@ mod sys;
 
 use std::{collections::BTreeMap, io};
 
-use execlayer_common::slot::Slot;
+use execlayer_common::{
+    question::{Key, Question},
+    slot::Slot,
+};
 
 pub use features::{FeatureError, Features};
 pub use install::{Generation, InstallError, Layout};
@@ -101,6 +104,36 @@ pub trait Gate {
     ///
     /// What the kernel said.
     fn set_clock(&mut self, nanoseconds: u64) -> io::Result<()>;
+    /// Says that questions are taken (ns since boot), or with 0 that none are.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn set_heartbeat(&mut self, now: u64) -> io::Result<()>;
+    /// Every question that the kernel knows, open or not.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn questions(&self) -> io::Result<Vec<(Key, Question)>>;
+    /// Answers the open question with this number, until `expires`; false if it is gone.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn answer(&mut self, key: &Key, id: u64, state: u32, expires: u64) -> io::Result<bool>;
+    /// Removes the question with this number, or its answer. One that is gone needs nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn forget(&mut self, key: &Key, id: u64) -> io::Result<()>;
+    /// Lets a governed thread group go on that is stopped. One that is gone needs nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn wake(&mut self, tgid: u32) -> io::Result<()>;
     /// One pass over all threads that labels those which a policy selects.
     ///
     /// # Errors

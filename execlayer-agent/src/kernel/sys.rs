@@ -22,6 +22,7 @@ const ITER_CREATE: c_int = 33;
 const TYPE_ARRAY: u32 = 2;
 const ATTACH_TRACE_ITER: u32 = 28;
 const RDONLY_PROG: u32 = 1 << 7;
+const BPF_EXIST: u64 = 2;
 
 // KERNEL: the leading members of union bpf_attr for each command; what is left out reads as zero.
 #[repr(C)]
@@ -95,6 +96,13 @@ impl RawMap {
         self.element(MAP_UPDATE, key.as_ptr() as u64, value.as_ptr() as u64)
     }
 
+    /// Writes a value in place of the one that is there; false if none is.
+    pub(super) fn replace(&self, key: &[u8], value: &[u8]) -> io::Result<bool> {
+        self.check(key, Some(value))?;
+        let (key, value) = (key.as_ptr() as u64, value.as_ptr() as u64);
+        found(self.element_with(MAP_UPDATE, key, value, BPF_EXIST))
+    }
+
     /// Reads a value into `value`; false if the key is not there.
     pub(super) fn get(&self, key: &[u8], value: &mut [u8]) -> io::Result<bool> {
         self.check(key, Some(value))?;
@@ -133,8 +141,13 @@ impl RawMap {
 
     // INVARIANT(sizes): `check` ran on every buffer behind `key` and `value`.
     fn element(&self, command: c_int, key: u64, value: u64) -> io::Result<()> {
+        self.element_with(command, key, value, 0)
+    }
+
+    // INVARIANT(sizes): as in `element`.
+    fn element_with(&self, command: c_int, key: u64, value: u64, flags: u64) -> io::Result<()> {
         let map_fd = number(self.fd.as_fd());
-        bpf(command, &Element { map_fd, padding: 0, key, value, flags: 0 }).map(|_zero| ())
+        bpf(command, &Element { map_fd, padding: 0, key, value, flags }).map(|_zero| ())
     }
 }
 
@@ -160,6 +173,23 @@ pub(super) fn process_descriptor(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: pidfd_open takes two integers and touches no memory of ours.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) };
     if fd < 0 { Err(io::Error::last_os_error()) } else { owned(fd) }
+}
+
+/// Sends SIGCONT to a process; one that is gone needs none.
+pub(super) fn go_on(process: BorrowedFd<'_>) -> io::Result<()> {
+    let (info, flags): (*const libc::siginfo_t, c_int) = (std::ptr::null(), 0);
+    let fd = process.as_raw_fd();
+    // SAFETY: pidfd_send_signal takes a descriptor, a number, a null pointer for the usual information,
+    // and no flags.
+    let sent =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGCONT, info, flags) };
+    if sent == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        error => Err(error),
+    }
 }
 
 /// Has small memory stay small: the kernel would round a heap of some kilobytes up to huge pages.

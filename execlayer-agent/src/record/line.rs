@@ -46,6 +46,8 @@ struct EventLine<'a> {
     reason: &'static str,
     message: Option<&'a str>,
     provisional: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question: Option<u64>,
     session: u64,
     cgroup: u64,
     kernel_time_ns: u64,
@@ -61,6 +63,20 @@ struct LostLine<'a> {
     profile: u32,
     lost: u64,
     lost_in_all: u64,
+}
+
+/// A question that has ended.
+#[derive(Debug, Serialize)]
+struct AnswerLine<'a> {
+    format: u32,
+    kind: &'static str,
+    time: String,
+    question: u64,
+    answer: &'static str,
+    by: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    held_ms: u64,
 }
 
 /// A rule's address, as far as provenance knows it.
@@ -97,6 +113,12 @@ pub fn access_names(access: Access) -> Vec<&'static str> {
     wanted.map(|(name, _bit)| *name).collect()
 }
 
+/// What an event is about, as text.
+#[must_use]
+pub fn subject(observed: &Observed) -> String {
+    exact_or_hex(observed.operation, &observed.subject).0
+}
+
 /// The line of an event, with its newline. `offset` turns its time into a date.
 ///
 /// # Errors
@@ -112,7 +134,7 @@ pub fn event(
     let (exe, exe_hex) = exact_or_hex(Operation::Exec, &observed.exe);
     line(&EventLine {
         format: FORMAT,
-        kind: "verdict",
+        kind: if observed.question.is_some() { "question" } else { "verdict" },
         time: time::rfc3339(observed.time.saturating_add(offset)),
         agent: provenance.map(|known| known.agent.as_str()),
         policy: provenance.map(|known| known.policy.as_str()),
@@ -139,6 +161,7 @@ pub fn event(
         reason: observed.reason.name(),
         message: rule.message,
         provisional: observed.provisional,
+        question: observed.question.map(|(number, _key)| number),
         session: observed.session,
         cgroup: observed.cgroup,
         kernel_time_ns: observed.time,
@@ -159,6 +182,32 @@ pub fn lost(
 ) -> Result<Vec<u8>, serde_json::Error> {
     let time = time::rfc3339(real_time);
     line(&LostLine { format: FORMAT, kind: "lost", time, agent, profile, lost, lost_in_all })
+}
+
+/// The line of a question's end, with its newline. `by`: who answered.
+///
+/// # Errors
+///
+/// None that the fields could cause.
+pub fn answer(
+    question: u64,
+    answer: &'static str,
+    by: &str,
+    message: Option<&str>,
+    held_ms: u64,
+    real_time: u64,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let time = time::rfc3339(real_time);
+    line(&AnswerLine {
+        format: FORMAT,
+        kind: "answer",
+        time,
+        question,
+        answer,
+        by,
+        message,
+        held_ms,
+    })
 }
 
 fn line(fields: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {

@@ -18,6 +18,12 @@ pub fn boot_to_real() -> Result<u64, nix::Error> {
     Ok(real.saturating_sub(boot))
 }
 
+/// ns since boot, suspend included: the kernel programs' clock.
+#[must_use]
+pub fn boot() -> u64 {
+    nanoseconds(ClockId::CLOCK_BOOTTIME).unwrap_or_default()
+}
+
 /// Seconds since 1970.
 #[must_use]
 pub fn now() -> u64 {

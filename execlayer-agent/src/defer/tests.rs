@@ -1,0 +1,183 @@
+//! Claims about questions and their ends, before a gate in memory.
+
+use execlayer_common::{
+    access::{Access, Operation},
+    reason::Reason,
+};
+
+use super::*;
+use crate::kernel::{events::Decision, fake::Fake};
+
+fn key(tid: u32) -> Key {
+    Key { tid, operation: 0, access: 1, reserved: 0, start: 7, subject: [1, 2] }
+}
+
+/// A question of thread `tid` of this very process, which is not about to end.
+fn pending(tid: u32, deadline: u64) -> Pending {
+    let observed = Observed {
+        time: 0,
+        profile: 1,
+        generation: 1,
+        rule: None,
+        access: Access::EXEC,
+        operation: Operation::Exec,
+        decision: Decision::Ask,
+        reason: Reason::None,
+        monitor: false,
+        provisional: false,
+        pid: tid,
+        tgid: std::process::id(),
+        ppid: 1,
+        uid: 0,
+        gid: 0,
+        start: 0,
+        session: 0,
+        cgroup: 0,
+        comm: Vec::new(),
+        subject: b"/bin/x".to_vec(),
+        exe: Vec::new(),
+        question: Some((u64::from(tid), key(tid))),
+    };
+    Pending { key: key(tid), observed, deadline }
+}
+
+fn gate(tids: &[u32]) -> Fake {
+    let question = |tid: u32| Question {
+        state: STATE_OPEN,
+        wakes: 0,
+        id: u64::from(tid),
+        expires: 0,
+        call: 0,
+        used_in: 0,
+        used_by: 0,
+        tgid: std::process::id(),
+    };
+    Fake {
+        questions: tids.iter().map(|tid| (key(*tid), question(*tid))).collect(),
+        ..Fake::default()
+    }
+}
+
+fn state(gate: &Fake, tid: u32) -> Option<u32> {
+    gate.questions.iter().find(|(known, _)| *known == key(tid)).map(|(_, question)| question.state)
+}
+
+fn own() -> u32 {
+    std::process::id()
+}
+
+#[test]
+fn an_answer_lies_in_the_kernel_and_the_task_is_woken() {
+    for (ending, expected) in [
+        (Ending::Allowed, STATE_ALLOW),
+        (Ending::Denied, STATE_DENY),
+        (Ending::TimedOut, STATE_DENY),
+        (Ending::Left, STATE_DENY),
+    ] {
+        let (mut gate, mut deferred) = (gate(&[1]), Deferred::default());
+        deferred.ask(1, pending(1, 100));
+        assert!(deferred.settle(1, ending).is_some());
+        deferred.release(&mut gate, 10).unwrap();
+        assert_eq!(state(&gate, 1), Some(expected), "{ending:?}");
+        assert_eq!(gate.woken, [own()]);
+        assert_eq!(deferred.settle(1, ending), None, "only once");
+    }
+}
+
+#[test]
+fn an_answer_is_for_its_own_question_and_not_for_the_next_one_of_its_key() {
+    let (mut gate, mut deferred) = (gate(&[1]), Deferred::default());
+    deferred.ask(1, pending(1, 100));
+    gate.questions[0].1.id = 9;
+    deferred.settle(1, Ending::Allowed);
+    deferred.release(&mut gate, 10).unwrap();
+    assert_eq!(state(&gate, 1), Some(STATE_OPEN));
+    deferred.reconcile(&mut gate, 10 + ANSWER_LIFE).unwrap();
+    assert_eq!(state(&gate, 1), Some(STATE_OPEN), "and it is not removed with the old one");
+}
+
+#[test]
+fn a_group_goes_on_with_its_last_answer_and_only_then_does_the_time_of_all_run() {
+    let (mut gate, mut deferred) = (gate(&[1, 2]), Deferred::default());
+    deferred.ask(1, pending(1, 100));
+    deferred.ask(2, pending(2, 100));
+    deferred.settle(2, Ending::Allowed);
+    deferred.release(&mut gate, 10).unwrap();
+    assert!(gate.woken.is_empty());
+    assert_eq!(state(&gate, 2), Some(STATE_OPEN));
+    deferred.settle(1, Ending::Denied);
+    deferred.release(&mut gate, 90).unwrap();
+    assert_eq!(gate.woken, [own()]);
+    assert_eq!((state(&gate, 1), state(&gate, 2)), (Some(STATE_DENY), Some(STATE_ALLOW)));
+    assert!(gate.questions.iter().all(|(_, question)| question.expires == 90 + ANSWER_LIFE));
+}
+
+#[test]
+fn what_the_kernel_refuses_is_tried_again() {
+    for step in ["answer", "wake"] {
+        let (mut gate, mut deferred) = (gate(&[1]), Deferred::default());
+        deferred.ask(1, pending(1, 100));
+        deferred.settle(1, Ending::Allowed);
+        gate.failing.insert(step);
+        assert!(deferred.release(&mut gate, 10).is_err(), "{step}");
+        assert!(gate.woken.is_empty());
+        gate.failing.clear();
+        deferred.release(&mut gate, 20).unwrap();
+        assert_eq!(gate.woken, [own()], "{step}");
+    }
+}
+
+#[test]
+fn time_denies() {
+    let mut deferred = Deferred::default();
+    deferred.ask(1, pending(1, 100));
+    assert_eq!(deferred.due(99), []);
+    assert_eq!(deferred.due(100), [(1, Ending::TimedOut)]);
+}
+
+#[test]
+fn a_process_that_is_gone_is_not_asked_about_any_more() {
+    let mut deferred = Deferred::default();
+    let mut gone = pending(1, 100);
+    gone.observed.tgid = u32::MAX;
+    deferred.ask(1, gone);
+    assert_eq!(deferred.due(0), [(1, Ending::Left)]);
+}
+
+#[test]
+fn answers_that_nobody_came_for_are_removed_and_not_before() {
+    let (mut gate, mut deferred) = (gate(&[1]), Deferred::default());
+    deferred.ask(1, pending(1, 100));
+    deferred.settle(1, Ending::Allowed);
+    deferred.release(&mut gate, 10).unwrap();
+    deferred.reconcile(&mut gate, 10 + ANSWER_LIFE - 1).unwrap();
+    assert_eq!(state(&gate, 1), Some(STATE_ALLOW));
+    deferred.reconcile(&mut gate, 10 + ANSWER_LIFE).unwrap();
+    assert_eq!(state(&gate, 1), None);
+}
+
+#[test]
+fn a_question_whose_record_was_lost_is_asked_again_and_not_at_the_first_look() {
+    let (mut gate, mut deferred) = (gate(&[1]), Deferred::default());
+    assert_eq!(deferred.reconcile(&mut gate, 0).unwrap(), 0);
+    assert_eq!(state(&gate, 1), Some(STATE_OPEN));
+    assert_eq!(deferred.reconcile(&mut gate, 1).unwrap(), 1);
+    assert_eq!((state(&gate, 1), gate.woken), (None, vec![own()]));
+}
+
+#[test]
+fn a_question_that_the_kernel_ended_is_dropped() {
+    let (mut gate, mut deferred) = (gate(&[]), Deferred::default());
+    deferred.ask(1, pending(1, 100));
+    deferred.reconcile(&mut gate, 0).unwrap();
+    assert_eq!(deferred.open().count(), 0);
+}
+
+#[test]
+fn who_waits_since_an_earlier_daemon_asks_again() {
+    let mut gate = gate(&[1, 2]);
+    gate.questions[1].1.state = STATE_ALLOW;
+    assert_eq!(ask_all_again(&mut gate).unwrap(), 1);
+    assert!(gate.questions.is_empty());
+    assert_eq!(gate.woken, [own()]);
+}
