@@ -3,11 +3,13 @@
 mod check;
 mod compile;
 mod completions;
+mod decide;
 mod doctor;
 mod explain_policy;
 mod inspect;
 mod keys;
 mod man;
+mod pending;
 mod run;
 mod scope_exec;
 mod sign;
@@ -48,6 +50,9 @@ enum Command {
     Test(test::Args),
     Compile(compile::Args),
     Status(status::Args),
+    Pending(pending::Args),
+    Approve(decide::Approve),
+    Deny(decide::Deny),
     Doctor(doctor::Args),
     #[command(subcommand)]
     Keys(keys::Command),
@@ -70,6 +75,9 @@ impl Cli {
             Command::Test(args) => test::run(&args, screen),
             Command::Compile(args) => compile::run(&args, screen),
             Command::Status(args) => status::run(&args, screen),
+            Command::Pending(args) => pending::run(&args, screen),
+            Command::Approve(args) => decide::approve(&args, screen),
+            Command::Deny(args) => decide::deny(&args, screen),
             Command::Doctor(args) => doctor::run(&args, screen),
             Command::Keys(command) => keys::run(&command, screen),
             Command::Sign(args) => sign::run(&args, screen),

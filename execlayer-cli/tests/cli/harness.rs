@@ -10,8 +10,9 @@ use std::{
 };
 
 use execlayer_api::{
-    Canary, ErrorCode, Failure, Hello, Installed, Mode, Outcome, Profile, Program, Request,
-    Response, Scope, ScopeId, State, Status, Summary, decode_request, encode_response,
+    Answered, Canary, ErrorCode, Failure, Hello, Installed, Mode, Outcome, Profile, Program,
+    Question, Request, Response, Scope, ScopeId, State, Status, Summary, decode_request,
+    encode_response,
 };
 
 /// The built tool.
@@ -183,12 +184,35 @@ pub(crate) fn answer(request: &Request, cgroup: &Path) -> Option<Response> {
         }
         Request::CloseScope { .. } => Outcome::Summary(Summary::default()),
         Request::Status {} => Outcome::Status(Box::new(status())),
+        Request::Questions {} => Outcome::Questions(vec![question()]),
+        Request::Answer { id, allow, .. } => {
+            Outcome::Answered(Answered { id: *id, allowed: *allow })
+        }
         Request::Stop { .. } => Outcome::Stopping {},
     }))
 }
 
 pub(crate) fn refusal(code: ErrorCode, message: &str, help: &str) -> Response {
     Response::Error(Failure { code, message: message.into(), help: Some(help.into()) })
+}
+
+pub(crate) fn question() -> Question {
+    Question {
+        id: 7,
+        agent: "tester".into(),
+        pid: 42,
+        uid: 1000,
+        program: "/usr/bin/git".into(),
+        operation: "connect".into(),
+        access: vec!["connect".into()],
+        subject: "tcp:192.0.2.1:443".into(),
+        rule: Some("web".into()),
+        file: Some("policy.toml".into()),
+        line: Some(3),
+        message: Some("Someone should know where to.".into()),
+        waits: 4,
+        left: 56,
+    }
 }
 
 pub(crate) fn status() -> Status {

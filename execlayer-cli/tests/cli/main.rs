@@ -8,6 +8,8 @@ mod general;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod held;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod run;

@@ -62,6 +62,8 @@ impl Scene {
             Request::OpenScope { .. } => "open-scope",
             Request::CloseScope { .. } => "close-scope",
             Request::Status {} => "status",
+            Request::Questions {} => "questions",
+            Request::Answer { .. } => "answer",
             Request::Stop { .. } => "stop",
         };
         self.daemon.asked().iter().map(name).collect()
