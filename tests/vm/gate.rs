@@ -24,8 +24,14 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With these options of the daemon.
+    pub(crate) fn start_with(options: &[&str]) -> Result<Self> {
         let _ = fs::remove_file(EVENTS);
         let mut daemon = Command::new(DAEMON)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(LOG)?)

@@ -18,6 +18,7 @@ mod corpus;
 mod cost;
 mod framework;
 mod gate;
+mod hold;
 mod inherit;
 mod names;
 mod net;
@@ -36,6 +37,7 @@ const ALL: &[&[Test]] = &[
     components::TESTS,
     net::TESTS,
     inherit::TESTS,
+    hold::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];
