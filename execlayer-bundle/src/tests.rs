@@ -99,7 +99,7 @@ fn the_same_input_gives_the_same_bytes() {
     // Golden: a change here changes the format.
     assert_eq!(
         manifest::sha256(&signed()),
-        "7c7c37c00e172bb8246bc8c0f3a65ab7ee278c965a701249ee7387dc1fd2a8b1"
+        "0b55e3df3a88296704e7af45b50fc63e5e1237753a09a0f9d30d8a5c642eed17"
     );
 }
 
