@@ -164,8 +164,6 @@ fn ask(call: &Call, scratch: *mut Scratch, reason: Reason) {
         header.flags = call.flags;
         header.reason = reason as u8;
         header.question = 0;
-        header.thread_start = 0;
-        header.hash = [0; 2];
     }
 }
 
