@@ -5,6 +5,7 @@
 //! answered by one response, in order. Every line carries the protocol's version.
 #![forbid(unsafe_code)]
 
+pub mod holding;
 pub mod line;
 pub mod places;
 pub mod remedy;
@@ -12,11 +13,14 @@ pub mod request;
 pub mod response;
 pub mod status;
 
+pub use holding::{
+    About, Advice, Answered, Denial, Grant, MAX_GRANT, Question, Remember, Revoked, Whose,
+};
 pub use line::{decode_request, decode_response, encode_request, encode_response};
 pub use request::{Request, ScopeId};
 pub use response::{
-    Answered, DeniedRow, DeniedVerdict, ErrorCode, Failure, Hello, Installed, Outcome, Question,
-    Response, Scope, Summary,
+    DeniedRow, DeniedVerdict, ErrorCode, Failure, Hello, Installed, Outcome, Response, Scope,
+    Summary,
 };
 pub use status::{Canary, Mode, Profile, Program, State, Status};
 

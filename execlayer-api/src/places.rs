@@ -4,6 +4,9 @@
 pub const RUN_DIR: &str = "/run/execlayer";
 /// The control socket in [`RUN_DIR`], 0600 and owned by root.
 pub const SOCKET: &str = "control.sock";
+/// Says what was denied to whoever connects, in [`RUN_DIR`], 0666: one response line, no request. It is the
+/// one socket of the daemon that governed processes can use.
+pub const WHY_SOCKET: &str = "why.sock";
 /// What an ephemeral daemon writes to its standard error, in [`RUN_DIR`].
 pub const EPHEMERAL_LOG: &str = "ephemeral.log";
 /// Directory of what survives a restart, 0700 and owned by root.

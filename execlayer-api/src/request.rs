@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::holding::Remember;
+
 /// Names a scope of one daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -43,15 +45,32 @@ pub enum Request {
     Status {},
     /// Which calls are held? Answered by [`crate::Outcome::Questions`].
     Questions {},
-    /// Let a call that is held go on, or fail. Answered by [`crate::Outcome::Answered`].
+    /// Let a call that is held go on, or fail, and all open ones that are equal to it. Answered by
+    /// [`crate::Outcome::Answered`].
     Answer {
         /// Number of the question.
         id: u64,
         /// Whether it may go on.
         allow: bool,
+        /// For how long this is the answer.
+        #[serde(default)]
+        remember: Remember,
         /// Why, for the event log.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
+    },
+    /// Which answers are remembered? Answered by [`crate::Outcome::Grants`].
+    Grants {},
+    /// Forget a remembered answer: the next call is asked about again. Answered by
+    /// [`crate::Outcome::Revoked`].
+    Revoke {
+        /// Number of the grant.
+        id: u64,
+    },
+    /// What was denied to this process' tree lately, and why? Answered by [`crate::Outcome::Why`].
+    Why {
+        /// A process of the tree.
+        pid: u32,
     },
     /// Detach everything and end. Answered by [`crate::Outcome::Stopping`].
     Stop {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    holding::{Answered, Denial, Grant, Question, Revoked},
     request::ScopeId,
     status::{State, Status},
 };
@@ -35,6 +36,12 @@ pub enum Outcome {
     Questions(Vec<Question>),
     /// To [`crate::Request::Answer`].
     Answered(Answered),
+    /// To [`crate::Request::Grants`], oldest first.
+    Grants(Vec<Grant>),
+    /// To [`crate::Request::Revoke`].
+    Revoked(Revoked),
+    /// To [`crate::Request::Why`], and what the socket [`crate::places::WHY_SOCKET`] says.
+    Why(Vec<Denial>),
     /// To [`crate::Request::Stop`].
     Stopping {},
 }
@@ -140,54 +147,6 @@ pub enum DeniedVerdict {
     Monitored,
 }
 
-/// A call that is held until somebody answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Question {
-    /// Its number.
-    pub id: u64,
-    /// The agent whose policy asks.
-    pub agent: String,
-    /// The process that waits.
-    pub pid: u32,
-    /// Its effective uid.
-    pub uid: u32,
-    /// Path of its executable.
-    pub program: String,
-    /// Name of the operation.
-    pub operation: String,
-    /// Names of the accesses that are wanted.
-    pub access: Vec<String>,
-    /// What it is about. Bytes that are not printable are written as `\xNN`.
-    pub subject: String,
-    /// Id of the rule that asks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
-    /// File of the rule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    /// Line of the rule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
-    /// What the rule's author gave as the reason.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Seconds that it has waited.
-    pub waits: u64,
-    /// Seconds until it is denied.
-    pub left: u64,
-}
-
-/// A question was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Answered {
-    /// Its number.
-    pub id: u64,
-    /// Whether the call goes on.
-    pub allowed: bool,
-}
-
 /// Why a request had no outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -223,6 +182,10 @@ pub enum ErrorCode {
     Unavailable,
     /// No policy of this agent is installed.
     UnknownAgent,
+    /// No such grant, or it has ended.
+    UnknownGrant,
+    /// No governed process with this number.
+    UnknownProcess,
     /// No such question, or it has ended.
     UnknownQuestion,
     /// No such scope.

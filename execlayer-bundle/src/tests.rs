@@ -46,7 +46,14 @@ fn provenance() -> Provenance {
         files: vec!["policy.toml".into()],
         cgroups: vec![],
         executables: vec![],
-        rules: vec![RuleOrigin { id: "r".into(), file: 0, line: 3, reason: Some("why".into()) }],
+        deciders: vec![],
+        rules: vec![RuleOrigin {
+            id: "r".into(),
+            file: 0,
+            line: 3,
+            reason: Some("why".into()),
+            asking: None,
+        }],
     }
 }
 

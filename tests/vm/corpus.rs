@@ -103,6 +103,7 @@ fn install(suite: &Suite, key: &PrivateKey) -> Result<()> {
         file: 0,
         line: 1,
         reason: None,
+        asking: None,
     });
     let provenance = Provenance {
         format: execlayer_common::provenance::FORMAT,
@@ -112,6 +113,7 @@ fn install(suite: &Suite, key: &PrivateKey) -> Result<()> {
         files: vec![suite.file.clone()],
         cgroups: Vec::new(),
         executables: Vec::new(),
+        deciders: Vec::new(),
         rules: rules.collect(),
     };
     let bundle = UnsignedBundle::new(suite.prepared.words().to_vec(), provenance)?;

@@ -195,6 +195,7 @@ fn provenance() -> Provenance {
         file: 0,
         line,
         reason: Some("the daemon tries whether the gate stands".to_owned()),
+        asking: None,
     };
     Provenance {
         format: provenance::FORMAT,
@@ -204,6 +205,7 @@ fn provenance() -> Provenance {
         files: vec!["(built in)".to_owned()],
         cgroups: Vec::new(),
         executables: Vec::new(),
+        deciders: Vec::new(),
         rules: RULES.into_iter().zip(1..).map(rule).collect(),
     }
 }

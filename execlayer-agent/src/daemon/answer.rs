@@ -55,9 +55,12 @@ impl Daemon {
             Request::CloseScope { id } => self.close_scope(id),
             Request::Status {} => Ok(Outcome::Status(Box::new(self.status()))),
             Request::Questions {} => Ok(Outcome::Questions(self.questions())),
-            Request::Answer { id, allow, message } => {
+            Request::Answer { id, allow, message, remember: _ } => {
                 let by = format!("process {pid} on the control socket");
                 self.answer_question(id, allow, message.as_deref(), &by).map(Outcome::Answered)
+            }
+            Request::Grants {} | Request::Revoke { .. } | Request::Why { .. } => {
+                Err(failure(ErrorCode::Unavailable, "not yet"))
             }
             Request::Stop { force } => {
                 if !self.options.ephemeral && !force {

@@ -105,6 +105,12 @@ impl Daemon {
                 file: rule.file.map(str::to_owned),
                 line: rule.line,
                 message: rule.message.map(str::to_owned),
+                command: Vec::new(),
+                digest: None,
+                asked: "human".to_owned(),
+                held: true,
+                calls: 1,
+                remember: None,
                 waits: now.saturating_sub(observed.time) / SECOND,
                 left: pending.deadline.saturating_sub(now) / SECOND,
             }
@@ -122,7 +128,7 @@ impl Daemon {
     ) -> Result<Answered, Failure> {
         let ending = if allow { Ending::Allowed } else { Ending::Denied };
         if self.end(id, ending, by, message) {
-            return Ok(Answered { id, allowed: allow });
+            return Ok(Answered { id, allowed: allow, calls: 1, grant: None });
         }
         let mut refused =
             failure(ErrorCode::UnknownQuestion, format!("there is no open question {id}"));

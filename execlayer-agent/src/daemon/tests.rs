@@ -62,15 +62,17 @@ impl Bench {
             let set = draft.set(Effect::Allow, Access::GOVERN, 0);
             draft.automaton(Operation::SelectExe, &exactly(exe.as_bytes(), set, 0));
         }
-        let rule = |id: &str| RuleOrigin { id: id.into(), file: 0, line: 4, reason: None };
+        let rule =
+            |id: &str| RuleOrigin { id: id.into(), file: 0, line: 4, reason: None, asking: None };
         let provenance = Provenance {
-            format: 1,
+            format: execlayer_common::provenance::FORMAT,
             policy: format!("policy-of-{agent}"),
             version: 3,
             agent: agent.to_owned(),
             files: vec!["policy.toml".to_owned()],
             cgroups: Vec::new(),
             executables: exe.into_iter().map(str::to_owned).collect(),
+            deciders: Vec::new(),
             rules: vec![rule("a"), rule("b"), rule("no-shadow")],
         };
         let bundle = UnsignedBundle::new(draft.finish(), provenance).unwrap();

@@ -65,7 +65,12 @@ fn answer(
     screen: &Screen,
 ) -> Result<Exit, CliError> {
     for &id in ids {
-        let request = Request::Answer { id, allow, message: message.map(str::to_owned) };
+        let request = Request::Answer {
+            id,
+            allow,
+            remember: Default::default(),
+            message: message.map(str::to_owned),
+        };
         match daemon::ask(places, &request)? {
             Outcome::Answered(answered) => {
                 let word = if answered.allowed { "goes on" } else { "is denied" };

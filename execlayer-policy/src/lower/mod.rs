@@ -191,6 +191,7 @@ fn provenance(policy: &CheckedPolicy) -> Provenance {
         file: rule.place.file,
         line: rule.place.line,
         reason: rule.reason.clone(),
+        asking: None,
     };
     Provenance {
         format: provenance::FORMAT,
@@ -200,6 +201,7 @@ fn provenance(policy: &CheckedPolicy) -> Provenance {
         files: policy.files.clone(),
         cgroups: texts(&policy.cgroups),
         executables: texts(&policy.executables),
+        deciders: Vec::new(),
         rules: policy.rules.iter().map(origin).collect(),
     }
 }

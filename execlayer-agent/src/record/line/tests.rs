@@ -14,15 +14,17 @@ fn provenance() -> Provenance {
         file: 1,
         line: 41,
         reason: reason.map(str::to_owned),
+        asking: None,
     };
     Provenance {
-        format: 1,
+        format: execlayer_common::provenance::FORMAT,
         policy: "coding-agent".to_owned(),
         version: 3,
         agent: "claude-code".to_owned(),
         files: vec!["policy.toml".to_owned(), "base.toml".to_owned()],
         cgroups: Vec::new(),
         executables: Vec::new(),
+        deciders: Vec::new(),
         rules: vec![rule("a", None), rule("b", None), rule("no-keys", Some("keys stay"))],
     }
 }
