@@ -12,7 +12,7 @@ use std::{
 
 use execlayer_common::question::{Key, Question, STATE_ALLOW, STATE_DENY, STATE_OPEN};
 
-use crate::kernel::{Gate, events::Observed};
+use crate::kernel::{Hold, events::Observed};
 
 /// ns that an answer is good for: the call that waits for it is restarted at once.
 const ANSWER_LIFE: u64 = 5_000_000_000;
@@ -100,7 +100,7 @@ impl Deferred {
     /// # Errors
     ///
     /// The first thing that the kernel said. What failed is tried again the next time.
-    pub fn release(&mut self, gate: &mut dyn Gate, now: u64) -> io::Result<()> {
+    pub fn release(&mut self, gate: &mut dyn Hold, now: u64) -> io::Result<()> {
         let waiting: BTreeSet<u32> =
             self.open.values().map(|pending| pending.observed.tgid).collect();
         let unwritten = self.answers.iter().filter(|answer| answer.expires == 0);
@@ -113,7 +113,7 @@ impl Deferred {
         done
     }
 
-    fn release_group(&mut self, gate: &mut dyn Gate, tgid: u32, now: u64) -> io::Result<()> {
+    fn release_group(&mut self, gate: &mut dyn Hold, tgid: u32, now: u64) -> io::Result<()> {
         let expires = now.saturating_add(ANSWER_LIFE);
         let is_ready = |answer: &Answer| answer.tgid == tgid && answer.expires == 0;
         for answer in self.answers.iter().filter(|answer| is_ready(answer)) {
@@ -144,7 +144,7 @@ impl Deferred {
     /// # Errors
     ///
     /// The first thing that the kernel said. What failed is tried again the next time.
-    pub fn reconcile(&mut self, gate: &mut dyn Gate, now: u64) -> io::Result<usize> {
+    pub fn reconcile(&mut self, gate: &mut dyn Hold, now: u64) -> io::Result<usize> {
         let mut done = Ok(());
         let mut kept = Vec::with_capacity(self.answers.len());
         for answer in std::mem::take(&mut self.answers) {
@@ -185,7 +185,7 @@ impl Deferred {
 /// # Errors
 ///
 /// The first thing that the kernel said; the others were done all the same.
-pub fn ask_all_again(gate: &mut dyn Gate) -> io::Result<usize> {
+pub fn ask_all_again(gate: &mut dyn Hold) -> io::Result<usize> {
     let (mut asked, mut done) = (0, Ok(()));
     for (key, question) in gate.questions()? {
         asked += usize::from(question.state == STATE_OPEN);
@@ -195,7 +195,7 @@ pub fn ask_all_again(gate: &mut dyn Gate) -> io::Result<usize> {
 }
 
 /// Removes a question; the task that waits for it asks again, or is denied if nobody is there to ask.
-fn ask_again(gate: &mut dyn Gate, key: &Key, question: &Question) -> io::Result<()> {
+fn ask_again(gate: &mut dyn Hold, key: &Key, question: &Question) -> io::Result<()> {
     gate.forget(key, question.id)?;
     if question.state == STATE_OPEN { gate.wake(question.tgid) } else { Ok(()) }
 }

@@ -5,12 +5,18 @@
 //! executable's path.
 
 /// Version of this layout.
-pub const ABI: u16 = 2;
+pub const ABI: u16 = 3;
 
 /// A verdict.
 pub const KIND_VERDICT: u16 = 1;
-/// A question: the call is held.
+/// A question. The call is held if the verdict is to ask; else it has failed, and the answer is for those
+/// that follow.
 pub const KIND_QUESTION: u16 = 2;
+/// A question is no more: the file that was to be made is there.
+pub const KIND_CANCELLED: u16 = 3;
+/// A question's file was measured: `hash` and `grant` are the bytes of its SHA-256, unless there is a reason
+/// why not. The call is still held.
+pub const KIND_MEASURED: u16 = 4;
 /// No rule decided.
 pub const NO_RULE: u32 = u32::MAX;
 
@@ -18,8 +24,10 @@ pub const NO_RULE: u32 = u32::MAX;
 pub const EVENT_MONITOR: u8 = 1 << 0;
 /// Raised before the look-up knew whether the file exists; if it does, its open was judged instead.
 pub const EVENT_PROVISIONAL: u8 = 1 << 1;
+/// Of a question: the file can be measured.
+pub const EVENT_MEASURABLE: u8 = 1 << 2;
 
-/// The fixed part of a record. 128 bytes, no padding.
+/// The fixed part of a record. 144 bytes, no padding.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct EventHeader {
@@ -67,15 +75,18 @@ pub struct EventHeader {
     pub cgroup: u64,
     /// The thread's name, NUL-padded.
     pub comm: [u8; 16],
-    /// Of a question: [`crate::question::Question::id`]; else 0.
+    /// Of a question: [`crate::question::Question::id`]; of what a remembered answer decided: its number;
+    /// else 0.
     pub question: u64,
     /// Of a question: start time of the thread, ns since boot; else 0.
     pub thread_start: u64,
     /// Of a question: [`crate::question::Key::subject`]; else 0.
     pub hash: [u64; 2],
+    /// Of a question: [`crate::question::GrantKey::subject`]; else 0.
+    pub grant: [u64; 2],
 }
 
 /// Bytes of the longest record.
 pub const MAX_EVENT: usize = size_of::<EventHeader>() + 2 * (crate::limits::MAX_PATH as usize + 1);
 
-const _: () = assert!(size_of::<EventHeader>() == 128);
+const _: () = assert!(size_of::<EventHeader>() == 144);

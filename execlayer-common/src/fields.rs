@@ -116,8 +116,11 @@ fields! {
     OFF_MOUNT_NS: "mount" "mnt_ns";
     OFF_MOUNT_POINT: "mount" "mnt_mountpoint";
     OFF_BPRM_FILE: "linux_binprm" "file";
+    OFF_BPRM_BUF: "linux_binprm" "buf";
     OFF_SOCKET_SK: "socket" "sk";
     OFF_SOCK_PROTOCOL: "sock" "sk_protocol";
+    OFF_SOCK_PEER_PID: "sock" "sk_peer_pid";
+    OFF_PID_NUMBERS: "pid" "numbers";
     OFF_UNIX_ADDR: "unix_sock" "addr";
     OFF_UNIX_PATH: "unix_sock" "path";
     OFF_UNIX_ADDR_LEN: "unix_address" "len";

@@ -16,6 +16,7 @@ pub const PROGRAMS: &[(&str, Attach)] = &[
     ("task_alloc", Attach::Lsm("task_alloc")),
     ("task_free", Attach::Lsm("task_free")),
     ("exec_select", Attach::Lsm("bprm_creds_for_exec")),
+    ("exec_measure", Attach::Lsm("bprm_check_security")),
     ("bprm_check", Attach::Lsm("bprm_check_security")),
     ("bprm_committed", Attach::Lsm("bprm_committed_creds")),
     ("file_open", Attach::Lsm("file_open")),
@@ -24,6 +25,10 @@ pub const PROGRAMS: &[(&str, Attach)] = &[
     ("socket_connect", Attach::Lsm("socket_connect")),
     ("unix_connect", Attach::Lsm("unix_stream_connect")),
     ("unix_send", Attach::Lsm("unix_may_send")),
+    ("guard_bpf", Attach::Lsm("bpf")),
+    ("guard_unlink", Attach::Lsm("inode_unlink")),
+    ("guard_rmdir", Attach::Lsm("inode_rmdir")),
+    ("guard_rename", Attach::Lsm("inode_rename")),
     ("adopt", Attach::TaskIterator),
 ];
 
@@ -64,11 +69,13 @@ pub const MAP_CLOCK: &str = "CLOCK";
 pub const MAP_QUESTIONS: &str = "QUESTIONS";
 /// Hash: address of the task_struct (u64) to [`crate::question::Calls`]. Written by the kernel only.
 pub const MAP_CALLS: &str = "CALLS";
-/// Array of two u64: the daemon's last sign of life (ns since boot; 0: it does not hold calls), and the
-/// number of questions so far.
-pub const MAP_HEARTBEAT: &str = "HEARTBEAT";
-/// `.rodata`, two u64: key of the subjects' hash, new at each start.
-pub const HASH_KEY: &str = "HASH_KEY";
+/// Hash: thread id in the initial pid namespace (u32) to number of the question (u64) whose file is to be
+/// measured. Written by the daemon only.
+pub const MAP_MEASURE: &str = "MEASURE";
+/// Hash: [`crate::question::GrantKey`] to [`crate::question::Grant`]. Written by the daemon only.
+pub const MAP_GRANTS: &str = "GRANTS";
+/// Array of u64: see [`crate::question::daemon`].
+pub const MAP_DAEMON: &str = "DAEMON";
 
 /// `.rodata`, u32: number of scratch buffers minus one.
 pub const SCRATCH_MASK: &str = "SCRATCH_MASK";

@@ -37,6 +37,10 @@ pub const MAX_CGROUP_CACHE: u32 = 4_096;
 pub const MAX_SCOPES: u32 = 1_024;
 /// Questions at once, open or answered a moment ago.
 pub const MAX_QUESTIONS: u32 = 8_192;
+/// Open questions of one policy; more are denied, so that one agent's do not take the room of others.
+pub const MAX_PROFILE_QUESTIONS: u32 = 2_048;
+/// Answers that are remembered at once.
+pub const MAX_GRANTS: u32 = 4_096;
 /// Times that a task may be woken by others while its question is open.
 pub const MAX_WAKES: u32 = 100;
 /// ns since the daemon's last sign of life after which nothing is asked any more.

@@ -51,6 +51,71 @@ pub const STATE_OPEN: u32 = 1;
 pub const STATE_ALLOW: u32 = 2;
 /// The call fails.
 pub const STATE_DENY: u32 = 3;
+/// The file is to be measured, and then it is asked again: its digest is wanted for the answer.
+pub const STATE_MEASURE: u32 = 4;
+
+/// What kernel and daemon tell each other, by its index in an array of words.
+pub mod daemon {
+    use crate::limits;
+
+    /// The daemon's last sign of life, ns since boot; 0: it does not hold calls. Written by the daemon.
+    pub const BEAT: u32 = 0;
+    /// Questions so far. Written by the kernel.
+    pub const COUNT: u32 = 1;
+    /// Two words: key of the subjects' hash. Written by the daemon, once.
+    pub const HASH_KEY: u32 = 2;
+    /// The daemon's process id in the initial pid namespace. Written by the daemon.
+    pub const PID: u32 = 4;
+    /// Device of the daemon's run directory, as the kernel has it, and its inode. Written by the daemon.
+    pub const RUN_DEVICE: u32 = 5;
+    /// See [`RUN_DEVICE`].
+    pub const RUN_INODE: u32 = 6;
+    /// Behind it, by profile number: not 0 if the profile has no room for another question. Written by
+    /// the daemon.
+    pub const FULL: u32 = 7;
+    /// How many words there are.
+    pub const WORDS: u32 = FULL + limits::MAX_PROFILES + 1;
+}
+
+/// Which calls a remembered answer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C)]
+pub struct GrantKey {
+    /// Number of the profile.
+    pub profile: u32,
+    /// [`crate::access::Operation`], or [`ANY_OPERATION`] for all that a rule asks about.
+    pub operation: u32,
+    /// Access bits that are wanted; 0 for all that a rule asks about.
+    pub access: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// [`crate::label::Label::session`], or 0 for all of the profile's tasks.
+    pub session: u64,
+    /// What the record of its question has as `grant`; or number of the rule and generation.
+    pub subject: [u64; 2],
+}
+
+/// See [`GrantKey::operation`].
+pub const ANY_OPERATION: u32 = u32::MAX;
+
+/// A remembered answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Grant {
+    /// [`STATE_ALLOW`] or [`STATE_DENY`].
+    pub state: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// When it ends, ns since boot.
+    pub expires: u64,
+    /// Names it for people.
+    pub id: u64,
+}
+
+/// Bytes of a [`GrantKey`].
+pub const GRANT_KEY_BYTES: usize = size_of::<GrantKey>();
+/// Bytes of a [`Grant`].
+pub const GRANT_BYTES: usize = size_of::<Grant>();
 
 /// What a thread that was held is doing. Between two holds lies a stretch.
 ///
@@ -66,6 +131,35 @@ pub struct Calls {
     pub held: u64,
     /// Not 0 until the answer to the newest question is used.
     pub waits: u64,
+    /// [`Key::subject`] of the newest question, if it is about creating a file: that may turn out to be
+    /// there. Else 0.
+    pub made: [u64; 2],
+    /// [`Question::call`] of an exec whose last checked file was an ELF file; 0 if none. What such a call
+    /// opens next to execute is the ELF interpreter, which is not checked again.
+    pub elf: u64,
+    /// Number of the question whose file was measured, or is to be; 0 if none.
+    pub measured: u64,
+    /// SHA-256 of that file.
+    pub digest: [u64; 4],
+    /// SHA-256 of the file that is checked now.
+    pub fresh: [u64; 4],
+    /// Whether `fresh` is one.
+    pub is_fresh: u64,
+}
+
+impl Calls {
+    /// Of a thread that was never held.
+    pub const NEW: Self = Self {
+        stretch: 0,
+        held: 0,
+        waits: 0,
+        made: [0; 2],
+        elf: 0,
+        measured: 0,
+        digest: [0; 4],
+        fresh: [0; 4],
+        is_fresh: 0,
+    };
 }
 
 /// A hook that can ask, as a bit of [`Question::used_by`].
@@ -93,7 +187,8 @@ pub const KEY_BYTES: usize = size_of::<Key>();
 /// Bytes of a [`Question`].
 pub const QUESTION_BYTES: usize = size_of::<Question>();
 
-const _: () = assert!(KEY_BYTES == 40 && QUESTION_BYTES == 48 && size_of::<Calls>() == 24);
+const _: () = assert!(KEY_BYTES == 40 && QUESTION_BYTES == 48 && size_of::<Calls>() == 128);
+const _: () = assert!(GRANT_KEY_BYTES == 40 && GRANT_BYTES == 24);
 
 impl Key {
     /// As the map has it.
@@ -151,6 +246,46 @@ impl Question {
     }
 }
 
+impl GrantKey {
+    /// As the map has it.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; GRANT_KEY_BYTES] {
+        // The same layout as a question's key.
+        let Self { profile, operation, access, reserved, session, subject } = self;
+        Key { tid: profile, operation, access, reserved, start: session, subject }.to_bytes()
+    }
+
+    /// From the map's bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; GRANT_KEY_BYTES]) -> Self {
+        let Key { tid, operation, access, reserved, start, subject } = Key::from_bytes(bytes);
+        Self { profile: tid, operation, access, reserved, session: start, subject }
+    }
+}
+
+impl Grant {
+    /// As the map has it.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; GRANT_BYTES] {
+        let mut bytes = [0; GRANT_BYTES];
+        let parts = [self.state, self.reserved].into_iter().flat_map(u32::to_ne_bytes);
+        let parts = parts.chain([self.expires, self.id].into_iter().flat_map(u64::to_ne_bytes));
+        bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    /// From the map's bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; GRANT_BYTES]) -> Self {
+        Self {
+            state: word(bytes, 0),
+            reserved: word(bytes, 4),
+            expires: long(bytes, 8),
+            id: long(bytes, 16),
+        }
+    }
+}
+
 fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(part(bytes, at))
 }
@@ -187,5 +322,16 @@ mod tests {
         };
         assert_eq!(Question::from_bytes(&question.to_bytes()), question);
         assert_eq!(question.to_bytes()[44], 7, "`tgid` lies at 44");
+        let key = GrantKey {
+            profile: 1,
+            operation: ANY_OPERATION,
+            access: 3,
+            reserved: 0,
+            session: 4,
+            subject: [5, 6],
+        };
+        assert_eq!(GrantKey::from_bytes(&key.to_bytes()), key);
+        let grant = Grant { state: STATE_DENY, reserved: 0, expires: 1, id: 2 };
+        assert_eq!(Grant::from_bytes(&grant.to_bytes()), grant);
     }
 }

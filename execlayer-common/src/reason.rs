@@ -41,11 +41,17 @@ pub enum Reason {
     Answered = 16,
     /// The task was woken too often while its question was open.
     Woken = 17,
+    /// The call was allowed by an answer that is remembered.
+    Granted = 18,
+    /// The file was changed after its digest was approved.
+    FileChanged = 19,
+    /// It belongs to the gate itself, which no governed task may touch.
+    Guarded = 20,
 }
 
 impl Reason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::None,
         Self::Rule,
         Self::Unlisted,
@@ -64,6 +70,9 @@ impl Reason {
         Self::QuestionsFull,
         Self::Answered,
         Self::Woken,
+        Self::Granted,
+        Self::FileChanged,
+        Self::Guarded,
     ];
 
     /// The reason with this number, or `None`.
@@ -94,6 +103,9 @@ impl Reason {
             Self::QuestionsFull => "questions-full",
             Self::Answered => "answered",
             Self::Woken => "woken",
+            Self::Granted => "granted",
+            Self::FileChanged => "file-changed",
+            Self::Guarded => "guarded",
         }
     }
 
@@ -119,6 +131,9 @@ impl Reason {
             Self::QuestionsFull => "an ask rule matches, and there is no room for another question",
             Self::Answered => "somebody was asked, and said no, or nothing in time",
             Self::Woken => "the task was woken too often while its question was open",
+            Self::Granted => "an ask rule matches, and an answer that is remembered allows it",
+            Self::FileChanged => "the file was changed after its digest was approved",
+            Self::Guarded => "it belongs to the gate itself",
         }
     }
 }

@@ -49,9 +49,10 @@ fn caller(header: &mut EventHeader) {
     let leader: *const Task = typed(task, &fields::OFF_TASK_LEADER);
     let parent: *const Task = typed(task, &fields::OFF_TASK_PARENT);
     header.abi = event::ABI;
-    if header.question == 0 {
+    if header.kind == event::KIND_VERDICT {
         header.thread_start = 0;
         header.hash = [0; 2];
+        header.grant = [0; 2];
     }
     // SAFETY: helpers without pointers.
     unsafe {

@@ -12,8 +12,9 @@ use execlayer_common::{
 use crate::{
     at_once, emit,
     enforce::{ON_FAILURE, answer, enforce},
+    guard,
     hold::{self, Fate},
-    judge,
+    judge::{self, Outcome},
     kernel::{Dentry, Inode, PIPEFS_MAGIC, SuperBlock, VfsMount, fields},
     kread::typed,
     label, scratch,
@@ -48,7 +49,8 @@ pub enum Object {
 pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: Object) -> i32 {
     let Some(scratch) = take(call) else { return ON_FAILURE };
     ask(call, scratch, Reason::None);
-    if matches!(object, Object::Opened) && at_once::allows(call, scratch, mnt, dentry) {
+    let is_guarded = guard::is_on_bpffs(dentry);
+    if matches!(object, Object::Opened) && !is_guarded && at_once::allows(call, scratch, mnt, dentry) {
         scratch::release(scratch);
         return 0;
     }
@@ -59,17 +61,27 @@ pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: 
     } else {
         walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
     };
-    if is_new {
-        no_file(scratch);
-    } else {
-        identify(call, scratch, dentry);
-    }
     let is_layer = || matches!(object, Object::Opened) && walk::is_layer(mnt, dentry);
     if name.is_err() && !is_new && (is_pipe(call, dentry) || is_layer()) {
         scratch::release(scratch);
         return 0;
     }
-    judge(call, scratch, name)
+    if is_guarded {
+        return guard::refuse(call, scratch);
+    }
+    let outcome = decide(call, scratch, name);
+    if outcome.asks() {
+        if hold::is_checked_later(call.operation, call.hook) {
+            scratch::release(scratch);
+            return 0;
+        }
+        if is_new {
+            no_file(scratch);
+        } else {
+            identify(call, scratch, dentry);
+        }
+    }
+    finish(call, scratch, outcome)
 }
 
 /// Notes which file it is: an answer is for this one, and not for another that takes its name. A program
@@ -80,7 +92,6 @@ fn identify(call: &Call, scratch: *mut Scratch, dentry: *const Dentry) {
     let sb: *const SuperBlock = typed(inode, &fields::OFF_INODE_SB);
     let device: u32 = typed(sb, &fields::OFF_SB_DEV);
     let generation: u32 = typed(inode, &fields::OFF_INODE_GENERATION);
-    let nanoseconds: u32 = typed(inode, &fields::OFF_INODE_CTIME_NS);
     // SAFETY: this task owns the buffer.
     unsafe {
         (*scratch).file =
@@ -88,6 +99,7 @@ fn identify(call: &Call, scratch: *mut Scratch, dentry: *const Dentry) {
         if call.operation as u8 == Operation::Exec as u8 {
             (*scratch).file[3] = typed(inode, &fields::OFF_INODE_SIZE);
             (*scratch).file[4] = typed(inode, &fields::OFF_INODE_CTIME);
+            let nanoseconds: u32 = typed(inode, &fields::OFF_INODE_CTIME_NS);
             (*scratch).file[5] = nanoseconds.into();
         }
     }
@@ -99,16 +111,9 @@ fn no_file(scratch: *mut Scratch) {
     unsafe { (*scratch).file = [0; 6] };
 }
 
-/// Scratch for a call about something that is no file; without it the call is denied.
+/// Scratch for a call; without it the call is denied.
 #[inline(always)]
-pub fn begin(call: &Call) -> Option<*mut Scratch> {
-    let scratch = take(call)?;
-    no_file(scratch);
-    Some(scratch)
-}
-
-#[inline(always)]
-fn take(call: &Call) -> Option<*mut Scratch> {
+pub fn take(call: &Call) -> Option<*mut Scratch> {
     let scratch = scratch::acquire();
     if scratch.is_none() {
         emit::lost(call.label.profile);
@@ -119,25 +124,43 @@ fn take(call: &Call) -> Option<*mut Scratch> {
 /// Denies a call whose subject cannot be named.
 #[inline(always)]
 pub fn fail(call: &Call, reason: Reason) -> i32 {
-    let Some(scratch) = begin(call) else { return ON_FAILURE };
+    let Some(scratch) = take(call) else { return ON_FAILURE };
     judge(call, scratch, Err(reason))
 }
 
-/// Judges the subject in scratch, or denies because there is none; gives the scratch back.
+/// Judges the subject in scratch, which is no file, or denies because there is none; gives the scratch
+/// back.
 #[inline(always)]
 pub fn judge(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> i32 {
+    let outcome = decide(call, scratch, name);
+    if outcome.asks() {
+        no_file(scratch);
+    }
+    finish(call, scratch, outcome)
+}
+
+/// The judgement alone.
+#[inline(always)]
+pub fn decide(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> Outcome {
     let reason = match name {
         Ok(()) => Reason::None,
         Err(reason) => reason,
     };
     ask(call, scratch, reason);
-    let outcome = judge::judge(scratch, call.label.profile);
+    judge::judge(scratch, call.label.profile)
+}
+
+/// Asks if that is the outcome, writes the record, and gives the scratch back.
+#[inline(always)]
+fn finish(call: &Call, scratch: *mut Scratch, outcome: Outcome) -> i32 {
     let mut result = enforce(outcome);
     let mut is_recorded = outcome.is_recorded();
     if outcome.asks() {
         let fate = hold::ask(scratch, call.hook);
         // A question that stays open has its record, and a yes is recorded where it was given.
-        is_recorded = fate == Fate::DENIED || fate == Fate::HELD && hold::is_new(scratch);
+        is_recorded = fate == Fate::DENIED
+            || fate == Fate::GRANTED
+            || fate == Fate::HELD && hold::is_new(scratch);
         result = answer(fate);
     }
     if is_recorded {

@@ -5,23 +5,30 @@
 //! which the caller writes.
 //! A record before the signal could be answered before the task stops, and the task would stop for ever.
 
-use aya_ebpf::helpers::generated::{
-    bpf_ktime_get_boot_ns, bpf_send_signal_thread, bpf_task_pt_regs,
-};
+pub mod call;
+pub mod calls;
+mod grants;
+mod measure;
+
+use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_send_signal_thread};
 use execlayer_common::{
+    access::{Access, Operation},
     event, limits,
-    question::{Calls, Hook, Key, Question, STATE_ALLOW, STATE_DENY, STATE_OPEN},
+    question::{
+        Calls, Hook, Key, Question, STATE_ALLOW, STATE_DENY, STATE_MEASURE, STATE_OPEN, daemon,
+    },
     reason::Reason,
     verdict::raw,
 };
 
+pub use self::measure::run as measure;
 use crate::{
-    atomic, hash,
-    kernel::{PF_CANNOT_HOLD, Regs, SIGSTOP, TS_COMPAT, Task, fields},
+    atomic, emit, hash,
+    kernel::{SIGSTOP, fields},
     kread::typed,
     label,
-    maps::{CALLS, HEARTBEAT, QUESTIONS},
-    scratch::Scratch,
+    maps::{DAEMON, QUESTIONS},
+    scratch::{self, Scratch},
 };
 
 /// What becomes of a call that is asked about: it goes on, it is held, or it is denied with a reason that
@@ -32,6 +39,8 @@ pub struct Fate(u32);
 
 impl Fate {
     pub const PASS: Self = Self(0x5a);
+    /// It goes on by an answer that is remembered.
+    pub const GRANTED: Self = Self(0x69);
     pub const HELD: Self = Self(0x33);
     pub const DENIED: Self = Self(0xa5);
 }
@@ -39,14 +48,29 @@ impl Fate {
 /// Answers a call that is asked about.
 #[inline(always)]
 pub fn ask(scratch: *mut Scratch, hook: Hook) -> Fate {
-    Fate(hold_call(scratch, hook as u32))
+    if told(daemon::BEAT) == 0 {
+        return refuse(scratch, Reason::AskNotHeld);
+    }
+    // VERIFIER: one call behind another, and not each from within: stacks of 512 bytes add up.
+    hash::both(scratch);
+    match grants::look(scratch) {
+        grants::Said::YES => granted(scratch),
+        grants::Said::NO => refuse(scratch, Reason::Answered),
+        _ => Fate(hold_call(scratch, hook as u32)),
+    }
 }
 
-/// Whether the call that is held has just been asked about, and not before.
+/// Whether the daemon has something new to learn of the call that is held.
 #[inline(always)]
 pub fn is_new(scratch: *mut Scratch) -> bool {
     // SAFETY: this task owns the buffer.
     unsafe { (*scratch).event.question != 0 }
+}
+
+/// A word of [`daemon`].
+#[inline(always)]
+pub fn told(index: u32) -> u64 {
+    DAEMON.get(index).copied().unwrap_or_default()
 }
 
 /// VERIFIER: a global function, looked at once (see [`crate::judge`]).
@@ -56,39 +80,30 @@ extern "C" fn hold_call(scratch: *mut Scratch, hook: u32) -> u32 {
     if scratch.is_null() {
         return Fate::DENIED.0;
     }
-    let alive = HEARTBEAT.get(0).copied().unwrap_or_default();
-    if alive == 0 {
-        return refuse(scratch, Reason::AskNotHeld).0;
-    }
-    let task = label::current();
-    let Some(call) = call_of(task, hook) else { return refuse(scratch, Reason::CannotHold).0 };
     // SAFETY: a helper without arguments.
     let now = unsafe { bpf_ktime_get_boot_ns() };
-    // SAFETY: a table whose elements are freed after a grace period; only this task writes its own.
-    let calls = unsafe { CALLS.get(task as u64) }.copied();
-    let calls = calls.unwrap_or(Calls { stretch: 0, held: 0, waits: 0 });
-    let subject = hash::subject(scratch);
+    let alive = told(daemon::BEAT);
+    let is_alone = now.wrapping_sub(alive) > limits::HEARTBEAT_STALE;
+    let task = label::current();
+    let Some(call) = call::call_of(task, hook) else { return cannot(scratch, is_alone).0 };
+    let Some(calls) = calls::own(task) else { return refuse(scratch, Reason::QuestionsFull).0 };
+    Asked { key: key_of(scratch), hook, now, call, calls, is_alone }.fate(scratch).0
+}
+
+#[inline(always)]
+fn key_of(scratch: *mut Scratch) -> Key {
+    let task = label::current();
     // SAFETY: plain fields of the buffer that this task owns.
-    let (operation, access) =
-        unsafe { (u32::from((*scratch).event.operation), (*scratch).event.access) };
-    let key = Key {
-        tid: typed(task, &fields::OFF_TASK_PID),
-        operation,
-        access,
-        reserved: 0,
-        start: typed(task, &fields::OFF_TASK_START),
-        subject,
-    };
-    Asked {
-        key,
-        hook,
-        now,
-        call,
-        calls,
-        is_alone: now.wrapping_sub(alive) > limits::HEARTBEAT_STALE,
+    unsafe {
+        Key {
+            tid: typed(task, &fields::OFF_TASK_PID),
+            operation: u32::from((*scratch).event.operation),
+            access: (*scratch).event.access,
+            reserved: 0,
+            start: typed(task, &fields::OFF_TASK_START),
+            subject: (*scratch).hash,
+        }
     }
-    .fate(scratch)
-    .0
 }
 
 /// A call that is asked about.
@@ -99,7 +114,7 @@ struct Asked {
     now: u64,
     /// See [`Question::call`].
     call: u64,
-    calls: Calls,
+    calls: *mut Calls,
     /// Nobody takes new questions.
     is_alone: bool,
 }
@@ -118,11 +133,22 @@ impl Asked {
             if state == STATE_OPEN {
                 return self.again(scratch, question);
             }
+            if state == STATE_MEASURE && self.hook == Hook::BprmCheck as u32 {
+                return self.measured(scratch, question);
+            }
             // SAFETY: as above.
             if self.now < expires && unsafe { self.uses(question) } {
                 return match state {
+                    // SAFETY: as above.
+                    STATE_ALLOW if unsafe { measure::has_changed(self.calls, (*question).id) } => {
+                        refuse(scratch, Reason::FileChanged)
+                    }
                     STATE_ALLOW => Fate::PASS,
-                    STATE_DENY => refuse(scratch, Reason::Answered),
+                    STATE_DENY => {
+                        // SAFETY: as above; this task owns the buffer.
+                        unsafe { (*scratch).event.question = (*question).id };
+                        refuse(scratch, Reason::Answered)
+                    }
                     _ => refuse(scratch, Reason::ReadFault),
                 };
             }
@@ -142,9 +168,9 @@ impl Asked {
     /// `question` is a live map value of this task.
     #[inline(always)]
     unsafe fn uses(&self, question: *mut Question) -> bool {
-        let here = self.calls.stretch.wrapping_add(1);
         // SAFETY: the caller's promise; only this task writes these.
         unsafe {
+            let here = (*self.calls).stretch.wrapping_add(1);
             if (*question).call != self.call {
                 return false;
             }
@@ -157,10 +183,11 @@ impl Asked {
                 return true;
             }
             if used_in == 0 {
-                self.newest_is_used();
+                // From here on nothing of the stretch before is used again.
+                (*self.calls).waits = 0;
             } else if used_in.wrapping_add(1) != here
-                || self.calls.held != self.call
-                || self.calls.waits == 0
+                || (*self.calls).held != self.call
+                || (*self.calls).waits == 0
             {
                 return false;
             }
@@ -168,15 +195,6 @@ impl Asked {
             (*question).used_by = self.hook;
         }
         true
-    }
-
-    /// From here on nothing of the stretch before is used again.
-    #[inline(always)]
-    fn newest_is_used(&self) {
-        if let Some(calls) = CALLS.get_ptr_mut(label::current() as u64) {
-            // SAFETY: a live map value; only this task writes its own.
-            unsafe { (*calls).waits = 0 };
-        }
     }
 
     /// Somebody woke the task before there was an answer.
@@ -197,11 +215,7 @@ impl Asked {
     /// A new question.
     #[inline(always)]
     fn anew(&self, scratch: *mut Scratch) -> Fate {
-        let Some(count) = HEARTBEAT.get_ptr_mut(1) else {
-            return refuse(scratch, Reason::ReadFault);
-        };
-        // SAFETY: a live, aligned map value.
-        let id = unsafe { atomic::add(count, 1) }.wrapping_add(1);
+        let Some(id) = number(scratch) else { return refuse(scratch, Reason::QuestionsFull) };
         let question = Question {
             state: STATE_OPEN,
             wakes: 0,
@@ -212,27 +226,55 @@ impl Asked {
             used_by: 0,
             tgid: typed(label::current(), &fields::OFF_TASK_TGID),
         };
-        // A question about creating comes first in its call, and its error is dropped if the file is there:
-        // the call goes on before it is answered, and must not find anything.
-        let held = if self.hook == Hook::PathMknod as u32 { 0 } else { self.call };
-        let calls = Calls { stretch: self.calls.stretch.wrapping_add(1), held, waits: 1 };
         if QUESTIONS.insert(self.key, question, BPF_NOEXIST).is_err() {
             return refuse(scratch, Reason::QuestionsFull);
         }
-        if CALLS.insert(label::current() as u64, calls, 0).is_err() {
-            let _was_there = QUESTIONS.remove(&self.key);
-            return refuse(scratch, Reason::QuestionsFull);
+        let is_made = self.hook == Hook::PathMknod as u32;
+        // SAFETY: a live map value; only this task writes its own.
+        unsafe {
+            let calls = self.calls;
+            (*calls).stretch = (*calls).stretch.wrapping_add(1);
+            (*calls).waits = 1;
+            // A question about creating comes first in its call, and its error is dropped if the file is
+            // there: the call goes on before it is answered, and must not find anything.
+            (*calls).held = if is_made { 0 } else { self.call };
+            (*calls).made = if is_made { self.key.subject } else { [0; 2] };
         }
         let held = self.stop(scratch);
         if held == Fate::HELD {
-            // SAFETY: this task owns the buffer.
+            record_question(scratch, id, self.key.start);
+            if self.hook == Hook::BprmCheck as u32 {
+                // SAFETY: this task owns the buffer.
+                unsafe { (*scratch).event.flags |= event::EVENT_MEASURABLE };
+            }
+        }
+        held
+    }
+
+    /// The file was measured, as the daemon wanted: it is told, and the call is held again.
+    #[inline(always)]
+    fn measured(&self, scratch: *mut Scratch, question: *mut Question) -> Fate {
+        // SAFETY: live map values; only this task writes these now that the question is not open.
+        let id = unsafe {
+            (*question).state = STATE_OPEN;
+            (*question).id
+        };
+        // SAFETY: as above.
+        let is_fresh = unsafe { measure::keep(self.calls, id) };
+        // SAFETY: as above.
+        unsafe { (*self.calls).stretch = (*self.calls).stretch.wrapping_add(1) };
+        let held = self.stop(scratch);
+        if held == Fate::HELD {
+            // SAFETY: as above; this task owns the buffer.
             unsafe {
                 let header = &mut (*scratch).event;
-                header.kind = event::KIND_QUESTION;
+                let [a, b, c, d] = (*self.calls).digest;
+                header.kind = event::KIND_MEASURED;
                 header.question = id;
                 header.thread_start = self.key.start;
-                header.hash = self.key.subject;
-                header.reason = Reason::None as u8;
+                header.hash = [a, b];
+                header.grant = [c, d];
+                header.reason = if is_fresh { Reason::None } else { Reason::ReadFault } as u8;
             }
         }
         held
@@ -246,6 +288,8 @@ impl Asked {
             let _was_there = QUESTIONS.remove(&self.key);
             return refuse(scratch, Reason::CannotHold);
         }
+        // SAFETY: a live map value; only this task writes its own.
+        unsafe { (*self.calls).elf = 0 };
         Fate::HELD
     }
 }
@@ -264,72 +308,90 @@ fn refuse(scratch: *mut Scratch, reason: Reason) -> Fate {
     Fate::DENIED
 }
 
-/// Which call a task makes, if it is one that can be held: a hash of its number, arguments and place.
-///
-/// KERNEL: only a user thread in a system call is restarted on its way out
-/// (arch/x86/kernel/signal.c, `arch_do_signal_or_restart`, 6.1); kernel threads and io_uring's workers
-/// never return, init cannot be stopped (kernel/signal.c, `sig_task_ignored`), and a tracer would see
-/// the stop first.
+/// The number of a new question, if the profile has room for one.
 #[inline(always)]
-fn call_of(task: *const Task, hook: u32) -> Option<u64> {
-    let flags: u32 = typed(task, &fields::OFF_TASK_FLAGS);
-    let status: u32 = typed(task, &fields::OFF_TASK_STATUS);
-    let traced: u32 = typed(task, &fields::OFF_TASK_PTRACE);
-    let tgid: u32 = typed(task, &fields::OFF_TASK_TGID);
-    if flags & PF_CANNOT_HOLD != 0 || status & TS_COMPAT != 0 || traced != 0 || tgid == 1 {
+fn number(scratch: *mut Scratch) -> Option<u64> {
+    // SAFETY: a plain field of the buffer that this task owns.
+    let profile = unsafe { (*scratch).event.profile };
+    if told(daemon::FULL.wrapping_add(profile)) != 0 {
         return None;
     }
-    // SAFETY: VERIFIER: the running task.
-    let regs: *const Regs = unsafe { bpf_task_pt_regs(task.cast_mut().cast()) } as *const Regs;
-    let number: u64 = typed(regs, &fields::OFF_REGS_NUMBER);
-    if !is_held_at(number, hook) {
-        return None;
-    }
-    let facts: [u64; 7] = [
-        typed(regs, &fields::OFF_REGS_IP),
-        typed(regs, &fields::OFF_REGS_SP),
-        typed(regs, &fields::OFF_REGS_A),
-        typed(regs, &fields::OFF_REGS_B),
-        typed(regs, &fields::OFF_REGS_C),
-        typed(regs, &fields::OFF_REGS_D),
-        typed(regs, &fields::OFF_REGS_E),
-    ];
-    let mut call = number;
-    for fact in facts {
-        call = (call ^ fact).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    }
-    Some(call)
+    let count = DAEMON.get_ptr_mut(daemon::COUNT)?;
+    // SAFETY: a live, aligned map value that nobody else writes.
+    Some(unsafe { atomic::add(count, 1) }.wrapping_add(1))
 }
 
-/// The table of what can be held: system calls by the hook that they meet.
-///
-/// KERNEL: arch/x86/entry/syscalls/syscall_64.tbl. Calls of the 32-bit table are not held at all; those of
-/// x32 have bit 30.
+/// Makes a question of the record in scratch.
 #[inline(always)]
-fn is_held_at(number: u64, hook: u32) -> bool {
-    const EXECVE: u64 = 59;
-    const EXECVEAT: u64 = 322;
-    const OPEN: u64 = 2;
-    const CREAT: u64 = 85;
-    const OPENAT: u64 = 257;
-    const OPENAT2: u64 = 437;
-    const OPEN_BY_HANDLE_AT: u64 = 304;
-    const MKNOD: u64 = 133;
-    const MKNODAT: u64 = 259;
-    const BIND: u64 = 49;
-    const CONNECT: u64 = 42;
-    const SENDTO: u64 = 44;
-    const SENDMSG: u64 = 46;
-    const SENDMMSG: u64 = 307;
-    let opens = matches!(number, OPEN | CREAT | OPENAT | OPENAT2 | OPEN_BY_HANDLE_AT);
-    let executes = matches!(number, EXECVE | EXECVEAT);
-    match hook {
-        h if h == Hook::BprmCheck as u32 => executes,
-        h if h == Hook::FileOpen as u32 => opens || executes,
-        h if h == Hook::PathMknod as u32 => opens || matches!(number, MKNOD | MKNODAT | BIND),
-        h if h == Hook::SocketConnect as u32 => number == CONNECT,
-        h if h == Hook::UnixConnect as u32 => number == CONNECT,
-        h if h == Hook::UnixSend as u32 => matches!(number, CONNECT | SENDTO | SENDMSG | SENDMMSG),
-        _ => false,
+fn record_question(scratch: *mut Scratch, id: u64, thread_start: u64) {
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        let header = &mut (*scratch).event;
+        header.kind = event::KIND_QUESTION;
+        header.question = id;
+        header.thread_start = thread_start;
+        header.hash = (*scratch).hash;
+        header.grant = (*scratch).grant;
+        header.reason = Reason::None as u8;
     }
+}
+
+/// A call that cannot be held fails; the question goes out all the same, so that the next one can pass.
+#[inline(always)]
+fn cannot(scratch: *mut Scratch, is_alone: bool) -> Fate {
+    if is_alone {
+        return refuse(scratch, Reason::NoDecider);
+    }
+    let Some(id) = number(scratch) else { return refuse(scratch, Reason::QuestionsFull) };
+    record_question(scratch, id, 0);
+    refuse(scratch, Reason::CannotHold)
+}
+
+/// Lets pass, and says why in the record.
+#[inline(always)]
+fn granted(scratch: *mut Scratch) -> Fate {
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        (*scratch).event.verdict = raw::ALLOW;
+        (*scratch).event.reason = Reason::Granted as u8;
+    }
+    Fate::GRANTED
+}
+
+/// Whether what is opened to be executed is checked once more before it is, where it can be asked about
+/// and measured: everything but an ELF interpreter.
+#[inline(always)]
+pub fn is_checked_later(operation: Operation, hook: Hook) -> bool {
+    if operation as u8 != Operation::Exec as u8 || hook as u32 != Hook::FileOpen as u32 {
+        return false;
+    }
+    let task = label::current();
+    let exec = call::exec_of(task);
+    exec != 0 && !calls::is_elf(task, exec)
+}
+
+/// A file that was to be made turned out to be there: if it was asked about, the daemon is told that it need
+/// not be answered.
+#[inline(always)]
+pub fn cancel_made() {
+    let task = label::current();
+    let Some(id) = calls::cancel_made(task, Operation::File as u32, Access::CREATE.0) else { return };
+    let Some(scratch) = scratch::acquire() else { return };
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        (*scratch).len = 0;
+        let header = &mut (*scratch).event;
+        header.kind = event::KIND_CANCELLED;
+        header.question = id;
+        header.profile = 0;
+        header.generation = 0;
+        header.rule = event::NO_RULE;
+        header.operation = Operation::File as u8;
+        header.access = Access::CREATE.0;
+        header.verdict = raw::ASK;
+        header.reason = Reason::None as u8;
+        header.flags = 0;
+    }
+    emit::record(scratch);
+    scratch::release(scratch);
 }

@@ -11,7 +11,7 @@ macro_rules! opaque_structs {
     };
 }
 
-opaque_structs! { Bprm Cgroup Cred CssSet Dentry File Fs Inode KernfsNode Mm Path Regs Sock Socket SuperBlock UnixSock VfsMount }
+opaque_structs! { Bprm Cgroup Cred CssSet Dentry File Fs Inode KernfsNode Mm Path Pid Regs Sock Socket SuperBlock UnixSock VfsMount }
 
 pub use aya_ebpf::bindings::task_struct as Task;
 
@@ -31,6 +31,7 @@ pub const SIGSTOP: u32 = 19;
 pub const TS_COMPAT: u32 = 2;
 /// KERNEL: include/linux/fs.h, `FMODE_CREATED`; the same from 6.1 to 7.3.
 pub const FMODE_CREATED: u32 = 1 << 20;
+pub const O_CREAT: u32 = 0o100;
 pub const O_EXCL: u32 = 0o200;
 /// KERNEL: include/linux/sched.h, `PF_KTHREAD`, `PF_IO_WORKER`, `PF_EXITING`, `PF_DUMPCORE`; the same from
 /// 6.1 to 7.3.
@@ -54,6 +55,11 @@ pub const MNT_NS_INTERNAL: u64 = (-22_i64) as u64;
 
 /// KERNEL: include/uapi/linux/magic.h.
 pub const PIPEFS_MAGIC: u64 = 0x5049_5045;
+pub const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
+/// KERNEL: include/uapi/linux/elf.h, `ELFMAG`, as a little-endian word.
+pub const ELF_MAGIC: u32 = 0x464c_457f;
+/// KERNEL: include/uapi/linux/hash_info.h, `HASH_ALGO_SHA256`.
+pub const HASH_ALGO_SHA256: i64 = 4;
 
 /// KERNEL: include/linux/socket.h.
 pub const AF_UNSPEC: u16 = 0;

@@ -23,6 +23,7 @@ mod emit;
 mod enforce;
 mod frame;
 mod gate;
+mod guard;
 mod hash;
 mod hold;
 mod hooks;
@@ -77,6 +78,16 @@ hook!(path_mknod, "path_mknod", 4, hooks::file::mknod);
 hook!(socket_connect, "socket_connect", 3, hooks::inet::connect);
 hook!(unix_connect, "unix_stream_connect", 3, hooks::unix::connect);
 hook!(unix_send, "unix_may_send", 2, hooks::unix::send);
+hook!(guard_bpf, "bpf", void, hooks::guard::bpf);
+hook!(guard_unlink, "inode_unlink", 2, hooks::guard::unlink);
+hook!(guard_rmdir, "inode_rmdir", 2, hooks::guard::unlink);
+hook!(guard_rename, "inode_rename", 4, hooks::guard::rename);
+
+/// Sleeps: reads the whole file.
+#[lsm(hook = "bprm_check_security", sleepable)]
+pub fn exec_measure(ctx: LsmContext) -> i32 {
+    hold::measure(&ctx)
+}
 
 /// What a task iterator is given. KERNEL: `struct bpf_iter__task` (kernel/bpf/task_iter.c, 6.1).
 #[repr(C)]

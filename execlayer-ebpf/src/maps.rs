@@ -8,7 +8,7 @@ use aya_ebpf::{
 use execlayer_common::{
     label::Label,
     limits,
-    question::{Calls, Key, Question},
+    question::{Calls, Grant, GrantKey, Key, Question, daemon},
 };
 
 use crate::{scratch::Scratch, storage::TaskStorage};
@@ -61,6 +61,12 @@ pub static QUESTIONS: HashMap<Key, Question, { limits::MAX_QUESTIONS as usize },
 pub static CALLS: HashMap<u64, Calls, { limits::MAX_GOVERNED_TASKS as usize }, NO_PREALLOC> =
     HashMap::new();
 #[btf_map]
-pub static HEARTBEAT: Array<u64, 2> = Array::new();
+pub static MEASURE: HashMap<u32, u64, { limits::MAX_QUESTIONS as usize }, NO_PREALLOC> =
+    HashMap::new();
+#[btf_map]
+pub static GRANTS: HashMap<GrantKey, Grant, { limits::MAX_GRANTS as usize }, NO_PREALLOC> =
+    HashMap::new();
+#[btf_map]
+pub static DAEMON: Array<u64, { daemon::WORDS as usize }> = Array::new();
 #[btf_map]
 pub static CLOCK: Array<u64, 1> = Array::new();

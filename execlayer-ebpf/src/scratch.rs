@@ -105,6 +105,9 @@ pub struct Scratch {
     /// Which file it is that is asked about: device, inode, generation, size, time of change; zeros if it
     /// is none.
     pub file: [u64; 6],
+    /// Hashes of the subject: of which file it is, too, and for a grant.
+    pub hash: [u64; 2],
+    pub grant: [u64; 2],
     /// State of the hash over the subject.
     pub sip: [u64; 4],
     pub path: [u8; PATH_END as usize + SLACK],

@@ -26,9 +26,9 @@ impl Daemon {
     }
 
     fn refusal(&self, pid: i32) -> Option<Failure> {
-        match self.gate.is_governed(pid) {
-            Ok(false) => None,
-            Ok(true) => {
+        match self.gate.label(pid) {
+            Ok(None) => None,
+            Ok(Some(_)) => {
                 tracing::warn!("the governed process {pid} tried to use the control socket");
                 Some(failure(ErrorCode::Forbidden, "a governed process may not use this socket"))
             }

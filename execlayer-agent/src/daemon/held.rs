@@ -24,7 +24,7 @@ impl Daemon {
     /// again.
     pub(super) fn begin_questions(&mut self) {
         self.beat();
-        match defer::ask_all_again(self.gate.as_mut()) {
+        match defer::ask_all_again(self.gate.holding()) {
             Ok(0) => {}
             Ok(asked) => tracing::info!("{asked} calls that were held ask again"),
             Err(error) => self.note_questions(error),
@@ -33,7 +33,7 @@ impl Daemon {
 
     /// Nothing more is asked; what is open is denied, and who waits goes on.
     pub(super) fn end_questions(&mut self) {
-        let ended = self.gate.set_heartbeat(0);
+        let ended = self.gate.holding().tell(execlayer_common::question::daemon::BEAT, 0);
         self.note_questions_if(ended);
         let open: Vec<u64> = self.deferred.open().map(|(id, _pending)| id).collect();
         for id in open {
@@ -41,12 +41,12 @@ impl Daemon {
         }
         // Who was about to ask while this began, and whose record nobody took, asks again: in vain.
         for _ in 0..LAST_LOOKS {
-            match self.gate.questions() {
+            match self.gate.holding().questions() {
                 Ok(left) if left.iter().all(|(_key, question)| question.state != STATE_OPEN) => {
                     break;
                 }
                 Ok(_open) => {
-                    let asked = defer::ask_all_again(self.gate.as_mut()).map(|_count| ());
+                    let asked = defer::ask_all_again(self.gate.holding()).map(|_count| ());
                     self.note_questions_if(asked);
                 }
                 Err(error) => return self.note_questions(error),
@@ -73,9 +73,9 @@ impl Daemon {
         for (id, ending) in self.deferred.due(now) {
             self.end(id, ending, "execlayerd", None);
         }
-        let released = self.deferred.release(self.gate.as_mut(), now);
+        let released = self.deferred.release(self.gate.holding(), now);
         self.note_questions_if(released);
-        match self.deferred.reconcile(self.gate.as_mut(), now) {
+        match self.deferred.reconcile(self.gate.holding(), now) {
             Ok(0) => {}
             Ok(asked) => tracing::warn!("{asked} questions without a record are asked again"),
             Err(error) => self.note_questions(error),
@@ -143,14 +143,14 @@ impl Daemon {
         let held = now.saturating_sub(pending.observed.time) / 1_000_000;
         let real = now.saturating_add(self.offset);
         self.write(line::answer(id, ending.name(), by, message, held, real));
-        let released = self.deferred.release(self.gate.as_mut(), now);
+        let released = self.deferred.release(self.gate.holding(), now);
         self.note_questions_if(released);
         true
     }
 
     fn beat(&mut self) {
         let now = if self.options.hold.is_some() { time::boot() } else { 0 };
-        let beaten = self.gate.set_heartbeat(now);
+        let beaten = self.gate.holding().tell(execlayer_common::question::daemon::BEAT, now);
         self.note_questions_if(beaten);
     }
 

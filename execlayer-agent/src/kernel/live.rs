@@ -10,12 +10,11 @@ use aya::programs::links::FdLink;
 use execlayer_common::{
     label::Label,
     limits,
-    question::{KEY_BYTES, Key, QUESTION_BYTES, Question, STATE_OPEN},
     slot::Slot,
 };
 
 use super::{
-    Gate,
+    Gate, Hold, Holding,
     sys::{self, RawMap},
 };
 
@@ -24,7 +23,6 @@ const LABEL: usize = size_of::<Label>();
 /// The maps, the iterator, and what keeps the programs attached.
 #[derive(Debug)]
 pub struct Live {
-    pub(super) labels: RawMap,
     pub(super) tasks: RawMap,
     pub(super) scopes: RawMap,
     pub(super) selectors: RawMap,
@@ -33,8 +31,7 @@ pub struct Live {
     pub(super) budgets: RawMap,
     pub(super) lost: RawMap,
     pub(super) clock: RawMap,
-    pub(super) questions: RawMap,
-    pub(super) heartbeat: RawMap,
+    pub(super) holding: Holding,
     pub(super) adopt: OwnedFd,
     /// Attached for as long as these are held. Empty for a service: its links are pinned.
     pub(super) links: Vec<FdLink>,
@@ -45,12 +42,6 @@ impl Live {
         self.tables.get(usize::from(class)).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "there is no such size class")
         })
-    }
-
-    fn question(&self, key: &Key) -> io::Result<Option<Question>> {
-        let mut value = [0; QUESTION_BYTES];
-        let is_there = self.questions.get(&key.to_bytes(), &mut value)?;
-        Ok(is_there.then(|| Question::from_bytes(&value)))
     }
 
     /// Detaches everything that is not pinned.
@@ -136,18 +127,6 @@ impl Gate for Live {
         Ok(counts)
     }
 
-    fn is_governed(&self, pid: i32) -> io::Result<bool> {
-        let process = match sys::process_descriptor(pid) {
-            Ok(process) => process,
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let mut label = [0; LABEL];
-        // KERNEL: user space names a task by a pidfd (kernel/bpf/bpf_task_storage.c, 6.1).
-        let found = self.labels.get(&process.as_raw_fd().to_ne_bytes(), &mut label)?;
-        Ok(found && profile_of(&label) != 0)
-    }
-
     fn lost(&self, profile: u32) -> io::Result<u64> {
         read_u64(&self.lost, profile)
     }
@@ -156,55 +135,12 @@ impl Gate for Live {
         self.clock.set(&0_u32.to_ne_bytes(), &nanoseconds.to_ne_bytes())
     }
 
-    fn set_heartbeat(&mut self, now: u64) -> io::Result<()> {
-        self.heartbeat.set(&0_u32.to_ne_bytes(), &now.to_ne_bytes())
+    fn label(&self, pid: i32) -> io::Result<Option<Label>> {
+        self.holding.label(pid)
     }
 
-    fn questions(&self) -> io::Result<Vec<(Key, Question)>> {
-        let mut found = Vec::new();
-        let (mut key, mut next) = (None, [0; KEY_BYTES]);
-        // As in `governed`: a key that is removed meanwhile starts the walk anew.
-        for _ in 0..2 * limits::MAX_QUESTIONS {
-            if !self.questions.next_key(key.as_ref().map(<[u8; KEY_BYTES]>::as_slice), &mut next)? {
-                break;
-            }
-            let mut value = [0; QUESTION_BYTES];
-            if self.questions.get(&next, &mut value)? {
-                found.push((Key::from_bytes(&next), Question::from_bytes(&value)));
-            }
-            key = Some(next);
-        }
-        Ok(found)
-    }
-
-    fn answer(&mut self, key: &Key, id: u64, state: u32, expires: u64) -> io::Result<bool> {
-        match self.question(key)? {
-            Some(question) if question.id == id && question.state == STATE_OPEN => {
-                let answered = Question { state, expires, ..question };
-                self.questions.replace(&key.to_bytes(), &answered.to_bytes())
-            }
-            _ => Ok(false),
-        }
-    }
-
-    fn forget(&mut self, key: &Key, id: u64) -> io::Result<()> {
-        match self.question(key)? {
-            Some(question) if question.id == id => {
-                self.questions.remove(&key.to_bytes()).map(|_was_there| ())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn wake(&mut self, tgid: u32) -> io::Result<()> {
-        let pid = i32::try_from(tgid).unwrap_or_default();
-        let process = match sys::process_descriptor(pid) {
-            Ok(process) => process,
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        // The number may be another process' by now: only one that can be held is woken.
-        if self.is_governed(pid)? { sys::go_on(process.as_fd()) } else { Ok(()) }
+    fn holding(&mut self) -> &mut dyn Hold {
+        &mut self.holding
     }
 
     fn adopt_once(&mut self) -> io::Result<()> {

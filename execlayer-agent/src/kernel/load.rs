@@ -17,11 +17,13 @@ use aya::{
 use execlayer_common::{
     hooks::{self, Attach},
     limits,
+    question::daemon,
 };
 
 use super::{
-    Features, Live, Ring,
+    Features, Holding, Live, Ring,
     diagnostics::{self, Diagnostics},
+    holding::Hold as _,
     offsets,
     pins::{Pins, PinsError, Shape},
     sys::RawMap,
@@ -149,14 +151,12 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         }
     }
     let mask = scratch - 1;
-    let hash_key: [u8; 16] = random()?;
     let object = offsets::write(OBJECT, &features.offsets).map_err(LoadError::Object)?;
     let btf = Btf::from_sys_fs().map_err(|error| LoadError::Object(error.to_string()))?;
     let mut ebpf = loader
         .btf(Some(&btf))
         .override_global(hooks::FMODE_BACKING, &features.backing, true)
         .override_global(hooks::SCRATCH_MASK, &mask, true)
-        .override_global(hooks::HASH_KEY, &hash_key, true)
         .map_max_entries(hooks::MAP_SCRATCH, scratch)
         .allow_unsupported_maps()
         .load(object.bytes())
@@ -186,8 +186,7 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
     let ring = RingBuf::try_from(take(&mut ebpf, hooks::MAP_EVENTS)?)
         .map_err(|error| LoadError::Maps(chain(&error)))?;
     let [tables_0, tables_1, tables_2, tables_3] = hooks::MAP_TABLES;
-    let gate = Live {
-        labels: raw(&mut ebpf, hooks::MAP_LABELS)?,
+    let mut gate = Live {
         tasks: raw(&mut ebpf, hooks::MAP_TASKS)?,
         scopes: raw(&mut ebpf, hooks::MAP_SCOPES)?,
         selectors: raw(&mut ebpf, hooks::MAP_SELECTORS)?,
@@ -201,11 +200,17 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         budgets: raw(&mut ebpf, hooks::MAP_BUDGETS)?,
         lost: raw(&mut ebpf, hooks::MAP_LOST)?,
         clock: raw(&mut ebpf, hooks::MAP_CLOCK)?,
-        questions: raw(&mut ebpf, hooks::MAP_QUESTIONS)?,
-        heartbeat: raw(&mut ebpf, hooks::MAP_HEARTBEAT)?,
+        holding: Holding {
+            labels: raw(&mut ebpf, hooks::MAP_LABELS)?,
+            questions: raw(&mut ebpf, hooks::MAP_QUESTIONS)?,
+            grants: raw(&mut ebpf, hooks::MAP_GRANTS)?,
+            measure: raw(&mut ebpf, hooks::MAP_MEASURE)?,
+            daemon: raw(&mut ebpf, hooks::MAP_DAEMON)?,
+        },
         adopt,
         links,
     };
+    set_hash_key(&mut gate.holding)?;
     let diagnostics = Diagnostics::of(&mut ebpf);
     Ok(Loaded { gate, ring: Ring::new(ring, diagnostics)? })
 }
@@ -294,10 +299,16 @@ fn shapes() -> Result<BTreeMap<String, Shape>, LoadError> {
         .collect())
 }
 
-fn random() -> io::Result<[u8; 16]> {
-    let mut bytes = [0; 16];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
+/// Sets the key of the subjects' hash, if there is none: what is pinned keeps its own.
+fn set_hash_key(holding: &mut Holding) -> io::Result<()> {
+    for index in [daemon::HASH_KEY, daemon::HASH_KEY + 1] {
+        while holding.told(index)? == 0 {
+            let mut bytes = [0; 8];
+            fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+            holding.tell(index, u64::from_ne_bytes(bytes))?;
+        }
+    }
+    Ok(())
 }
 
 fn scratch_entries() -> u32 {

@@ -7,6 +7,7 @@ pub mod events;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod features;
+mod holding;
 pub mod install;
 mod live;
 pub mod load;
@@ -17,12 +18,10 @@ mod sys;
 
 use std::{collections::BTreeMap, io};
 
-use execlayer_common::{
-    question::{Key, Question},
-    slot::Slot,
-};
+use execlayer_common::{label::Label, slot::Slot};
 
 pub use features::{FeatureError, Features};
+pub use holding::{Hold, Holding};
 pub use install::{Generation, InstallError, Layout};
 pub use live::Live;
 pub use load::{LoadError, Loaded};
@@ -86,12 +85,6 @@ pub trait Gate {
     ///
     /// What the kernel said.
     fn governed(&self) -> io::Result<BTreeMap<u32, u64>>;
-    /// Whether the process is governed. One that is gone is not.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel said.
-    fn is_governed(&self, pid: i32) -> io::Result<bool>;
     /// Records of the profile that found no room.
     ///
     /// # Errors
@@ -104,36 +97,16 @@ pub trait Gate {
     ///
     /// What the kernel said.
     fn set_clock(&mut self, nanoseconds: u64) -> io::Result<()>;
-    /// Says that questions are taken (ns since boot), or with 0 that none are.
+    /// The label of a process, if it is governed. One that is gone is not.
     ///
     /// # Errors
     ///
     /// What the kernel said.
-    fn set_heartbeat(&mut self, now: u64) -> io::Result<()>;
-    /// Every question that the kernel knows, open or not.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel said.
-    fn questions(&self) -> io::Result<Vec<(Key, Question)>>;
-    /// Answers the open question with this number, until `expires`; false if it is gone.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel said.
-    fn answer(&mut self, key: &Key, id: u64, state: u32, expires: u64) -> io::Result<bool>;
-    /// Removes the question with this number, or its answer. One that is gone needs nothing.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel said.
-    fn forget(&mut self, key: &Key, id: u64) -> io::Result<()>;
-    /// Lets a governed thread group go on that is stopped. One that is gone needs nothing.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel said.
-    fn wake(&mut self, tgid: u32) -> io::Result<()>;
+    fn label(&self, pid: i32) -> io::Result<Option<Label>>;
+
+    /// Held calls.
+    fn holding(&mut self) -> &mut dyn Hold;
+
     /// One pass over all threads that labels those which a policy selects.
     ///
     /// # Errors

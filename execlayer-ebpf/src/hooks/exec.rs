@@ -7,10 +7,12 @@ use execlayer_common::{
 };
 
 use crate::{
+    enforce::ON_FAILURE,
     gate::Call,
+    hold::calls,
     hooks::file,
     kernel::{Bprm, ENOMEM, File, fields},
-    kread::typed,
+    kread::{member, typed, typed_at},
     label, select,
 };
 
@@ -43,7 +45,13 @@ pub fn check(ctx: &LsmContext) -> i32 {
         flags: 0,
         hook: Hook::BprmCheck,
     };
-    file::of_file(&call, file)
+    let result = file::of_file(&call, file);
+    if result != 0 {
+        return result;
+    }
+    // KERNEL: `buf` has the first bytes of the file (fs/exec.c, `prepare_binprm`, 6.1).
+    let first: u32 = typed_at(member(bprm, &fields::OFF_BPRM_BUF), 0);
+    if calls::checked(label::current(), first) { 0 } else { ON_FAILURE }
 }
 
 /// `void bprm_committed_creds(struct linux_binprm *bprm)`: the exec cannot fail any more.
@@ -53,6 +61,7 @@ pub fn committed(_ctx: &LsmContext) -> i32 {
     let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
     if storage != 0 {
         label::commit(task);
+        calls::committed(task);
     }
     0
 }

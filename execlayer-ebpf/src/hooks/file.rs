@@ -9,9 +9,10 @@ use execlayer_common::{
 
 use crate::{
     gate::{self, Call, Object},
+    hold,
     kernel::{
         Dentry, F_SETFL, FMODE_CREATED, FMODE_EXEC, FMODE_READ, FMODE_WRITE, File, O_APPEND,
-        O_EXCL, O_TRUNC, VfsMount, fields,
+        O_CREAT, O_EXCL, O_TRUNC, VfsMount, fields,
     },
     kread::{UNSET, typed, variable},
     label, walk,
@@ -36,6 +37,9 @@ pub fn open(ctx: &LsmContext) -> i32 {
     } else {
         (Operation::File, wanted(mode, flags))
     };
+    if flags & O_CREAT != 0 && mode & FMODE_CREATED == 0 {
+        hold::cancel_made();
+    }
     let (mnt, dentry) = walk::place_of(file);
     // Restarted, a call that has made the file and must be the one to make it would find it there.
     let is_made = mode & FMODE_CREATED != 0 && flags & O_EXCL != 0;

@@ -57,7 +57,7 @@ pub fn connect(ctx: &LsmContext) -> i32 {
         IPPROTO_UDP => Protocol::Udp,
         _ => Protocol::Other,
     };
-    let Some(scratch) = gate::begin(&call) else { return ON_FAILURE };
+    let Some(scratch) = gate::take(&call) else { return ON_FAILURE };
     gate::judge(&call, scratch, write(scratch, protocol, family, address, len))
 }
 

@@ -2,6 +2,7 @@
 
 pub mod exec;
 pub mod file;
+pub mod guard;
 pub mod inet;
 pub mod task;
 pub mod unix;

@@ -16,11 +16,15 @@ use execlayer_common::{
 use crate::{
     enforce::ON_FAILURE,
     gate::{self, Call, Object},
+    guard::{self, Listener},
     kernel::{Dentry, Sock, Socket, UnixSock, VfsMount, fields},
     kread::{member, offset, read, typed, within},
     label,
     scratch::Scratch,
 };
+
+/// What the record says.
+const CONTROL: u64 = u64::from_le_bytes(*b"(daemon)");
 
 /// `int unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
 #[inline(always)]
@@ -52,6 +56,11 @@ fn peer(call: &Call, sock: *const Sock) -> i32 {
     if peer.is_null() {
         return gate::fail(call, Reason::AddressFamily);
     }
+    match guard::listener(sock, peer) {
+        Listener::Why => return 0,
+        Listener::Control => return guard::deny(call.label, CONTROL),
+        Listener::Other => {}
+    }
     let path = member(peer, &fields::OFF_UNIX_PATH);
     let dentry: *const Dentry = typed(path, &fields::OFF_PATH_DENTRY);
     if !dentry.is_null() {
@@ -63,7 +72,7 @@ fn peer(call: &Call, sock: *const Sock) -> i32 {
         // A peer without a name can only have come as a descriptor: a socketpair.
         return 0;
     }
-    let Some(scratch) = gate::begin(call) else { return ON_FAILURE };
+    let Some(scratch) = gate::take(call) else { return ON_FAILURE };
     gate::judge(call, scratch, abstract_name(scratch, address))
 }
 

@@ -1,0 +1,100 @@
+//! Which call a task makes, and whether it is one that can be held. Must not know of questions.
+
+use aya_ebpf::helpers::generated::bpf_task_pt_regs;
+use execlayer_common::question::Hook;
+
+use crate::{
+    kernel::{PF_CANNOT_HOLD, Regs, TS_COMPAT, Task, fields},
+    kread::typed,
+};
+
+/// Which call a task makes, if it is one that can be held: a hash of its number, arguments and place.
+///
+/// KERNEL: only a user thread in a system call is restarted on its way out
+/// (arch/x86/kernel/signal.c, `arch_do_signal_or_restart`, 6.1); kernel threads and io_uring's workers
+/// never return, init cannot be stopped (kernel/signal.c, `sig_task_ignored`), and a tracer would see
+/// the stop first.
+#[inline(always)]
+pub fn call_of(task: *const Task, hook: u32) -> Option<u64> {
+    let flags: u32 = typed(task, &fields::OFF_TASK_FLAGS);
+    let status: u32 = typed(task, &fields::OFF_TASK_STATUS);
+    let traced: u32 = typed(task, &fields::OFF_TASK_PTRACE);
+    let tgid: u32 = typed(task, &fields::OFF_TASK_TGID);
+    if flags & PF_CANNOT_HOLD != 0 || status & TS_COMPAT != 0 || traced != 0 || tgid == 1 {
+        return None;
+    }
+    let regs = registers(task);
+    let number: u64 = typed(regs, &fields::OFF_REGS_NUMBER);
+    if is_held_at(number, hook) { Some(mark_of(regs, number)) } else { None }
+}
+
+/// The mark of the exec that a task makes; 0 if it makes none in the 64-bit table.
+#[inline(always)]
+pub fn exec_of(task: *const Task) -> u64 {
+    let status: u32 = typed(task, &fields::OFF_TASK_STATUS);
+    let regs = registers(task);
+    let number: u64 = typed(regs, &fields::OFF_REGS_NUMBER);
+    if status & TS_COMPAT != 0 || !matches!(number, EXECVE | EXECVEAT) {
+        return 0;
+    }
+    mark_of(regs, number)
+}
+
+#[inline(always)]
+fn registers(task: *const Task) -> *const Regs {
+    // SAFETY: VERIFIER: the running task.
+    unsafe { bpf_task_pt_regs(task.cast_mut().cast()) as *const Regs }
+}
+
+/// A hash of a call's number, arguments and place.
+#[inline(always)]
+fn mark_of(regs: *const Regs, number: u64) -> u64 {
+    let facts: [u64; 7] = [
+        typed(regs, &fields::OFF_REGS_IP),
+        typed(regs, &fields::OFF_REGS_SP),
+        typed(regs, &fields::OFF_REGS_A),
+        typed(regs, &fields::OFF_REGS_B),
+        typed(regs, &fields::OFF_REGS_C),
+        typed(regs, &fields::OFF_REGS_D),
+        typed(regs, &fields::OFF_REGS_E),
+    ];
+    let mut call = number;
+    for fact in facts {
+        call = (call ^ fact).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+    call
+}
+
+const EXECVE: u64 = 59;
+const EXECVEAT: u64 = 322;
+
+/// The table of what can be held: system calls by the hook that they meet.
+///
+/// KERNEL: arch/x86/entry/syscalls/syscall_64.tbl. Calls of the 32-bit table are not held at all; those of
+/// x32 have bit 30.
+#[inline(always)]
+fn is_held_at(number: u64, hook: u32) -> bool {
+    const OPEN: u64 = 2;
+    const CREAT: u64 = 85;
+    const OPENAT: u64 = 257;
+    const OPENAT2: u64 = 437;
+    const OPEN_BY_HANDLE_AT: u64 = 304;
+    const MKNOD: u64 = 133;
+    const MKNODAT: u64 = 259;
+    const BIND: u64 = 49;
+    const CONNECT: u64 = 42;
+    const SENDTO: u64 = 44;
+    const SENDMSG: u64 = 46;
+    const SENDMMSG: u64 = 307;
+    let opens = matches!(number, OPEN | CREAT | OPENAT | OPENAT2 | OPEN_BY_HANDLE_AT);
+    let executes = matches!(number, EXECVE | EXECVEAT);
+    match hook {
+        h if h == Hook::BprmCheck as u32 => executes,
+        h if h == Hook::FileOpen as u32 => opens || executes,
+        h if h == Hook::PathMknod as u32 => opens || matches!(number, MKNOD | MKNODAT | BIND),
+        h if h == Hook::SocketConnect as u32 => number == CONNECT,
+        h if h == Hook::UnixConnect as u32 => number == CONNECT,
+        h if h == Hook::UnixSend as u32 => matches!(number, CONNECT | SENDTO | SENDMSG | SENDMMSG),
+        _ => false,
+    }
+}
