@@ -16,6 +16,7 @@ use crate::{
     daemon::Daemon,
     error::DaemonError,
     kernel::Ring,
+    why::{self, Query},
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -34,18 +35,29 @@ pub(crate) enum Ending {
     TakeDown,
 }
 
+/// Where calls come from.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    /// The operator's tool.
+    pub(crate) control: UnixListener,
+    /// Whoever wants to know what was denied to it.
+    pub(crate) why: UnixListener,
+}
+
 /// Attends to everything until it is time to end.
 pub(crate) async fn attend(
     daemon: &mut Daemon,
     ring: &mut Ring,
-    listener: UnixListener,
+    listeners: Listeners,
 ) -> Result<Ending, DaemonError> {
     let hook = |kind| signal(kind).map_err(|source| system("wait for signals", source));
     let (mut terminate, mut interrupt) =
         (hook(SignalKind::terminate())?, hook(SignalKind::interrupt())?);
     let mut hang_up = hook(SignalKind::hangup())?;
     let (sender, mut calls) = mpsc::channel::<Call>(16);
-    let clients = tokio::spawn(control::serve(listener, sender));
+    let clients = tokio::spawn(control::serve(listeners.control, sender));
+    let (sender, mut queries) = mpsc::channel::<Query>(16);
+    let curious = tokio::spawn(why::serve(listeners.why, sender));
     let (mut tick, mut clock) = (interval(TICK), interval(CLOCK));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,6 +81,10 @@ pub(crate) async fn attend(
                 daemon.answer(call);
                 may_be_done = true;
             }
+            Some(query) = queries.recv() => {
+                observe(daemon, ring, RING);
+                daemon.answer_why(query);
+            }
             _ = tick.tick() => {
                 daemon.tick();
                 may_be_done = true;
@@ -85,6 +101,7 @@ pub(crate) async fn attend(
         }
     };
     clients.abort();
+    curious.abort();
     observe(daemon, ring, RING);
     Ok(ending)
 }

@@ -7,6 +7,7 @@ use execlayer_api::{
     ErrorCode, Failure, Request, Response, decode_request, encode_response,
     line::{LineError, MAX_REQUEST},
 };
+use nix::unistd::Gid;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
@@ -24,24 +25,37 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Call {
     /// The process that connected.
     pub pid: i32,
+    /// Its effective uid.
+    pub uid: u32,
     /// What it asks.
     pub request: Request,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Response>,
 }
 
-/// Makes the socket. Whoever calls holds the daemon's lock: what lies there is a dead daemon's.
+/// Makes the socket, for root and that group, if there is one. Whoever calls holds the daemon's lock: what
+/// lies there is a dead daemon's.
 ///
 /// # Errors
 ///
 /// If it cannot be made.
-pub fn bind(path: &Path) -> io::Result<UnixListener> {
+pub fn bind(path: &Path, group: Option<Gid>) -> io::Result<UnixListener> {
+    let listener = bind_with(path, 0o600)?;
+    if let Some(group) = group {
+        std::os::unix::fs::chown(path, None, Some(group.as_raw()))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    }
+    Ok(listener)
+}
+
+/// Makes a socket with these permissions.
+pub(crate) fn bind_with(path: &Path, mode: u32) -> io::Result<UnixListener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
 
@@ -75,8 +89,8 @@ pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
 async fn client(stream: UnixStream, calls: mpsc::Sender<Call>) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     let (reader, mut writer) = stream.into_split();
-    let (0, Some(pid)) = (peer.uid(), peer.pid()) else {
-        let refusal = refused(ErrorCode::Forbidden, "only root may use the control socket");
+    let Some(pid) = peer.pid() else {
+        let refusal = refused(ErrorCode::Forbidden, "this process cannot be named here");
         return send(&mut writer, &refusal).await;
     };
     let mut reader = BufReader::new(reader);
@@ -97,7 +111,7 @@ async fn client(stream: UnixStream, calls: mpsc::Sender<Call>) -> io::Result<()>
             Ok(request) => {
                 let (reply, answer) = oneshot::channel();
                 let unavailable = || refused(ErrorCode::Unavailable, "the daemon is stopping");
-                match calls.send(Call { pid, request, reply }).await {
+                match calls.send(Call { pid, uid: peer.uid(), request, reply }).await {
                     Ok(()) => answer.await.unwrap_or_else(|_gone| unavailable()),
                     Err(_gone) => unavailable(),
                 }
@@ -120,7 +134,10 @@ async fn next_line(reader: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Op
     Ok(Some(line))
 }
 
-async fn send(writer: &mut (impl AsyncWriteExt + Unpin), response: &Response) -> io::Result<()> {
+pub(crate) async fn send(
+    writer: &mut (impl AsyncWriteExt + Unpin),
+    response: &Response,
+) -> io::Result<()> {
     let line = match encode_response(response) {
         Ok(line) => line,
         Err(error) => {

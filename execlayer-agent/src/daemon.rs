@@ -2,22 +2,28 @@
 //! the kernel, a call of the tool, a tick of the clock. Must not wait for anything; `pipeline` does.
 
 mod answer;
-mod held;
+pub mod held;
 mod in_force;
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use execlayer_api::{Canary, ErrorCode, Failure};
 
 use crate::{
     defer::Deferred,
+    denials::Denials,
+    grants::Grants,
     kernel::{
         Gate,
-        events::{self, Observed},
+        events::{self, Observed, Record},
     },
     options::Options,
     profiles::Profiles,
     record::{Log, line, time},
+    resolve::Budgets,
     scopes::Scopes,
     state::{Concern, Health},
 };
@@ -36,6 +42,12 @@ pub struct Daemon {
     profiles: Profiles,
     scopes: Scopes,
     deferred: Deferred,
+    errands: Vec<held::Errand>,
+    budgets: Budgets,
+    grants: Grants,
+    denials: Denials,
+    /// Profiles without room for another question.
+    full: BTreeSet<u32>,
     log: Log,
     health: Health,
     kernel: String,
@@ -66,6 +78,11 @@ impl Daemon {
             profiles,
             scopes,
             deferred: Deferred::default(),
+            errands: Vec::new(),
+            budgets: Budgets::default(),
+            grants: Grants::default(),
+            denials: Denials::default(),
+            full: BTreeSet::new(),
             log,
             health: Health::default(),
             kernel,
@@ -103,15 +120,19 @@ impl Daemon {
     /// One record of the kernel.
     pub fn observe(&mut self, bytes: &[u8]) {
         match events::decode(bytes) {
-            Ok(observed) => {
-                if observed.question.is_none() {
+            Ok(Record::Observed(observed)) => {
+                if observed.asked.is_none_or(|asked| !asked.is_held) {
                     self.scopes.observe(&observed);
                 }
                 let known = self.profiles.provenance(observed.profile, observed.generation);
-                let line = line::event(&observed, known.map(AsRef::as_ref), self.offset);
+                let known = known.map(AsRef::as_ref);
+                self.denials.observe(&observed, known, self.offset);
+                let line = line::event(&observed, known, self.offset);
                 self.write(line);
-                self.take_question(observed);
+                self.take_question(*observed);
             }
+            Ok(Record::Cancelled(id)) => self.take_cancellation(id),
+            Ok(Record::Measured(id, digest)) => self.take_digest(id, digest),
             Err(error) => {
                 self.unknown_events += 1;
                 let reason = format!("the kernel wrote records that are not known here: {error}");
@@ -244,11 +265,11 @@ impl CanaryWitness<'_> {
     ///
     /// If it cannot be written down.
     pub fn observe(&mut self, bytes: &[u8], profiles: &Profiles) -> io::Result<Option<Observed>> {
-        let Ok(observed) = events::decode(bytes) else { return Ok(None) };
+        let Ok(Record::Observed(observed)) = events::decode(bytes) else { return Ok(None) };
         let known = profiles.provenance(observed.profile, observed.generation);
         let line = line::event(&observed, known.map(AsRef::as_ref), self.offset)?;
         self.log.write(&line)?;
-        Ok(Some(observed))
+        Ok(Some(*observed))
     }
 }
 

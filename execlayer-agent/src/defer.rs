@@ -1,8 +1,10 @@
-//! Resolve: open questions and what becomes of them. Owns the queue, its time limit and when a stopped
-//! group goes on; must not know who answers, and must not read records.
+//! Resolve: open questions and what becomes of them. Owns the queue, and when a stopped group goes on; must
+//! not know who answers, and must not read records.
 //!
 //! A yes is written into the kernel's map before the task is woken. Whatever cannot be answered is denied.
 
+mod equals;
+mod pending;
 mod signals;
 
 use std::{
@@ -12,73 +14,71 @@ use std::{
 
 use execlayer_common::question::{Key, Question, STATE_ALLOW, STATE_DENY, STATE_OPEN};
 
-use crate::kernel::{Hold, events::Observed};
+use self::equals::Equals;
+pub use self::pending::{Ending, Pending, Same, Stage};
+use crate::kernel::Hold;
 
 /// ns that an answer is good for: the call that waits for it is restarted at once.
 const ANSWER_LIFE: u64 = 5_000_000_000;
 
-/// A question that nobody has answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
-    /// Who asks what, as the kernel knows it.
-    pub key: Key,
-    /// What was seen.
-    pub observed: Observed,
-    /// ns since boot at which it is denied.
-    pub deadline: u64,
-}
-
-/// Why a question ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Somebody said yes.
-    Allowed,
-    /// Somebody said no.
-    Denied,
-    /// Nobody said anything in time.
-    TimedOut,
-    /// The process is about to end, or gone.
-    Left,
-}
-
-impl Ending {
-    /// The name used in events.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::Denied => "denied",
-            Self::TimedOut => "timed-out",
-            Self::Left => "left",
-        }
-    }
-}
-
-/// An answer that is not in the kernel yet, or still there.
+/// An answer for the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Answer {
     key: Key,
     id: u64,
-    tgid: u32,
-    state: u32,
-    /// ns since boot; 0 until it is in the kernel.
-    expires: u64,
+    /// `None`: the question is gone there, and its task only needs to go on.
+    state: Option<u32>,
 }
 
 /// Questions, by their number.
 #[derive(Debug, Default)]
 pub struct Deferred {
     open: BTreeMap<u64, Pending>,
-    /// A group goes on when all of its questions are answered, and only then does their time run.
-    answers: Vec<Answer>,
+    equals: Equals,
+    /// Held open questions of each thread group.
+    waiting: BTreeMap<u32, usize>,
+    /// Open questions of each profile.
+    by_profile: BTreeMap<u32, u32>,
+    /// Answers that are not in the kernel yet, by thread group: it goes on when all of its questions are
+    /// answered, and only then does their time run.
+    ready: BTreeMap<u32, Vec<Answer>>,
+    /// Answers in the kernel, and when they end.
+    written: Vec<(u64, Answer)>,
     /// Open questions of the kernel that no record told of, when it was last looked.
     unknown: BTreeSet<u64>,
 }
 
+/// What was found when both sides were brought together.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Questions without a record that are asked again.
+    pub asked_again: usize,
+    /// Questions that the kernel has ended.
+    pub gone: Vec<u64>,
+}
+
 impl Deferred {
-    /// A question came.
-    pub fn ask(&mut self, id: u64, pending: Pending) {
+    /// A question came; whether somebody has to be asked about it, because no open one is equal. One that is
+    /// not held and equal to another is only counted there.
+    pub fn ask(&mut self, id: u64, mut pending: Pending) -> bool {
+        let first = self.equals.first(&pending.same);
+        if let Some(first) = first
+            && !pending.asked.is_held
+            && let Some(known) = self.open.get_mut(&first)
+        {
+            known.repeats += 1;
+            return false;
+        }
+        if first.is_some() {
+            pending.stage = Stage::Follows;
+        }
+        self.equals.add(&pending.same, id);
+        if pending.asked.is_held {
+            *self.waiting.entry(pending.observed.tgid).or_default() += 1;
+        }
+        *self.by_profile.entry(pending.observed.profile).or_default() += 1;
         self.open.insert(id, pending);
+        first.is_none()
     }
 
     /// What is open, oldest first.
@@ -86,13 +86,59 @@ impl Deferred {
         self.open.iter().map(|(id, pending)| (*id, pending))
     }
 
-    /// Ends a question. `None` if there is no such question. The group goes on with [`Self::release`].
-    pub fn settle(&mut self, id: u64, ending: Ending) -> Option<Pending> {
+    /// An open question.
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<&Pending> {
+        self.open.get(&id)
+    }
+
+    /// An open question, for the chain to go on.
+    pub fn get_mut(&mut self, id: u64) -> Option<&mut Pending> {
+        self.open.get_mut(&id)
+    }
+
+    /// Open questions of a profile.
+    #[must_use]
+    pub fn count_of(&self, profile: u32) -> u32 {
+        self.by_profile.get(&profile).copied().unwrap_or_default()
+    }
+
+    /// This question and those that are equal to it, in the order in which they came; none if it has ended.
+    #[must_use]
+    pub fn equal_to(&self, id: u64) -> Vec<u64> {
+        let same = self.open.get(&id).map(|pending| &pending.same);
+        same.map_or_else(Vec::new, |same| self.equals.all(same))
+    }
+
+    /// Ends a question. `None` if there is no such question; with it, which equal one now leads and has
+    /// nobody asked. The group goes on with [`Self::release`].
+    pub fn settle(&mut self, id: u64, ending: Ending) -> Option<(Pending, Option<u64>)> {
         let settled = self.open.remove(&id)?;
-        let state = if ending == Ending::Allowed { STATE_ALLOW } else { STATE_DENY };
-        let (key, tgid) = (settled.key, settled.observed.tgid);
-        self.answers.push(Answer { key, id, tgid, state, expires: 0 });
-        Some(settled)
+        let next = self.equals.remove(&settled.same, id);
+        let tgid = settled.observed.tgid;
+        if let Some(count) = self.by_profile.get_mut(&settled.observed.profile) {
+            *count = count.saturating_sub(1);
+        }
+        if settled.asked.is_held {
+            if let Some(count) = self.waiting.get_mut(&tgid) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.waiting.remove(&tgid);
+                }
+            }
+            let state = match ending {
+                Ending::Allowed => Some(STATE_ALLOW),
+                Ending::Cancelled => None,
+                _ => Some(STATE_DENY),
+            };
+            let answer = Answer { key: settled.asked.key, id, state };
+            self.ready.entry(tgid).or_default().push(answer);
+        }
+        let leads = next.filter(|_| settled.stage != Stage::Follows);
+        if let Some(leader) = leads.and_then(|leads| self.open.get_mut(&leads)) {
+            leader.position = settled.position;
+        }
+        Some((settled, leads))
     }
 
     /// Puts answers into the kernel and lets those groups go on that wait for no other one.
@@ -101,11 +147,8 @@ impl Deferred {
     ///
     /// The first thing that the kernel said. What failed is tried again the next time.
     pub fn release(&mut self, gate: &mut dyn Hold, now: u64) -> io::Result<()> {
-        let waiting: BTreeSet<u32> =
-            self.open.values().map(|pending| pending.observed.tgid).collect();
-        let unwritten = self.answers.iter().filter(|answer| answer.expires == 0);
-        let ready: BTreeSet<u32> =
-            unwritten.map(|answer| answer.tgid).filter(|tgid| !waiting.contains(tgid)).collect();
+        let is_ready = |tgid: &&u32| !self.waiting.contains_key(tgid);
+        let ready: Vec<u32> = self.ready.keys().filter(is_ready).copied().collect();
         let mut done = Ok(());
         for tgid in ready {
             done = done.and(self.release_group(gate, tgid, now));
@@ -115,13 +158,14 @@ impl Deferred {
 
     fn release_group(&mut self, gate: &mut dyn Hold, tgid: u32, now: u64) -> io::Result<()> {
         let expires = now.saturating_add(ANSWER_LIFE);
-        let is_ready = |answer: &Answer| answer.tgid == tgid && answer.expires == 0;
-        for answer in self.answers.iter().filter(|answer| is_ready(answer)) {
-            gate.answer(&answer.key, answer.id, answer.state, expires)?;
+        for answer in self.ready.get(&tgid).into_iter().flatten() {
+            if let Some(state) = answer.state {
+                gate.answer(&answer.key, answer.id, state, expires)?;
+            }
         }
         gate.wake(tgid)?;
-        let written = self.answers.iter_mut().filter(|answer| is_ready(answer));
-        written.for_each(|answer| answer.expires = expires);
+        let written = self.ready.remove(&tgid).unwrap_or_default();
+        self.written.extend(written.into_iter().map(|answer| (expires, answer)));
         Ok(())
     }
 
@@ -129,7 +173,7 @@ impl Deferred {
     #[must_use]
     pub fn due(&self, now: u64) -> Vec<(u64, Ending)> {
         let due = self.open.iter().filter_map(|(id, pending)| {
-            if signals::is_ending(pending.observed.tgid) {
+            if pending.asked.is_held && signals::is_ending(pending.observed.tgid) {
                 Some((*id, Ending::Left))
             } else {
                 (pending.deadline <= now).then_some((*id, Ending::TimedOut))
@@ -138,33 +182,42 @@ impl Deferred {
         due.collect()
     }
 
-    /// Brings both sides together: answers that nobody came for are removed, questions that are gone from
-    /// the kernel are dropped, and those that no record told of are asked again; how many these were.
+    /// Brings both sides together: answers that nobody came for are removed, and questions that no record
+    /// told of are asked again.
     ///
     /// # Errors
     ///
     /// The first thing that the kernel said. What failed is tried again the next time.
-    pub fn reconcile(&mut self, gate: &mut dyn Hold, now: u64) -> io::Result<usize> {
+    pub fn reconcile(&mut self, gate: &mut dyn Hold, now: u64) -> io::Result<Reconciled> {
         let mut done = Ok(());
-        let mut kept = Vec::with_capacity(self.answers.len());
-        for answer in std::mem::take(&mut self.answers) {
-            if answer.expires == 0 || answer.expires > now {
-                kept.push(answer);
+        let mut kept = Vec::with_capacity(self.written.len());
+        for (expires, answer) in std::mem::take(&mut self.written) {
+            if expires > now {
+                kept.push((expires, answer));
                 continue;
             }
             let forgotten = gate.forget(&answer.key, answer.id);
             if forgotten.is_err() {
-                kept.push(answer);
+                kept.push((expires, answer));
             }
             done = done.and(forgotten);
         }
-        self.answers = kept;
+        self.written = kept;
+
         let in_kernel = gate.questions()?;
         let there: BTreeSet<u64> = in_kernel.iter().map(|(_key, question)| question.id).collect();
-        self.open.retain(|id, _pending| there.contains(id));
-        let is_known = |id: &u64| {
-            self.open.contains_key(id) || self.answers.iter().any(|answer| answer.id == *id)
+        let is_gone = |(id, pending): &(&u64, &Pending)| {
+            pending.asked.is_held && !there.contains(id) && pending.deadline > now
         };
+        let gone = self.open.iter().filter(is_gone).map(|(id, _pending)| *id).collect();
+        let answered: BTreeSet<u64> = self
+            .ready
+            .values()
+            .flatten()
+            .chain(self.written.iter().map(|(_expires, answer)| answer))
+            .map(|answer| answer.id)
+            .collect();
+        let is_known = |id: &u64| self.open.contains_key(id) || answered.contains(id);
         let unknown: BTreeSet<u64> = there.into_iter().filter(|id| !is_known(id)).collect();
         let mut asked_again = 0;
         for (key, question) in &in_kernel {
@@ -176,7 +229,7 @@ impl Deferred {
             }
         }
         self.unknown = unknown;
-        done.map(|()| asked_again)
+        done.map(|()| Reconciled { asked_again, gone })
     }
 }
 

@@ -50,6 +50,9 @@ pub enum DaemonError {
     /// The try.
     #[error(transparent)]
     Canary(#[from] CanaryError),
+    /// There is no such group.
+    #[error("there is no group `{0}`")]
+    UnknownGroup(String),
     /// Another daemon.
     #[error("a daemon runs already (it holds `{}`)", .0.display())]
     AlreadyRunning(PathBuf),
@@ -95,6 +98,7 @@ impl DaemonError {
             Self::Features(_) | Self::Load(LoadError::NoObject) => Exit::CannotEnforce,
             Self::Load(_) => Exit::Load,
             Self::Canary(_) => Exit::Canary,
+            Self::UnknownGroup(_) => Exit::Usage,
             Self::AlreadyRunning(_) | Self::Pinned(_) => Exit::AlreadyRunning,
             Self::Bundle { .. } => Exit::Bundle,
             Self::File { .. } | Self::System { .. } => Exit::Failed,
@@ -108,6 +112,7 @@ impl DaemonError {
             Self::Features(error) => error.help(),
             Self::Load(error) => error.help(),
             Self::Canary(error) => Some(error.help().to_owned()),
+            Self::UnknownGroup(_) => Some("make it first: groupadd --system NAME".to_owned()),
             Self::AlreadyRunning(_) => Some("execlayer status shows it".to_owned()),
             Self::Pinned(_) => Some(
                 "start the service (execlayerd), or take its gate down: execlayerd --unload".into(),

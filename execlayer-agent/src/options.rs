@@ -37,9 +37,20 @@ pub struct Options {
     /// Where the cgroup2 file system is; found by itself if not given
     #[arg(long, value_name = "DIR")]
     pub cgroup_root: Option<PathBuf>,
-    /// Hold calls that a policy asks about, each for at most so many seconds; without it they are denied
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub hold: Option<u32>,
+    /// Seconds after which a call that a policy asks about is denied, where its rule has no `timeout`
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..=86_400)
+    )]
+    pub hold: u32,
+    /// Hold no calls: those that a policy asks about are denied at once
+    #[arg(long, conflicts_with = "hold")]
+    pub no_hold: bool,
+    /// Group whose members may answer questions and look at what is in force; without it only root
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
     /// Say more on standard error
     #[arg(long, short)]
     pub verbose: bool,

@@ -9,18 +9,20 @@ use std::{
 };
 
 use execlayer_api::places;
+use nix::unistd::{Gid, Group};
 
 use crate::{
-    attend::{Ending, attend},
+    attend::{Ending, Listeners, attend},
     canary::{self, CanaryError},
     control,
-    daemon::Daemon,
+    daemon::{self, Daemon},
     error::DaemonError,
     kernel::{self, Layout, Loaded, Ring, features, load::load, pins::Pins},
     options::Options,
     profiles::Profiles,
     record::{Log, time},
     scopes::Scopes,
+    why,
 };
 
 /// Runs the daemon until it is asked to end.
@@ -68,12 +70,17 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     kernel::return_free_memory();
 
     let socket = options.run_dir.join(places::SOCKET);
-    let listener = control::bind(&socket).map_err(|source| file("make", &socket, source))?;
+    let group = options.group.as_deref().map(group).transpose()?;
+    let listener = control::bind(&socket, group).map_err(|source| file("make", &socket, source))?;
+    let why_socket = options.run_dir.join(places::WHY_SOCKET);
+    let why = why::bind(&why_socket).map_err(|source| file("make", &why_socket, source))?;
     daemon.up();
-    let ended = attend(&mut daemon, &mut ring, listener).await;
+    let ended = attend(&mut daemon, &mut ring, Listeners { control: listener, why }).await;
     daemon.stop();
-    if let Err(error) = fs::remove_file(&socket) {
-        tracing::warn!("cannot remove `{}`: {error}", socket.display());
+    for socket in [&socket, &why_socket] {
+        if let Err(error) = fs::remove_file(socket) {
+            tracing::warn!("cannot remove `{}`: {error}", socket.display());
+        }
     }
     if ended? == Ending::TakeDown
         && let Some(pins) = service
@@ -145,9 +152,24 @@ fn unload(options: &Options, pins: &Pins) -> Result<(), DaemonError> {
         tracing::info!("nothing is loaded");
         return Ok(());
     }
+    match pins.holding() {
+        Ok(mut holding) => {
+            let denied = daemon::held::deny_all(&mut holding);
+            denied.map_err(|source| system("deny the calls that are held", source))?;
+        }
+        Err(error) => tracing::warn!("calls that are held stay so until they are ended: {error}"),
+    }
     pins.remove_all().map_err(kernel::LoadError::from)?;
     tracing::info!("the gate is taken down: nothing is enforced");
     Ok(())
+}
+
+fn group(name: &str) -> Result<Gid, DaemonError> {
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid),
+        Ok(None) => Err(DaemonError::UnknownGroup(name.to_owned())),
+        Err(error) => Err(system("look up the group", error.into())),
+    }
 }
 
 fn folder(path: &Path, mode: u32) -> Result<(), DaemonError> {

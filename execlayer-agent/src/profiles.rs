@@ -179,6 +179,12 @@ impl Profiles {
         self.known.get(&(profile, generation))
     }
 
+    /// Generation of the policy that the profile has.
+    #[must_use]
+    pub fn generation(&self, profile: u32) -> Option<u32> {
+        self.current.get(&profile).map(|installed| installed.generation.number())
+    }
+
     /// Name of the agent that has the profile.
     #[must_use]
     pub fn agent(&self, profile: u32) -> Option<&str> {

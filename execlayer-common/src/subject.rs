@@ -56,6 +56,20 @@ impl Inet {
         Self { bytes, len: 20 }
     }
 
+    /// The address of a destination's bytes; `None` if they are none.
+    #[must_use]
+    pub fn address_of(bytes: &[u8]) -> Option<core::net::IpAddr> {
+        match bytes {
+            [_protocol, b'4', a, b, c, d, _, _] => {
+                Some(core::net::Ipv4Addr::new(*a, *b, *c, *d).into())
+            }
+            [_protocol, b'6', address @ .., _, _] => <[u8; 16]>::try_from(address)
+                .ok()
+                .map(|address| core::net::Ipv6Addr::from(address).into()),
+            _ => None,
+        }
+    }
+
     /// The bytes with their unused rest, and how many of them count.
     #[must_use]
     pub const fn raw(&self) -> (&[u8; Self::MAX], u8) {

@@ -50,7 +50,10 @@ pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: 
     let Some(scratch) = take(call) else { return ON_FAILURE };
     ask(call, scratch, Reason::None);
     let is_guarded = guard::is_on_bpffs(dentry);
-    if matches!(object, Object::Opened) && !is_guarded && at_once::allows(call, scratch, mnt, dentry) {
+    if matches!(object, Object::Opened)
+        && !is_guarded
+        && at_once::allows(call, scratch, mnt, dentry)
+    {
         scratch::release(scratch);
         return 0;
     }

@@ -375,7 +375,9 @@ pub fn is_checked_later(operation: Operation, hook: Hook) -> bool {
 #[inline(always)]
 pub fn cancel_made() {
     let task = label::current();
-    let Some(id) = calls::cancel_made(task, Operation::File as u32, Access::CREATE.0) else { return };
+    let Some(id) = calls::cancel_made(task, Operation::File as u32, Access::CREATE.0) else {
+        return;
+    };
     let Some(scratch) = scratch::acquire() else { return };
     // SAFETY: this task owns the buffer.
     unsafe {

@@ -14,7 +14,7 @@ use crate::{
 fn events(yard: &Yard) -> Vec<Observed> {
     let event = |act| {
         let (operation, subject, rule) = yard.expected(act);
-        let mut event = decode(&denied(&subject, b"")).unwrap();
+        let mut event = decode(&denied(&subject, b"")).unwrap().observed();
         (event.operation, event.rule) = (operation, Some(RuleIndex(rule)));
         event.profile = CANARY;
         event

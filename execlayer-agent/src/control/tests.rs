@@ -19,7 +19,7 @@ fn with_socket<F: Future<Output = ()>>(test: impl FnOnce(PathBuf) -> F) {
     let path = folder.path().join("control.sock");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let listener = bind(&path).unwrap();
+        let listener = bind(&path, None).unwrap();
         let (sender, mut calls) = mpsc::channel::<Call>(4);
         tokio::spawn(serve(listener, sender));
         tokio::spawn(async move {
@@ -98,6 +98,6 @@ fn a_socket_of_a_dead_daemon_is_replaced_and_only_its_owner_may_connect() {
     with_socket(|path| async move {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let _second = bind(&path).unwrap();
+        let _second = bind(&path, None).unwrap();
     });
 }

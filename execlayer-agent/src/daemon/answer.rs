@@ -8,15 +8,15 @@ use execlayer_api::{
 use execlayer_common::hooks::{self, Attach};
 
 use super::{Daemon, RELEASE, failure};
-use crate::{control::Call, scopes::ScopeError, state::Concern};
+use crate::{control::Call, scopes::ScopeError, state::Concern, why::Query};
 
 impl Daemon {
     /// Answers a call.
     pub fn answer(&mut self, call: Call) {
-        let Call { pid, request, reply } = call;
-        let response = match self.refusal(pid) {
+        let Call { pid, uid, request, reply } = call;
+        let response = match self.refusal(pid, uid, &request) {
             Some(failure) => Response::Error(failure),
-            None => match self.handle(request, pid) {
+            None => match self.handle(request, &who(pid, uid)) {
                 Ok(outcome) => Response::Done(outcome),
                 Err(failure) => Response::Error(failure),
             },
@@ -25,9 +25,20 @@ impl Daemon {
         drop(reply.send(response));
     }
 
-    fn refusal(&self, pid: i32) -> Option<Failure> {
+    /// Answers somebody who wants to know what was denied to it.
+    pub fn answer_why(&self, query: Query) {
+        let response = match self.why(query.pid) {
+            Ok(denials) => Response::Done(Outcome::Why(denials)),
+            Err(failure) => Response::Error(failure),
+        };
+        // A client that does not wait for its answer gets none.
+        drop(query.reply.send(response));
+    }
+
+    fn refusal(&self, pid: i32, uid: u32, request: &Request) -> Option<Failure> {
         match self.gate.label(pid) {
-            Ok(None) => None,
+            Ok(None) if uid == 0 || is_for_everybody(request) => None,
+            Ok(None) => Some(failure(ErrorCode::Forbidden, "only root may ask for this")),
             Ok(Some(_)) => {
                 tracing::warn!("the governed process {pid} tried to use the control socket");
                 Some(failure(ErrorCode::Forbidden, "a governed process may not use this socket"))
@@ -39,7 +50,7 @@ impl Daemon {
         }
     }
 
-    fn handle(&mut self, request: Request, pid: i32) -> Result<Outcome, Failure> {
+    fn handle(&mut self, request: Request, by: &str) -> Result<Outcome, Failure> {
         if self.stopping && !matches!(request, Request::Status {} | Request::Hello {}) {
             return Err(failure(ErrorCode::Unavailable, "the daemon is stopping"));
         }
@@ -55,12 +66,13 @@ impl Daemon {
             Request::CloseScope { id } => self.close_scope(id),
             Request::Status {} => Ok(Outcome::Status(Box::new(self.status()))),
             Request::Questions {} => Ok(Outcome::Questions(self.questions())),
-            Request::Answer { id, allow, message, remember: _ } => {
-                let by = format!("process {pid} on the control socket");
-                self.answer_question(id, allow, message.as_deref(), &by).map(Outcome::Answered)
-            }
-            Request::Grants {} | Request::Revoke { .. } | Request::Why { .. } => {
-                Err(failure(ErrorCode::Unavailable, "not yet"))
+            Request::Answer { id, allow, remember, message } => self
+                .answer_question(id, allow, remember, message.as_deref(), by)
+                .map(Outcome::Answered),
+            Request::Grants {} => Ok(Outcome::Grants(self.grants())),
+            Request::Revoke { id } => self.revoke(id, by).map(Outcome::Revoked),
+            Request::Why { pid } => {
+                self.why(i32::try_from(pid).unwrap_or_default()).map(Outcome::Why)
             }
             Request::Stop { force } => {
                 if !self.options.ephemeral && !force {
@@ -139,6 +151,30 @@ impl Daemon {
             events: self.log.name(),
         }
     }
+}
+
+/// Whether whoever can reach the socket may ask for it: what is in force, and answers.
+fn is_for_everybody(request: &Request) -> bool {
+    match request {
+        Request::Hello {}
+        | Request::Status {}
+        | Request::Questions {}
+        | Request::Answer { .. }
+        | Request::Grants {}
+        | Request::Revoke { .. }
+        | Request::Why { .. } => true,
+        Request::Install { .. }
+        | Request::OpenScope { .. }
+        | Request::CloseScope { .. }
+        | Request::Stop { .. } => false,
+    }
+}
+
+/// Names whoever asks, for the event log.
+fn who(pid: i32, uid: u32) -> String {
+    let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+    let name = user.map_or_else(|| uid.to_string(), |user| user.name);
+    format!("{name} (uid {uid}, process {pid})")
 }
 
 fn programs() -> Vec<Program> {

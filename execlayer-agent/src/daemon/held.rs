@@ -1,157 +1,271 @@
-//! Questions of the daemon: taken from records, ended by time and people, written into the log. How one
-//! is settled is `defer`'s.
+//! Questions of the daemon: taken from records, led along their chain of deciders, ended by answers, time
+//! and the kernel, and written into the log. The queue is `defer`'s, the chain `resolve`'s.
 
-use std::{io, time::Duration};
+mod begin;
+mod views;
 
-use execlayer_api::{Answered, ErrorCode, Failure, Question};
-use execlayer_common::question::STATE_OPEN;
+pub use self::begin::deny_all;
 
-use super::{Daemon, failure};
+use std::{io, net::IpAddr};
+
+use execlayer_common::{
+    limits,
+    provenance::{Asking, Decider, DeciderKind, Provenance},
+    question::{STATE_MEASURE, daemon as words},
+    subject::Inet,
+};
+
+use super::Daemon;
 use crate::{
-    defer::{self, Ending, Pending},
-    kernel::events::Observed,
-    record::{line, text, time},
+    defer::{Ending, Pending, Same, Stage},
+    kernel::events::{Asked, Observed},
+    record::{line, time},
+    resolve::{self, Facts, Step},
     state::Concern,
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// Looks for questions that came while the daemon ended, and how long lies between them.
-const LAST_LOOKS: u32 = 10;
-const LAST_PAUSE: Duration = Duration::from_millis(10);
+/// Who ends questions by itself.
+const DAEMON: &str = "execlayerd";
+
+/// Something that a decider outside of the daemon is to be asked.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// Number of the question.
+    pub id: u64,
+    /// Who is asked.
+    pub decider: Decider,
+    /// The question.
+    pub question: serde_json::Value,
+    /// Where the call wants to connect to.
+    pub address: Option<IpAddr>,
+}
+
+/// What such a decider said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Yes.
+    Allow,
+    /// No.
+    Deny,
+    /// It does not know, or cannot be asked.
+    Unknown,
+}
 
 impl Daemon {
-    /// From now on questions are taken, if calls are held at all. Who waits since an earlier daemon asks
-    /// again.
-    pub(super) fn begin_questions(&mut self) {
-        self.beat();
-        match defer::ask_all_again(self.gate.holding()) {
-            Ok(0) => {}
-            Ok(asked) => tracing::info!("{asked} calls that were held ask again"),
-            Err(error) => self.note_questions(error),
-        }
-    }
-
-    /// Nothing more is asked; what is open is denied, and who waits goes on.
-    pub(super) fn end_questions(&mut self) {
-        let ended = self.gate.holding().tell(execlayer_common::question::daemon::BEAT, 0);
-        self.note_questions_if(ended);
-        let open: Vec<u64> = self.deferred.open().map(|(id, _pending)| id).collect();
-        for id in open {
-            self.end(id, Ending::Denied, "execlayerd is ending", None);
-        }
-        // Who was about to ask while this began, and whose record nobody took, asks again: in vain.
-        for _ in 0..LAST_LOOKS {
-            match self.gate.holding().questions() {
-                Ok(left) if left.iter().all(|(_key, question)| question.state != STATE_OPEN) => {
-                    break;
-                }
-                Ok(_open) => {
-                    let asked = defer::ask_all_again(self.gate.holding()).map(|_count| ());
-                    self.note_questions_if(asked);
-                }
-                Err(error) => return self.note_questions(error),
-            }
-            std::thread::sleep(LAST_PAUSE);
-        }
-    }
-
     /// A record that is a question.
     pub(super) fn take_question(&mut self, observed: Observed) {
-        let Some((id, key)) = observed.question else { return };
-        let patience = u64::from(self.options.hold.unwrap_or_default());
-        let deadline = observed.time.saturating_add(patience.saturating_mul(SECOND));
-        self.deferred.ask(id, Pending { key, observed, deadline });
+        let Some(asked) = observed.asked else { return };
+        let known = self.profiles.provenance(observed.profile, observed.generation).cloned();
+        let asking = asking(&observed, known.as_deref());
+        let patience = asking.and_then(|asking| asking.timeout).unwrap_or(self.options.hold);
+        let is_alone = is_measured(asking, known.as_deref());
+        let profile = observed.profile;
+        let pending = Pending {
+            deadline: observed.time.saturating_add(u64::from(patience).saturating_mul(SECOND)),
+            same: Same::of(&observed, &asked, is_alone),
+            asked,
+            observed,
+            stage: Stage::New,
+            position: 0,
+            digest: None,
+            repeats: 0,
+        };
+        let leads = self.deferred.ask(asked.id, pending);
+        if self.deferred.count_of(profile) > limits::MAX_PROFILE_QUESTIONS {
+            self.end(asked.id, Ending::TooMany, DAEMON, None, None);
+            self.set_full(profile, true);
+        } else if leads {
+            self.advance(asked.id);
+        }
     }
 
-    /// Every second.
-    pub(super) fn tick_questions(&mut self) {
-        if self.stopping {
-            return;
+    /// The file that was to be made is there: nothing needs to be answered.
+    pub(super) fn take_cancellation(&mut self, id: u64) {
+        self.end(id, Ending::Cancelled, DAEMON, None, None);
+    }
+
+    /// The file of a question was measured, or could not be.
+    pub(super) fn take_digest(&mut self, id: u64, digest: Option<[u8; 32]>) {
+        let Some(pending) = self.deferred.get_mut(id) else { return };
+        if digest.is_none() {
+            tracing::warn!(
+                "a program could not be measured: the kernel needs CONFIG_IMA and SHA-256"
+            );
         }
-        self.beat();
-        let now = time::boot();
-        for (id, ending) in self.deferred.due(now) {
-            self.end(id, ending, "execlayerd", None);
+        pending.digest = digest;
+        pending.asked.is_measurable = false;
+        self.advance(id);
+    }
+
+    /// What a decider outside of the daemon said about a question. It may have ended meanwhile.
+    pub fn errand_done(&mut self, id: u64, said: Said, note: &str) {
+        let is_asked = |pending: &&mut Pending| pending.stage == Stage::Errand;
+        let Some(pending) = self.deferred.get_mut(id).filter(is_asked) else { return };
+        let (position, observed) = (pending.position, pending.observed.clone());
+        if said == Said::Unknown {
+            pending.position = position.saturating_add(1);
         }
-        let released = self.deferred.release(self.gate.holding(), now);
-        self.note_questions_if(released);
-        match self.deferred.reconcile(self.gate.holding(), now) {
-            Ok(0) => {}
-            Ok(asked) => tracing::warn!("{asked} questions without a record are asked again"),
-            Err(error) => self.note_questions(error),
+        let known = self.profiles.provenance(observed.profile, observed.generation).cloned();
+        let chain = chain(&observed, known.as_deref());
+        let name = chain.get(position).map_or_else(String::new, |decider| by(decider));
+        match said {
+            Said::Allow => self.allow_all(id, &name, Some(note)),
+            Said::Deny => {
+                self.end_all(id, Ending::Denied, &name, Some(note), None);
+            }
+            Said::Unknown => {
+                tracing::info!("question {id}: {name} does not know: {note}");
+                self.advance(id);
+            }
         }
     }
 
-    /// What is open, for whoever answers.
-    pub(super) fn questions(&self) -> Vec<Question> {
-        let now = time::boot();
-        let question = |(id, pending): (u64, &Pending)| {
-            let observed = &pending.observed;
-            let known = self.profiles.provenance(observed.profile, observed.generation);
-            let rule = line::rule_of(observed, known.map(AsRef::as_ref));
-            Question {
-                id,
-                agent: known.map_or_else(String::new, |known| known.agent.clone()),
-                pid: observed.tgid,
-                uid: observed.uid,
-                program: text::escaped(&observed.exe),
-                operation: observed.operation.name().to_owned(),
-                access: line::access_names(observed.access)
-                    .into_iter()
-                    .map(str::to_owned)
-                    .collect(),
-                subject: line::subject(observed),
-                rule: rule.id.map(str::to_owned),
-                file: rule.file.map(str::to_owned),
-                line: rule.line,
-                message: rule.message.map(str::to_owned),
-                command: Vec::new(),
-                digest: None,
-                asked: "human".to_owned(),
-                held: true,
-                calls: 1,
-                remember: None,
-                waits: now.saturating_sub(observed.time) / SECOND,
-                left: pending.deadline.saturating_sub(now) / SECOND,
+    /// What deciders outside of the daemon are to be asked since this was last called.
+    pub fn take_errands(&mut self) -> Vec<Errand> {
+        std::mem::take(&mut self.errands)
+    }
+
+    /// Leads a question along its chain until somebody has to be waited for, or it has ended.
+    fn advance(&mut self, id: u64) {
+        let Some(pending) = self.deferred.get(id) else { return };
+        let observed = &pending.observed;
+        let policy = (observed.profile, observed.generation);
+        let known = self.profiles.provenance(policy.0, policy.1).cloned();
+        let chain = chain(observed, known.as_deref());
+        let facts = Facts {
+            digest: pending.digest,
+            is_measurable: pending.asked.is_measurable,
+            policy,
+            now: time::boot(),
+        };
+        let mut position = pending.position;
+        let step = resolve::next(&chain, &mut position, &facts, &mut self.budgets);
+        let stage = match &step {
+            Step::Human => Stage::Human,
+            Step::Measure => Stage::Measured,
+            Step::Errand => Stage::Errand,
+            Step::Allow(_) | Step::Deny => Stage::New,
+        };
+        let asked = pending.asked;
+        if let Some(pending) = self.deferred.get_mut(id) {
+            (pending.position, pending.stage) = (position, stage);
+        }
+        match step {
+            Step::Human => {}
+            Step::Measure => self.measure(id, &asked),
+            Step::Errand => self.send_errand(id, chain.get(position).copied()),
+            Step::Allow(by) => self.allow_all(id, &by, None),
+            Step::Deny => {
+                self.end_all(
+                    id,
+                    Ending::Denied,
+                    DAEMON,
+                    Some("no decider of the rule knows it"),
+                    None,
+                );
+            }
+        }
+    }
+
+    /// Lets the call go on as far as to where its file is measured; it is held again there.
+    fn measure(&mut self, id: u64, asked: &Asked) {
+        let Some(tgid) = self.deferred.get(id).map(|pending| pending.observed.tgid) else { return };
+        let holding = self.gate.holding();
+        let done = holding
+            .measure(asked.key.tid, Some(id))
+            .and_then(|()| holding.answer(&asked.key, id, STATE_MEASURE, u64::MAX).map(|_| ()))
+            .and_then(|()| holding.wake(tgid));
+        self.note_questions_if(done);
+    }
+
+    fn send_errand(&mut self, id: u64, decider: Option<&Decider>) {
+        let (Some(decider), Some(pending)) = (decider, self.deferred.get(id)) else { return };
+        let question = serde_json::to_value(self.view(id, pending, time::boot()));
+        let address = Inet::address_of(&pending.observed.subject);
+        match question {
+            Ok(question) => {
+                let decider = decider.clone();
+                self.errands.push(Errand { id, decider, question, address });
+            }
+            Err(error) => self.errand_done(id, Said::Unknown, &error.to_string()),
+        }
+    }
+
+    /// A yes that no person gave, for a question and its equals: it is remembered as the rule says.
+    fn allow_all(&mut self, id: u64, by: &str, message: Option<&str>) {
+        let grant = match self.remember(id, true, execlayer_api::Remember::AsRule, by) {
+            Ok(grant) => grant,
+            Err(failure) => {
+                // The call goes on; the next one is asked about.
+                tracing::warn!("question {id}: {}", failure.message);
+                None
             }
         };
-        self.deferred.open().map(question).collect()
+        self.end_all(id, Ending::Allowed, by, message, grant);
     }
 
-    /// Somebody's answer.
-    pub(super) fn answer_question(
+    /// Ends a question and its equals; how many there were.
+    fn end_all(
         &mut self,
         id: u64,
-        allow: bool,
-        message: Option<&str>,
+        ending: Ending,
         by: &str,
-    ) -> Result<Answered, Failure> {
-        let ending = if allow { Ending::Allowed } else { Ending::Denied };
-        if self.end(id, ending, by, message) {
-            return Ok(Answered { id, allowed: allow, calls: 1, grant: None });
+        message: Option<&str>,
+        grant: Option<u64>,
+    ) -> u64 {
+        let mut ended = 0;
+        for id in self.deferred.equal_to(id) {
+            ended += u64::from(self.end(id, ending, by, message, grant));
         }
-        let mut refused =
-            failure(ErrorCode::UnknownQuestion, format!("there is no open question {id}"));
-        refused.help = Some("`execlayer pending` lists those that are".to_owned());
-        Err(refused)
+        ended
     }
 
     /// Ends a question; whether it was there.
-    fn end(&mut self, id: u64, ending: Ending, by: &str, message: Option<&str>) -> bool {
+    fn end(
+        &mut self,
+        id: u64,
+        ending: Ending,
+        by: &str,
+        message: Option<&str>,
+        grant: Option<u64>,
+    ) -> bool {
         let now = time::boot();
-        let Some(pending) = self.deferred.settle(id, ending) else { return false };
+        let Some((pending, leads)) = self.deferred.settle(id, ending) else { return false };
+        self.denials.ended(id, ending, message);
         let held = now.saturating_sub(pending.observed.time) / 1_000_000;
         let real = now.saturating_add(self.offset);
-        self.write(line::answer(id, ending.name(), by, message, held, real));
+        self.write(line::answer(id, ending.name(), by, message, grant, held, real));
+        if pending.digest.is_some() && ending != Ending::Allowed || pending.stage == Stage::Measured
+        {
+            let done = self.gate.holding().measure(pending.asked.key.tid, None);
+            self.note_questions_if(done);
+        }
+        let profile = pending.observed.profile;
+        if self.deferred.count_of(profile) <= limits::MAX_PROFILE_QUESTIONS / 2 {
+            self.set_full(profile, false);
+        }
         let released = self.deferred.release(self.gate.holding(), now);
         self.note_questions_if(released);
+        // Somebody who only followed has nobody asked now. With an answer for all, all are ended anyway.
+        if let Some(leads) = leads
+            && matches!(
+                ending,
+                Ending::Left | Ending::TimedOut | Ending::Cancelled | Ending::TooMany
+            )
+        {
+            self.advance(leads);
+        }
         true
     }
 
-    fn beat(&mut self) {
-        let now = if self.options.hold.is_some() { time::boot() } else { 0 };
-        let beaten = self.gate.holding().tell(execlayer_common::question::daemon::BEAT, now);
-        self.note_questions_if(beaten);
+    /// Tells the kernel whether a profile has room for another question.
+    fn set_full(&mut self, profile: u32, is_full: bool) {
+        let changed = if is_full { self.full.insert(profile) } else { self.full.remove(&profile) };
+        if changed {
+            let told = self.gate.holding().tell(words::FULL + profile, u64::from(is_full));
+            self.note_questions_if(told);
+        }
     }
 
     fn note_questions_if(&mut self, done: io::Result<()>) {
@@ -163,4 +277,38 @@ impl Daemon {
     fn note_questions(&mut self, error: io::Error) {
         self.health.raise(Concern::Maps, format!("cannot reach the kernel's questions: {error}"));
     }
+}
+
+/// What the rule of a question says about asking.
+fn asking<'a>(observed: &Observed, known: Option<&'a Provenance>) -> Option<&'a Asking> {
+    let rule = observed.rule?;
+    known?.rules.get(usize::from(rule.0))?.asking.as_ref()
+}
+
+/// The deciders of a question, in their order.
+fn chain<'a>(observed: &Observed, known: Option<&'a Provenance>) -> Vec<&'a Decider> {
+    let (Some(asking), Some(known)) = (asking(observed, known), known) else { return Vec::new() };
+    let decider = |index: &u32| known.deciders.get(*index as usize);
+    asking.deciders.iter().filter_map(decider).collect()
+}
+
+/// Whether a question's answer may depend on the content of its own file.
+fn is_measured(asking: Option<&Asking>, known: Option<&Provenance>) -> bool {
+    let (Some(asking), Some(known)) = (asking, known) else { return false };
+    let mut deciders =
+        asking.deciders.iter().filter_map(|index| known.deciders.get(*index as usize));
+    deciders.any(|decider| matches!(decider.kind, DeciderKind::Sha256 { .. }))
+}
+
+/// A decider's name in the log.
+fn by(decider: &Decider) -> String {
+    let kind = match &decider.kind {
+        DeciderKind::Human {} => "human",
+        DeciderKind::Sha256 { .. } => "sha256",
+        DeciderKind::Host { .. } => "host",
+        DeciderKind::Budget { .. } => "budget",
+        DeciderKind::Command { .. } => "command",
+        DeciderKind::Webhook { .. } => "webhook",
+    };
+    format!("{kind} `{}`", decider.name)
 }

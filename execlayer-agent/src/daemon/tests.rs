@@ -3,12 +3,12 @@
 use std::{fs, path::PathBuf};
 
 use clap::Parser;
-use execlayer_api::{ErrorCode, Outcome, Request, Response, State};
+use execlayer_api::{ErrorCode, Outcome, Remember, Request, Response, State};
 use execlayer_bundle::{PrivateKey, UnsignedBundle, sign};
 use execlayer_common::{
     access::{Access, Operation},
     image::{Effect, FLAG_SELECTS_EXE},
-    provenance::{Provenance, RuleOrigin},
+    provenance::{Asking, Decider, Provenance, RuleOrigin},
 };
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -24,10 +24,17 @@ use crate::{
     scopes::Scopes,
 };
 
+mod held;
+
 struct Bench {
     folder: tempfile::TempDir,
     key: PrivateKey,
     daemon: Daemon,
+    /// Who asks.
+    uid: u32,
+    /// Of the bundles' policies: who can be asked, and how the rule `a` asks.
+    deciders: Vec<Decider>,
+    asking: Option<Asking>,
 }
 
 impl Bench {
@@ -42,6 +49,7 @@ impl Bench {
         let mut arguments =
             vec!["execlayerd".to_owned(), "--state-dir".into(), at(""), "--keys-dir".into()];
         arguments.extend([at("keys"), "--events".to_owned(), at("events")]);
+        arguments.extend(["--run-dir".to_owned(), at("")]);
         arguments.extend(ephemeral.then(|| "--ephemeral".to_owned()));
         let options = Options::parse_from(arguments);
         let scopes = Scopes::new(folder.path(), 1);
@@ -50,7 +58,7 @@ impl Bench {
         let mut daemon =
             Daemon::new(options, Box::new(gate), profiles, scopes, log, "6.1".to_owned());
         daemon.up();
-        Self { folder, key, daemon }
+        Self { folder, key, daemon, uid: 0, deciders: Vec::new(), asking: None }
     }
 
     /// A bundle for `agent` that selects `exe`.
@@ -72,8 +80,12 @@ impl Bench {
             files: vec!["policy.toml".to_owned()],
             cgroups: Vec::new(),
             executables: exe.into_iter().map(str::to_owned).collect(),
-            deciders: Vec::new(),
-            rules: vec![rule("a"), rule("b"), rule("no-shadow")],
+            deciders: self.deciders.clone(),
+            rules: vec![
+                RuleOrigin { asking: self.asking.clone(), ..rule("a") },
+                rule("b"),
+                rule("no-shadow"),
+            ],
         };
         let bundle = UnsignedBundle::new(draft.finish(), provenance).unwrap();
         let path = self.folder.path().join(format!("{agent}.bundle"));
@@ -83,7 +95,7 @@ impl Bench {
 
     fn ask(&mut self, request: Request) -> Result<Outcome, (ErrorCode, String)> {
         let (reply, mut answer) = oneshot::channel();
-        self.daemon.answer(Call { pid: 4_711, request, reply });
+        self.daemon.answer(Call { pid: 4_711, uid: self.uid, request, reply });
         match answer.try_recv().unwrap() {
             Response::Done(outcome) => Ok(outcome),
             Response::Error(failure) => Err((failure.code, failure.message)),
@@ -255,7 +267,7 @@ fn governed_tasks_keep_an_ephemeral_daemon() {
 #[test]
 fn a_governed_caller_is_refused_whatever_it_asks() {
     let mut gate = Fake::default();
-    gate.governed_processes.insert(4_711);
+    gate.sessions.insert(4_711, 77);
     let mut bench = Bench::over(tempfile::tempdir().unwrap(), true, gate);
     for request in [Request::Hello {}, Request::Status {}, Request::Stop { force: true }] {
         assert_eq!(code(bench.ask(request)), ErrorCode::Forbidden);
@@ -264,9 +276,25 @@ fn a_governed_caller_is_refused_whatever_it_asks() {
 }
 
 #[test]
+fn whoever_may_use_the_socket_may_answer_and_only_root_may_change_policies() {
+    let mut bench = Bench::new(true);
+    bench.uid = 1_000;
+    for request in
+        [Request::Hello {}, Request::Status {}, Request::Questions {}, Request::Grants {}]
+    {
+        assert!(bench.ask(request.clone()).is_ok(), "{request:?}");
+    }
+    let answer = Request::Answer { id: 1, allow: true, remember: Remember::Once, message: None };
+    assert_eq!(code(bench.ask(answer)), ErrorCode::UnknownQuestion);
+    for request in [Request::Install { path: "/x".into() }, Request::Stop { force: true }] {
+        assert_eq!(code(bench.ask(request)), ErrorCode::Forbidden);
+    }
+}
+
+#[test]
 fn a_caller_of_whom_nothing_can_be_told_is_refused() {
     let mut gate = Fake::default();
-    gate.failing.insert("is_governed");
+    gate.failing.insert("label");
     let mut bench = Bench::over(tempfile::tempdir().unwrap(), true, gate);
     assert_eq!(code(bench.ask(Request::Status {})), ErrorCode::Internal);
 }

@@ -6,7 +6,10 @@ use execlayer_common::{
 };
 
 use super::*;
-use crate::kernel::{events::Decision, fake::Fake};
+use crate::kernel::{
+    events::{Asked, Decision, Observed},
+    fake::Fake,
+};
 
 fn key(tid: u32) -> Key {
     Key { tid, operation: 0, access: 1, reserved: 0, start: 7, subject: [1, 2] }
@@ -36,9 +39,20 @@ fn pending(tid: u32, deadline: u64) -> Pending {
         comm: Vec::new(),
         subject: b"/bin/x".to_vec(),
         exe: Vec::new(),
-        question: Some((u64::from(tid), key(tid))),
+        asked: None,
+        answer: None,
     };
-    Pending { key: key(tid), observed, deadline }
+    let asked = Asked {
+        id: u64::from(tid),
+        key: key(tid),
+        grant: [1, 2],
+        is_held: true,
+        is_measurable: false,
+    };
+    // Like no other, if not said otherwise.
+    let same = Same::of(&observed, &asked, true);
+    let stage = Stage::Human;
+    Pending { asked, observed, deadline, same, stage, position: 0, digest: None, repeats: 0 }
 }
 
 fn gate(tids: &[u32]) -> Fake {
@@ -80,7 +94,7 @@ fn an_answer_lies_in_the_kernel_and_the_task_is_woken() {
         deferred.release(&mut gate, 10).unwrap();
         assert_eq!(state(&gate, 1), Some(expected), "{ending:?}");
         assert_eq!(gate.woken, [own()]);
-        assert_eq!(deferred.settle(1, ending), None, "only once");
+        assert!(deferred.settle(1, ending).is_none(), "only once");
     }
 }
 
@@ -159,18 +173,83 @@ fn answers_that_nobody_came_for_are_removed_and_not_before() {
 #[test]
 fn a_question_whose_record_was_lost_is_asked_again_and_not_at_the_first_look() {
     let (mut gate, mut deferred) = (gate(&[1]), Deferred::default());
-    assert_eq!(deferred.reconcile(&mut gate, 0).unwrap(), 0);
+    assert_eq!(deferred.reconcile(&mut gate, 0).unwrap().asked_again, 0);
     assert_eq!(state(&gate, 1), Some(STATE_OPEN));
-    assert_eq!(deferred.reconcile(&mut gate, 1).unwrap(), 1);
+    assert_eq!(deferred.reconcile(&mut gate, 1).unwrap().asked_again, 1);
     assert_eq!((state(&gate, 1), gate.woken), (None, vec![own()]));
 }
 
 #[test]
-fn a_question_that_the_kernel_ended_is_dropped() {
+fn a_question_that_the_kernel_ended_is_told() {
     let (mut gate, mut deferred) = (gate(&[]), Deferred::default());
     deferred.ask(1, pending(1, 100));
-    deferred.reconcile(&mut gate, 0).unwrap();
-    assert_eq!(deferred.open().count(), 0);
+    assert_eq!(deferred.reconcile(&mut gate, 0).unwrap().gone, [1]);
+}
+
+#[test]
+fn a_question_without_a_held_call_is_not_the_kernels() {
+    let (mut gate, mut deferred) = (gate(&[]), Deferred::default());
+    let mut failed = pending(1, 100);
+    failed.asked.is_held = false;
+    deferred.ask(1, failed);
+    assert_eq!(deferred.reconcile(&mut gate, 0).unwrap().gone, [0; 0]);
+    assert!(deferred.settle(1, Ending::Allowed).is_some());
+    deferred.release(&mut gate, 0).unwrap();
+    assert!(gate.woken.is_empty());
+}
+
+/// A question that agrees with others.
+fn equal(tid: u32) -> Pending {
+    let one = pending(tid, 100);
+    Pending { same: Same::of(&one.observed, &one.asked, false), ..one }
+}
+
+#[test]
+fn of_equal_questions_one_is_asked_about_and_the_next_when_it_leaves() {
+    let (mut gate, mut deferred) = (gate(&[1, 2, 3]), Deferred::default());
+    assert!(deferred.ask(1, equal(1)));
+    assert!(!deferred.ask(2, equal(2)), "its answer is the first one's");
+    assert!(deferred.ask(3, pending(3, 100)), "another one");
+    assert_eq!(deferred.equal_to(2), [1, 2]);
+    assert_eq!(deferred.get(2).unwrap().stage, Stage::Follows);
+    deferred.get_mut(1).unwrap().position = 4;
+    let (_settled, leads) = deferred.settle(1, Ending::Left).unwrap();
+    assert_eq!(leads, Some(2));
+    assert_eq!(deferred.get(2).unwrap().position, 4, "where the first one stood");
+    let (_settled, leads) = deferred.settle(2, Ending::Allowed).unwrap();
+    assert_eq!(leads, None);
+    deferred.release(&mut gate, 0).unwrap();
+    assert!(gate.woken.is_empty(), "the third one still waits");
+}
+
+#[test]
+fn calls_that_failed_already_are_counted_where_an_equal_one_is_open() {
+    let mut deferred = Deferred::default();
+    let mut failed = equal(2);
+    failed.asked.is_held = false;
+    deferred.ask(1, equal(1));
+    assert!(!deferred.ask(2, failed));
+    assert_eq!(deferred.get(1).unwrap().repeats, 1);
+    assert_eq!(deferred.open().count(), 1);
+}
+
+#[test]
+fn a_cancelled_question_only_lets_its_task_go_on() {
+    let (mut gate, mut deferred) = (gate(&[1]), Deferred::default());
+    deferred.ask(1, pending(1, 100));
+    deferred.settle(1, Ending::Cancelled);
+    deferred.release(&mut gate, 0).unwrap();
+    assert_eq!((state(&gate, 1), gate.woken), (Some(STATE_OPEN), vec![own()]));
+}
+
+#[test]
+fn questions_are_counted_by_profile() {
+    let mut deferred = Deferred::default();
+    deferred.ask(1, pending(1, 100));
+    deferred.ask(2, pending(2, 100));
+    assert_eq!((deferred.count_of(1), deferred.count_of(2)), (2, 0));
+    deferred.settle(1, Ending::Denied);
+    assert_eq!(deferred.count_of(1), 1);
 }
 
 #[test]

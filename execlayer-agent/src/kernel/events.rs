@@ -4,7 +4,8 @@
 use execlayer_common::{
     access::{Access, Operation},
     event::{
-        ABI, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader, KIND_QUESTION, KIND_VERDICT, NO_RULE,
+        ABI, EVENT_MEASURABLE, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader, KIND_CANCELLED,
+        KIND_MEASURED, KIND_QUESTION, KIND_VERDICT, NO_RULE,
     },
     limits,
     question::Key,
@@ -79,8 +80,47 @@ pub struct Observed {
     pub comm: Vec<u8>,
     pub subject: Vec<u8>,
     pub exe: Vec<u8>,
-    /// The call is held: the question's number, and its key.
-    pub question: Option<(u64, Key)>,
+    /// It is a question.
+    pub asked: Option<Asked>,
+    /// Number of the question that was answered, or of the remembered answer that decided.
+    pub answer: Option<u64>,
+}
+
+/// What makes a record a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its number.
+    pub id: u64,
+    /// How the kernel knows it.
+    pub key: Key,
+    /// What an answer that is remembered is about.
+    pub grant: [u64; 2],
+    /// The call waits. If not, it has failed.
+    pub is_held: bool,
+    /// The file that is executed can be measured.
+    pub is_measurable: bool,
+}
+
+/// A record, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A verdict or a question.
+    Observed(Box<Observed>),
+    /// The question with this number is no more.
+    Cancelled(u64),
+    /// The file of the question with this number was measured, or could not be.
+    Measured(u64, Option<[u8; 32]>),
+}
+
+#[cfg(test)]
+impl Record {
+    /// What was observed.
+    pub(crate) fn observed(self) -> Observed {
+        match self {
+            Self::Observed(observed) => *observed,
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// Checks a record.
@@ -88,7 +128,7 @@ pub struct Observed {
 /// # Errors
 ///
 /// If it is not one that this version writes.
-pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
+pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     if bytes.len() < HEADER {
         return Err(RecordError::Short);
     }
@@ -97,11 +137,10 @@ pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
     if abi != ABI {
         return Err(RecordError::Abi(abi));
     }
-    let is_question = match at.u16()? {
-        KIND_VERDICT => false,
-        KIND_QUESTION => true,
-        unknown => return Err(RecordError::Kind(unknown)),
-    };
+    let kind = at.u16()?;
+    if !matches!(kind, KIND_VERDICT | KIND_QUESTION | KIND_CANCELLED | KIND_MEASURED) {
+        return Err(RecordError::Kind(kind));
+    }
     let (subject_len, exe_len) = (usize::from(at.u16()?), usize::from(at.u16()?));
     let time = at.u64()?;
     let profile = at.u32()?;
@@ -130,7 +169,7 @@ pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
     let reason =
         Reason::from_raw(raw_reason).ok_or(RecordError::Value("reason", u32::from(raw_reason)))?;
     let flags = at.u8()?;
-    if flags & !(EVENT_MONITOR | EVENT_PROVISIONAL) != 0 {
+    if flags & !(EVENT_MONITOR | EVENT_PROVISIONAL | EVENT_MEASURABLE) != 0 {
         return Err(RecordError::Value("flags", u32::from(flags)));
     }
     let (pid, tgid, ppid, uid, gid) = (at.u32()?, at.u32()?, at.u32()?, at.u32()?, at.u32()?);
@@ -138,7 +177,17 @@ pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
     let comm = at.bytes(16)?;
     let comm = comm.split(|&byte| byte == 0).next().unwrap_or_default().to_vec();
     let (number, thread_start) = (at.u64()?, at.u64()?);
-    let hash = [at.u64()?, at.u64()?];
+    let (hash, grant) = ([at.u64()?, at.u64()?], [at.u64()?, at.u64()?]);
+    match kind {
+        KIND_CANCELLED => return Ok(Record::Cancelled(number)),
+        KIND_MEASURED => {
+            let mut digest = [0; 32];
+            let words = hash.into_iter().chain(grant).flat_map(u64::to_ne_bytes);
+            digest.iter_mut().zip(words).for_each(|(to, from)| *to = from);
+            return Ok(Record::Measured(number, (reason == Reason::None).then_some(digest)));
+        }
+        _ => {}
+    }
     let key = Key {
         tid: pid,
         operation: u32::from(raw_operation),
@@ -149,7 +198,15 @@ pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
     };
     let subject = at.bytes(subject_len)?.to_vec();
     let exe = at.bytes(exe_len)?.to_vec();
-    Ok(Observed {
+    let is_question = kind == KIND_QUESTION;
+    let asked = Asked {
+        id: number,
+        key,
+        grant,
+        is_held: decision == Decision::Ask,
+        is_measurable: flags & EVENT_MEASURABLE != 0,
+    };
+    Ok(Record::Observed(Box::new(Observed {
         time,
         profile,
         generation,
@@ -171,8 +228,9 @@ pub fn decode(bytes: &[u8]) -> Result<Observed, RecordError> {
         comm,
         subject,
         exe,
-        question: is_question.then_some((number, key)),
-    })
+        asked: is_question.then_some(asked),
+        answer: (!is_question && number != 0).then_some(number),
+    })))
 }
 
 struct Reader<'a> {

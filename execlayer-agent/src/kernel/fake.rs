@@ -6,12 +6,13 @@ use std::{
 };
 
 use execlayer_common::{
+    label::Label,
     limits,
-    question::{Key, Question, STATE_OPEN},
+    question::{Grant, GrantKey, Key, Question, STATE_OPEN},
     slot::Slot,
 };
 
-use super::Gate;
+use super::{Gate, Hold};
 
 /// The gate's state, as a kernel would hold it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,10 +23,13 @@ pub(crate) struct Fake {
     pub(crate) budgets: BTreeMap<u32, u64>,
     pub(crate) scopes: BTreeMap<u64, u32>,
     pub(crate) governed: BTreeMap<u32, u64>,
-    pub(crate) governed_processes: BTreeSet<i32>,
+    /// Governed processes, and their sessions.
+    pub(crate) sessions: BTreeMap<i32, u64>,
     pub(crate) lost: BTreeMap<u32, u64>,
     pub(crate) clock: u64,
-    pub(crate) heartbeat: u64,
+    pub(crate) words: BTreeMap<u32, u64>,
+    pub(crate) grants: Vec<(GrantKey, Grant)>,
+    pub(crate) measured: BTreeMap<u32, u64>,
     pub(crate) questions: Vec<(Key, Question)>,
     pub(crate) woken: Vec<u32>,
     /// What the next passes of adoption label, for profile 1.
@@ -108,9 +112,10 @@ impl Gate for Fake {
         Ok(self.governed.clone())
     }
 
-    fn is_governed(&self, pid: i32) -> io::Result<bool> {
-        self.step("is_governed")?;
-        Ok(self.governed_processes.contains(&pid))
+    fn label(&self, pid: i32) -> io::Result<Option<Label>> {
+        self.step("label")?;
+        let session = self.sessions.get(&pid).copied();
+        Ok(session.map(|session| Label { profile: 1, pending: 0, session }))
     }
 
     fn lost(&self, profile: u32) -> io::Result<u64> {
@@ -124,9 +129,55 @@ impl Gate for Fake {
         Ok(())
     }
 
-    fn set_heartbeat(&mut self, now: u64) -> io::Result<()> {
-        self.step("set_heartbeat")?;
-        self.heartbeat = now;
+    fn holding(&mut self) -> &mut dyn Hold {
+        self
+    }
+
+    fn adopt_once(&mut self) -> io::Result<()> {
+        self.step("adopt_once")?;
+        if !self.adoptions.is_empty() {
+            *self.governed.entry(1).or_default() += self.adoptions.remove(0);
+        }
+        Ok(())
+    }
+}
+
+impl Hold for Fake {
+    fn tell(&mut self, index: u32, word: u64) -> io::Result<()> {
+        self.step("tell")?;
+        self.words.insert(index, word);
+        Ok(())
+    }
+
+    fn told(&self, index: u32) -> io::Result<u64> {
+        self.step("told")?;
+        Ok(self.words.get(&index).copied().unwrap_or_default())
+    }
+
+    fn measure(&mut self, tid: u32, question: Option<u64>) -> io::Result<()> {
+        self.step("measure")?;
+        match question {
+            Some(id) => self.measured.insert(tid, id),
+            None => self.measured.remove(&tid),
+        };
+        Ok(())
+    }
+
+    fn grant(&mut self, key: &GrantKey, grant: &Grant) -> io::Result<()> {
+        self.step("grant")?;
+        self.grants.retain(|(known, _grant)| known != key);
+        self.grants.push((*key, *grant));
+        Ok(())
+    }
+
+    fn grants(&self) -> io::Result<Vec<(GrantKey, Grant)>> {
+        self.step("grants")?;
+        Ok(self.grants.clone())
+    }
+
+    fn revoke(&mut self, key: &GrantKey) -> io::Result<()> {
+        self.step("revoke")?;
+        self.grants.retain(|(known, _grant)| known != key);
         Ok(())
     }
 
@@ -156,14 +207,6 @@ impl Gate for Fake {
     fn wake(&mut self, tgid: u32) -> io::Result<()> {
         self.step("wake")?;
         self.woken.push(tgid);
-        Ok(())
-    }
-
-    fn adopt_once(&mut self) -> io::Result<()> {
-        self.step("adopt_once")?;
-        if !self.adoptions.is_empty() {
-            *self.governed.entry(1).or_default() += self.adoptions.remove(0);
-        }
         Ok(())
     }
 }

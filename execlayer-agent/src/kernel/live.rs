@@ -7,11 +7,7 @@ use std::{
 };
 
 use aya::programs::links::FdLink;
-use execlayer_common::{
-    label::Label,
-    limits,
-    slot::Slot,
-};
+use execlayer_common::{label::Label, limits, slot::Slot};
 
 use super::{
     Gate, Hold, Holding,

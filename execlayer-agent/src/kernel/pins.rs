@@ -4,12 +4,14 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    os::{fd::AsFd as _, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
 };
 
 use aya::{maps::MapData, programs::links::FdLink};
 use execlayer_common::hooks;
+
+use super::{Holding, sys::RawMap};
 
 /// Why the pins cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,30 @@ impl Pins {
 
     pub(super) fn program(&self, name: &str) -> PathBuf {
         self.root.join("programs").join(name)
+    }
+
+    /// The maps of held calls of the gate that is pinned.
+    ///
+    /// # Errors
+    ///
+    /// If they are not there, or cannot be opened.
+    pub fn holding(&self) -> Result<Holding, PinsError> {
+        let raw = |name| {
+            let path = self.map(name);
+            let refused = |message: String| PinsError::Object { path: path.clone(), message };
+            let map = MapData::from_pin(&path).map_err(|error| refused(error.to_string()))?;
+            let info = map.info().map_err(|error| refused(error.to_string()))?;
+            let fd = map.fd().as_fd().try_clone_to_owned();
+            let fd = fd.map_err(|error| refused(error.to_string()))?;
+            Ok(RawMap::new(fd, info.key_size(), info.value_size()))
+        };
+        Ok(Holding {
+            labels: raw(hooks::MAP_LABELS)?,
+            questions: raw(hooks::MAP_QUESTIONS)?,
+            grants: raw(hooks::MAP_GRANTS)?,
+            measure: raw(hooks::MAP_MEASURE)?,
+            daemon: raw(hooks::MAP_DAEMON)?,
+        })
     }
 
     /// Whether a gate is pinned: it enforces, whatever the daemon does.

@@ -1,6 +1,7 @@
 //! The lines of the event log: their fields and their one encoding. A field that is added is new to
 //! readers; one that is removed breaks them, and needs another [`FORMAT`].
 
+use execlayer_api::{About, Grant, Whose};
 use execlayer_common::{
     access::{Access, Operation},
     provenance::Provenance,
@@ -48,6 +49,11 @@ struct EventLine<'a> {
     provisional: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<bool>,
+    /// Question that was answered, or grant that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<u64>,
     session: u64,
     cgroup: u64,
     kernel_time_ns: u64,
@@ -76,7 +82,30 @@ struct AnswerLine<'a> {
     by: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<u64>,
     held_ms: u64,
+}
+
+/// An answer that is remembered, or no longer.
+#[derive(Debug, Serialize)]
+struct GrantLine<'a> {
+    format: u32,
+    kind: &'static str,
+    time: String,
+    grant: u64,
+    what: &'static str,
+    by: &'a str,
+    agent: &'a str,
+    allows: bool,
+    scope: Whose,
+    about: About,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<u64>,
+    access: &'a [String],
+    subject: &'a str,
+    rule: Option<&'a str>,
+    seconds: u64,
 }
 
 /// A rule's address, as far as provenance knows it.
@@ -134,7 +163,7 @@ pub fn event(
     let (exe, exe_hex) = exact_or_hex(Operation::Exec, &observed.exe);
     line(&EventLine {
         format: FORMAT,
-        kind: if observed.question.is_some() { "question" } else { "verdict" },
+        kind: if observed.asked.is_some() { "question" } else { "verdict" },
         time: time::rfc3339(observed.time.saturating_add(offset)),
         agent: provenance.map(|known| known.agent.as_str()),
         policy: provenance.map(|known| known.policy.as_str()),
@@ -161,7 +190,9 @@ pub fn event(
         reason: observed.reason.name(),
         message: rule.message,
         provisional: observed.provisional,
-        question: observed.question.map(|(number, _key)| number),
+        question: observed.asked.map(|asked| asked.id),
+        held: observed.asked.map(|asked| asked.is_held),
+        answer: observed.answer,
         session: observed.session,
         cgroup: observed.cgroup,
         kernel_time_ns: observed.time,
@@ -194,6 +225,7 @@ pub fn answer(
     answer: &'static str,
     by: &str,
     message: Option<&str>,
+    grant: Option<u64>,
     held_ms: u64,
     real_time: u64,
 ) -> Result<Vec<u8>, serde_json::Error> {
@@ -206,7 +238,38 @@ pub fn answer(
         answer,
         by,
         message,
+        grant,
         held_ms,
+    })
+}
+
+/// The line of a grant, with its newline. `what`: `given`, `revoked` or `ended`; `by`: who did that.
+///
+/// # Errors
+///
+/// None that the fields could cause.
+pub fn grant(
+    grant: &Grant,
+    what: &'static str,
+    by: &str,
+    real_time: u64,
+) -> Result<Vec<u8>, serde_json::Error> {
+    line(&GrantLine {
+        format: FORMAT,
+        kind: "grant",
+        time: time::rfc3339(real_time),
+        grant: grant.id,
+        what,
+        by,
+        agent: &grant.agent,
+        allows: grant.allows,
+        scope: grant.scope,
+        about: grant.about,
+        session: grant.session,
+        access: &grant.access,
+        subject: &grant.subject,
+        rule: grant.rule.as_deref(),
+        seconds: grant.left,
     })
 }
 

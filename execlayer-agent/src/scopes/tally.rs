@@ -114,7 +114,7 @@ mod tests {
     use crate::kernel::events::{Decision, Observed, decode, tests::denied};
 
     fn seen(subject: &str) -> Observed {
-        decode(&denied(subject.as_bytes(), b"/bin/x")).unwrap()
+        decode(&denied(subject.as_bytes(), b"/bin/x")).unwrap().observed()
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::kernel::{
 };
 
 fn event(cgroup: u64, session: u64) -> Observed {
-    let mut seen = decode(&denied(b"/x", b"/bin/x")).unwrap();
+    let mut seen = decode(&denied(b"/x", b"/bin/x")).unwrap().observed();
     (seen.cgroup, seen.session) = (cgroup, session);
     seen
 }

@@ -4,12 +4,15 @@ use std::mem::offset_of;
 
 use execlayer_common::{
     access::{Access, Operation},
-    event::{ABI, EVENT_MONITOR, EventHeader, KIND_VERDICT, NO_RULE},
+    event::{
+        ABI, EVENT_MEASURABLE, EVENT_MONITOR, EventHeader, KIND_MEASURED, KIND_QUESTION,
+        KIND_VERDICT, NO_RULE,
+    },
     reason::Reason,
     verdict::raw,
 };
 
-use super::{Decision, HEADER, RecordError, decode};
+use super::{Decision, HEADER, Record, RecordError, decode};
 
 /// Bytes of a denied open of `subject` by profile 1, generation 7, rule 2.
 pub(crate) fn denied(subject: &[u8], exe: &[u8]) -> Vec<u8> {
@@ -41,6 +44,37 @@ pub(crate) fn denied(subject: &[u8], exe: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Bytes of a question: `id` of thread 11 about executing `subject`, by rule 0.
+pub(crate) fn asked(id: u64, subject: &[u8], is_held: bool, is_measurable: bool) -> Vec<u8> {
+    let mut bytes = denied(subject, b"/usr/bin/bash");
+    let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+    put(offset_of!(EventHeader, kind), &KIND_QUESTION.to_ne_bytes());
+    put(offset_of!(EventHeader, question), &id.to_ne_bytes());
+    put(offset_of!(EventHeader, operation), &[Operation::Exec as u8]);
+    put(offset_of!(EventHeader, access), &Access::EXEC.0.to_ne_bytes());
+    put(offset_of!(EventHeader, rule), &0_u32.to_ne_bytes());
+    put(offset_of!(EventHeader, generation), &1_u32.to_ne_bytes());
+    put(offset_of!(EventHeader, verdict), &[if is_held { raw::ASK } else { raw::DENY }]);
+    let reason = if is_held { Reason::None } else { Reason::CannotHold };
+    put(offset_of!(EventHeader, reason), &[reason as u8]);
+    put(offset_of!(EventHeader, flags), &[u8::from(is_measurable) * EVENT_MEASURABLE]);
+    put(offset_of!(EventHeader, thread_start), &19_u64.to_ne_bytes());
+    put(offset_of!(EventHeader, hash), &[subject[1]; 16]);
+    put(offset_of!(EventHeader, grant), &[subject[1]; 16]);
+    bytes
+}
+
+/// Bytes that say that the file of question `id` has this digest, or none.
+pub(crate) fn measured(id: u64, digest: Option<[u8; 32]>) -> Vec<u8> {
+    let mut bytes = asked(id, b"/x", true, true);
+    let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+    put(offset_of!(EventHeader, kind), &KIND_MEASURED.to_ne_bytes());
+    put(offset_of!(EventHeader, hash), &digest.unwrap_or_default());
+    let reason = if digest.is_some() { Reason::None } else { Reason::ReadFault };
+    put(offset_of!(EventHeader, reason), &[reason as u8]);
+    bytes
+}
+
 fn with(at: usize, field: &[u8]) -> Vec<u8> {
     let mut bytes = denied(b"/a", b"/b");
     bytes[at..at + field.len()].copy_from_slice(field);
@@ -49,7 +83,7 @@ fn with(at: usize, field: &[u8]) -> Vec<u8> {
 
 #[test]
 fn every_field_arrives_where_the_header_has_it() {
-    let seen = decode(&denied(b"/etc/shadow", b"/usr/bin/python3")).unwrap();
+    let seen = decode(&denied(b"/etc/shadow", b"/usr/bin/python3")).unwrap().observed();
     assert_eq!((seen.time, seen.profile, seen.generation), (1_500_000_000, 1, 7));
     assert_eq!(seen.rule.unwrap().0, 2);
     assert_eq!(seen.access, Access(Access::READ.0 | Access::WRITE.0));
@@ -64,7 +98,7 @@ fn every_field_arrives_where_the_header_has_it() {
 
 #[test]
 fn bytes_that_are_no_utf8_and_newlines_are_kept() {
-    let seen = decode(&denied(b"/a\n\xff\0b", b"")).unwrap();
+    let seen = decode(&denied(b"/a\n\xff\0b", b"")).unwrap().observed();
     assert_eq!(seen.subject, b"/a\n\xff\0b");
 }
 
@@ -80,7 +114,7 @@ fn every_cut_is_refused() {
 fn padding_behind_the_record_is_not_read() {
     let mut bytes = denied(b"/a", b"/b");
     bytes.extend([1, 2, 3]);
-    assert_eq!(decode(&bytes).unwrap().exe, b"/b");
+    assert_eq!(decode(&bytes).unwrap().observed().exe, b"/b");
 }
 
 #[test]
@@ -110,8 +144,23 @@ fn numbers_that_name_nothing_are_refused() {
 
 #[test]
 fn no_rule_and_monitor_mode_are_told_apart_from_rule_0_and_enforcement() {
-    let seen = decode(&with(offset_of!(EventHeader, rule), &NO_RULE.to_ne_bytes())).unwrap();
+    let seen =
+        decode(&with(offset_of!(EventHeader, rule), &NO_RULE.to_ne_bytes())).unwrap().observed();
     assert_eq!(seen.rule, None);
-    let seen = decode(&with(offset_of!(EventHeader, flags), &[EVENT_MONITOR])).unwrap();
+    let seen = decode(&with(offset_of!(EventHeader, flags), &[EVENT_MONITOR])).unwrap().observed();
     assert!(seen.monitor);
+}
+
+#[test]
+fn a_question_and_its_measure_arrive_whole() {
+    let seen = decode(&asked(5, b"/x", true, true)).unwrap().observed();
+    let question = seen.asked.unwrap();
+    assert_eq!((question.id, question.key.tid, question.key.start), (5, 11, 19));
+    assert_eq!(question.key.subject, question.grant);
+    assert!(question.is_held && question.is_measurable);
+    let failed = decode(&asked(5, b"/x", false, false)).unwrap().observed().asked.unwrap();
+    assert!(!failed.is_held && !failed.is_measurable);
+    let digest: [u8; 32] = core::array::from_fn(|at| at as u8);
+    assert_eq!(decode(&measured(5, Some(digest))), Ok(Record::Measured(5, Some(digest))));
+    assert_eq!(decode(&measured(5, None)), Ok(Record::Measured(5, None)));
 }

@@ -30,7 +30,7 @@ fn provenance() -> Provenance {
 }
 
 fn parsed(subject: &[u8], provenance: Option<&Provenance>) -> serde_json::Value {
-    let seen = decode(&denied(subject, b"/usr/bin/python3")).unwrap();
+    let seen = decode(&denied(subject, b"/usr/bin/python3")).unwrap().observed();
     let line = event(&seen, provenance, 1_000_000_000).unwrap();
     assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1, "one line");
     assert_eq!(line.last(), Some(&b'\n'));

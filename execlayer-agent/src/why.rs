@@ -1,0 +1,71 @@
+//! The socket that says why: whoever connects is told what was denied to its own process tree, and nothing is
+//! read from it. One slow client holds nobody else up.
+
+use std::{io, path::Path, sync::Arc};
+
+use execlayer_api::{ErrorCode, Failure, Response};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::{Semaphore, mpsc, oneshot},
+};
+
+use crate::control;
+
+/// Clients at once; more wait in the socket's queue.
+const MAX_CLIENTS: usize = 32;
+
+/// Who asks, and where the answer goes.
+#[derive(Debug)]
+pub struct Query {
+    /// The process that connected.
+    pub pid: i32,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Response>,
+}
+
+/// Makes the socket, for everybody.
+///
+/// # Errors
+///
+/// If it cannot be made.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    control::bind_with(path, 0o666)
+}
+
+/// Serves clients until the receiver of `queries` is gone.
+pub async fn serve(listener: UnixListener, queries: mpsc::Sender<Query>) {
+    let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
+    while !queries.is_closed() {
+        let Ok(permit) = Arc::clone(&clients).acquire_owned().await else { return };
+        let Ok((stream, _address)) = listener.accept().await else {
+            // Out of descriptors, most likely: give others time to end.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            continue;
+        };
+        let queries = queries.clone();
+        tokio::spawn(async move {
+            if let Err(error) = client(stream, queries).await {
+                tracing::debug!("a client that asked why left: {error}");
+            }
+            drop(permit);
+        });
+    }
+}
+
+async fn client(mut stream: UnixStream, queries: mpsc::Sender<Query>) -> io::Result<()> {
+    let refused = |code, message: &str| {
+        Response::Error(Failure { code, message: message.to_owned(), help: None })
+    };
+    let response = match stream.peer_cred()?.pid() {
+        None => refused(ErrorCode::Forbidden, "this process cannot be named here"),
+        Some(pid) => {
+            let (reply, answer) = oneshot::channel();
+            let stopping = || refused(ErrorCode::Unavailable, "the daemon is stopping");
+            match queries.send(Query { pid, reply }).await {
+                Ok(()) => answer.await.unwrap_or_else(|_gone| stopping()),
+                Err(_gone) => stopping(),
+            }
+        }
+    };
+    control::send(&mut stream, &response).await
+}
