@@ -106,7 +106,7 @@ fn the_same_input_gives_the_same_bytes() {
     // Golden: a change here changes the format.
     assert_eq!(
         manifest::sha256(&signed()),
-        "0b55e3df3a88296704e7af45b50fc63e5e1237753a09a0f9d30d8a5c642eed17"
+        "9621265574627b69994eb275200b4e08d06a5c689126d1f1c95885a27f7173b6"
     );
 }
 
@@ -304,7 +304,7 @@ fn what_the_daemon_would_refuse_cannot_be_signed() {
         change(&mut provenance);
         UnsignedBundle::new(image(), provenance).unwrap_err()
     };
-    assert_eq!(with(|p| p.format = 2), BundleError::ProvenanceFormat(2));
+    assert_eq!(with(|p| p.format = 9), BundleError::ProvenanceFormat(9));
     assert_eq!(with(|p| p.rules[0].file = 1), BundleError::ProvenanceFile { rule: 0, file: 1 });
     assert!(matches!(with(|p| p.agent = "x".repeat(257)), BundleError::TooLarge { .. }));
     assert!(matches!(with(|p| p.files = vec!["f".into(); 34]), BundleError::TooLarge { .. }));

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use execlayer_common::{access::Access, image::Effect};
+use execlayer_common::{
+    access::Access,
+    image::Effect,
+    provenance::{Asking, Decider},
+};
 
 use crate::pattern::Pattern;
 
@@ -96,6 +100,8 @@ pub struct Rule {
     pub when: Condition,
     /// For people and agents.
     pub reason: Option<String>,
+    /// Of rules that ask; counts in [`CheckedPolicy::deciders`].
+    pub asking: Option<Asking>,
 }
 
 /// A checked policy. Made by [`crate::check`] only.
@@ -109,6 +115,7 @@ pub struct CheckedPolicy {
     pub(crate) cgroups: Vec<Written>,
     pub(crate) executables: Vec<Written>,
     pub(crate) files: Vec<String>,
+    pub(crate) deciders: Vec<Decider>,
     pub(crate) rules: Vec<Rule>,
 }
 
@@ -159,6 +166,12 @@ impl CheckedPolicy {
     #[must_use]
     pub fn files(&self) -> &[String] {
         &self.files
+    }
+
+    /// Deciders that rules name.
+    #[must_use]
+    pub fn deciders(&self) -> &[Decider] {
+        &self.deciders
     }
 
     /// The rules; a rule's number is its index here. Rules of `extends` come first.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use execlayer_common::{access::Access, image::Effect};
 
 use crate::{
+    asking,
     check::about_files,
     checked::{CheckedPolicy, Condition, Mode, Record, Rule, Written},
 };
@@ -20,7 +21,7 @@ const WORDS: [(Access, &str); 5] = [
 ];
 const HEADINGS: [(Effect, &str); 3] = [
     (Effect::Deny, "Denied, whatever else is allowed"),
-    (Effect::Ask, "Asked about (denied with reason `ask-not-held` until calls can be held)"),
+    (Effect::Ask, "Asked about, and denied unless the answer is yes"),
     (Effect::Allow, "Allowed, unless a rule above says otherwise"),
 ];
 
@@ -38,6 +39,7 @@ pub fn explain(policy: &CheckedPolicy) -> String {
             explain_rule(&mut out, policy, rule);
         }
     }
+    deciders(&mut out, policy);
     rest(&mut out, policy);
     out
 }
@@ -82,6 +84,9 @@ fn explain_rule(out: &mut String, policy: &CheckedPolicy, rule: &Rule) {
     if !rule.when.is_always() {
         let _ = writeln!(out, "    {}", condition(rule.when));
     }
+    if let Some(asking) = &rule.asking {
+        let _ = writeln!(out, "    {}", asking::chain(asking, policy.deciders()));
+    }
     if let Some(reason) = &rule.reason {
         let _ = writeln!(out, "    because: {reason}");
     }
@@ -110,6 +115,17 @@ fn condition(when: Condition) -> String {
         parts.push(format!("at most {times} a {window}"));
     }
     format!("only {}", parts.join(", "))
+}
+
+fn deciders(out: &mut String, policy: &CheckedPolicy) {
+    if !policy.deciders().is_empty() {
+        out.push_str(
+            "\nWho is asked; what one does not know goes to the next, and then is denied:\n",
+        );
+    }
+    for decider in policy.deciders() {
+        let _ = writeln!(out, "  {}", asking::decider(decider));
+    }
 }
 
 /// What no rule allows; total gaps are named first.

@@ -4,6 +4,7 @@
 //! [`source::Loader`]. Never linked into the daemon.
 #![forbid(unsafe_code)]
 
+pub mod asking;
 pub mod cases;
 pub mod check;
 pub mod checked;

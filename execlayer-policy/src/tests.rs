@@ -1,8 +1,10 @@
 //! Tests of the stages together; each file holds the claims of one of them.
 
+mod bad_deciders;
 mod bad_files;
 mod bad_rules;
 mod cases;
+mod deciders;
 mod destinations;
 mod evaluator;
 mod explained;

@@ -13,8 +13,7 @@ use crate::{
 /// Checks a policy and prints every error, warning and hint
 ///
 /// All errors of a policy and of what it extends are printed at once, each with its file, line and
-/// what to do about it. Whether the policy keeps the kernel's limits is checked too. Rules that ask
-/// are denied with reason `ask-not-held` for now; a warning names them.
+/// what to do about it. Whether the policy keeps the kernel's limits is checked too.
 ///
 /// Exits with 3 if the policy has errors.
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use execlayer_bundle::{UnverifiedClaims, limits::MAX_BUNDLE_BYTES, unverified_claims, verify};
-use execlayer_policy::lower::listing;
+use execlayer_policy::{asking, lower::listing};
 
 use crate::{
     error::{CliError, Exit},
@@ -76,13 +76,20 @@ fn facts(claims: &UnverifiedClaims, screen: &Screen) -> String {
             text.push_str(&format!("{name:<12} {}\n", printable(&value)));
         }
     }
-    let mut table = Table::new(&["number", "rule", "place", "reason"]);
+    for decider in &provenance.deciders {
+        text.push_str(&format!("{:<12} {}\n", "decider", printable(&asking::decider(decider))));
+    }
+    let mut table = Table::new(&["number", "rule", "place", "asking", "reason"]);
     for (number, rule) in provenance.rules.iter().enumerate() {
         let file = provenance.files.get(rule.file as usize).map_or("", String::as_str);
         table.row([
             number.to_string(),
             rule.id.clone(),
             format!("{file}:{}", rule.line),
+            rule.asking
+                .as_ref()
+                .map(|asking| asking::chain(asking, &provenance.deciders))
+                .unwrap_or_default(),
             rule.reason.clone().unwrap_or_default(),
         ]);
     }

@@ -44,11 +44,16 @@ fn a_check_for_programs_is_one_json_object_valid_or_not() {
 }
 
 #[test]
-fn ask_rules_are_said_to_be_denied_for_now() {
+fn who_is_asked_is_explained() {
     let place = Place::new();
-    place.write("ask.toml", &POLICY.replace("deny = [\"read\"]", "ask = [\"read\"]"));
+    let ask = "ask = [\"read\"]\nremember = \"10m\"\ndeciders = [\"few\", \"human\"]";
+    let few = "[[decider]]\nname = \"few\"\nat_most = \"3/h\"\n";
+    place.write("ask.toml", &(POLICY.replace("deny = [\"read\"]", ask) + few));
     let called = place.succeed(&["check", "ask.toml", "--var", WORKSPACE]);
-    assert!(called.out.contains("ask-not-held") && called.out.contains("`no-keys`"), "{called:?}");
+    assert!(!called.out.contains("hint") && !called.out.contains("warning"), "{called:?}");
+    let told = place.succeed(&["explain-policy", "ask.toml", "--var", WORKSPACE]).out;
+    assert!(told.contains("asks few, then human; a yes holds 10m"), "{told}");
+    assert!(told.contains("few: 3 calls in 1h"), "{told}");
 }
 
 #[test]

@@ -1,46 +1,13 @@
-//! What is legal and probably not meant: asks that cannot be held, directories without themselves.
+//! What is legal and probably not meant: directories without themselves. Must not find errors.
 
 use std::collections::HashSet;
 
 use execlayer_common::{access::Access, image::Effect};
 
-use crate::{
-    check::about_files, checked::Rule, diagnostic::Diagnostic, parse::Policy, source::Span,
-};
-
-pub(super) fn check(files: &[Policy], rules: &[(Rule, Span)], out: &mut Vec<Diagnostic>) {
-    asks(files, rules, out);
-    directories(rules, out);
-}
-
-/// One finding for all asks, so that it is not read over.
-fn asks(files: &[Policy], rules: &[(Rule, Span)], out: &mut Vec<Diagnostic>) {
-    let asking = || rules.iter().filter(|(rule, _)| rule.effect == Effect::Ask);
-    let Some((_, span)) = asking().next() else { return };
-    let ids: Vec<String> = asking().map(|(rule, _)| format!("`{}`", rule.id)).collect();
-    let message = format!(
-        "denied with reason `ask-not-held` until this version can hold calls: {}",
-        shortened(&ids)
-    );
-    let help = "the rules stay as they are; once calls are held, these will be asked about";
-    out.push(Diagnostic::warning(*span, message).help(help));
-    if let Some(span) = files.iter().flat_map(|file| &file.rules).flat_map(|r| &r.holding).next() {
-        let message = "`timeout` and `remember` have no effect until this version can hold calls";
-        out.push(Diagnostic::hint(*span, message));
-    }
-}
-
-fn shortened(ids: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let shown = ids.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    match ids.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
+use crate::{check::about_files, checked::Rule, diagnostic::Diagnostic, source::Span};
 
 /// `allow read` of `/d/**` where nothing lets anybody list `/d` itself.
-fn directories(rules: &[(Rule, Span)], out: &mut Vec<Diagnostic>) {
+pub(super) fn check(rules: &[(Rule, Span)], out: &mut Vec<Diagnostic>) {
     let reads = |rule: &Rule| {
         rule.effect == Effect::Allow
             && about_files(rule.access)

@@ -3,6 +3,7 @@
 
 mod agent;
 mod conflicts;
+mod deciders;
 mod extends;
 mod hints;
 mod limits;
@@ -81,14 +82,18 @@ fn resolve(
     names::check(files, out);
     let agent = agent::check(main, sources, &variables, out);
     limits::rules(files, out);
+    let mut deciders = deciders::Deciders::new(files, out);
     let rules: Vec<(Rule, Span)> = files
         .iter()
         .flat_map(|file| &file.rules)
-        .filter_map(|rule| rules::check(rule, sources, &variables, options, out))
+        .filter_map(|rule| {
+            let asking = deciders.asking(rule, out);
+            rules::check(rule, asking, sources, &variables, options, out)
+        })
         .collect();
     limits::conditions(&rules, out);
     conflicts::check(&rules, out);
-    hints::check(files, &rules, out);
+    hints::check(&rules, out);
     let (mode, record) =
         main.agent.as_ref().map_or((Mode::Enforce, Record::Denied), |a| (a.mode, a.record));
     Some(CheckedPolicy {
@@ -100,6 +105,7 @@ fn resolve(
         cgroups: agent.cgroups,
         executables: agent.executables,
         files: sources.names(),
+        deciders: deciders.named(),
         rules: rules.into_iter().map(|(rule, _)| rule).collect(),
     })
 }

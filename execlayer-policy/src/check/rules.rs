@@ -1,5 +1,7 @@
 //! One rule: patterns understood, user known. Must not compare rules.
 
+use execlayer_common::provenance::Asking;
+
 use crate::{
     check::Options,
     checked::{Condition, Place, Rule, Written},
@@ -16,6 +18,7 @@ use crate::{
 /// The checked rule and the place of its id; `None` if the parser found it incomplete.
 pub(super) fn check(
     rule: &policy::Rule,
+    asking: Option<Asking>,
     sources: &Sources,
     variables: &Variables,
     options: &Options<'_>,
@@ -60,6 +63,7 @@ pub(super) fn check(
         unix,
         when: Condition { uid, between: rule.when.between, at_most: rule.when.at_most },
         reason,
+        asking,
     };
     Some((checked, id.span))
 }

@@ -1,5 +1,6 @@
 //! An image written out for people: header, lanes, decision sets, conditions. Reads the words only,
-//! so that it shows what the kernel sees.
+//! so that it shows what the kernel sees; ids and who is asked, which the kernel does not know, are the
+//! provenance's.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +15,7 @@ use execlayer_common::{
     provenance::Provenance,
 };
 
-use crate::image_world::View;
+use crate::{asking, image_world::View};
 
 /// The listing of an image; rules by the ids in `provenance`.
 ///
@@ -62,7 +63,8 @@ impl Listing<'_> {
             writeln!(out, "\nset {number}")?;
             self.write_set(out, set)?;
         }
-        self.write_conditions(out)
+        self.write_conditions(out)?;
+        self.write_asking(out)
     }
 
     fn write_lane(
@@ -125,6 +127,19 @@ impl Listing<'_> {
                 write!(out, " budget {}: {} in {} s", word(3), word(4), word(5))?;
             }
             writeln!(out)?;
+        }
+        Ok(())
+    }
+
+    fn write_asking(&self, out: &mut String) -> core::fmt::Result {
+        for (number, rule) in self.provenance.rules.iter().enumerate() {
+            if let Some(asking) = &rule.asking {
+                let chain = asking::chain(asking, &self.provenance.deciders);
+                writeln!(out, "\nrule {number} `{}` {chain}", rule.id)?;
+            }
+        }
+        for decider in &self.provenance.deciders {
+            writeln!(out, "\ndecider {}", asking::decider(decider))?;
         }
         Ok(())
     }

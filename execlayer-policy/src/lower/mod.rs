@@ -191,7 +191,7 @@ fn provenance(policy: &CheckedPolicy) -> Provenance {
         file: rule.place.file,
         line: rule.place.line,
         reason: rule.reason.clone(),
-        asking: None,
+        asking: rule.asking.clone(),
     };
     Provenance {
         format: provenance::FORMAT,
@@ -201,7 +201,7 @@ fn provenance(policy: &CheckedPolicy) -> Provenance {
         files: policy.files.clone(),
         cgroups: texts(&policy.cgroups),
         executables: texts(&policy.executables),
-        deciders: Vec::new(),
+        deciders: policy.deciders.clone(),
         rules: policy.rules.iter().map(origin).collect(),
     }
 }

@@ -23,6 +23,7 @@ pub(crate) fn empty_policy() -> CheckedPolicy {
         cgroups: Vec::new(),
         executables: Vec::new(),
         files: vec!["test.toml".to_owned()],
+        deciders: Vec::new(),
         rules: Vec::new(),
     }
 }
@@ -44,6 +45,7 @@ pub(crate) fn rule(line: u32, paths: &[&str]) -> Rule {
         unix: Vec::new(),
         when: Condition::default(),
         reason: None,
+        asking: None,
     }
 }
 

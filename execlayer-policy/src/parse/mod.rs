@@ -1,6 +1,9 @@
 //! The stage parse: one file's text to a [`Policy`], with every error of the file. Must not read other
 //! files, fill in variables or compare rules.
 
+mod asking;
+mod decider;
+mod duration;
 pub(crate) mod fields;
 pub(crate) mod glob;
 pub(crate) mod inet;
@@ -10,10 +13,11 @@ mod rule;
 mod shape;
 pub(crate) mod syntax;
 pub(crate) mod text;
+mod url;
 pub(crate) mod when;
 
 use execlayer_common::limits::MAX_RULES;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 pub(crate) use self::policy::Policy;
 use self::{
@@ -28,7 +32,7 @@ use crate::{
     source::{SourceId, Sources, Span},
 };
 
-const KEYS: [&str; 6] = ["name", "version", "extends", "variables", "agent", "rule"];
+const KEYS: [&str; 7] = ["name", "version", "extends", "variables", "agent", "decider", "rule"];
 const AGENT_KEYS: [&str; 5] = ["name", "cgroup", "exe", "mode", "record"];
 
 /// Parses a file; what is wrong goes to `out`, what could be read is returned.
@@ -46,6 +50,7 @@ pub(crate) fn parse(sources: &Sources, source: SourceId, out: &mut Vec<Diagnosti
         extends: top.texts("extends", out),
         variables: variables(&top, out),
         agent: agent(&top, out),
+        deciders: deciders(&top, out),
         rules: rules(&top, out),
     };
     if !policy.broken {
@@ -93,32 +98,46 @@ fn agent(top: &Fields<'_>, out: &mut Vec<Diagnostic>) -> Option<Agent> {
     })
 }
 
+fn deciders(top: &Fields<'_>, out: &mut Vec<Diagnostic>) -> Vec<policy::Decider> {
+    let tables = tables(top, "decider", out);
+    tables.into_iter().map(|(table, span)| decider::parse(table, span, out)).collect()
+}
+
 fn rules(top: &Fields<'_>, out: &mut Vec<Diagnostic>) -> Vec<policy::Rule> {
-    let Some(value) = top.value("rule") else { return Vec::new() };
-    let DeValue::Array(array) = value.value else {
-        let help = "write `[[rule]]`, with two brackets";
-        out.push(wrong_type(&value, "rule", "a list of tables").help(help));
-        return Vec::new();
-    };
-    let source = value.span.source;
-    if let Some(first_too_many) = array.get(MAX_RULES as usize) {
-        let count = array.len();
+    let tables = tables(top, "rule", out);
+    if let Some((_, first_too_many)) = tables.get(MAX_RULES as usize) {
+        let count = tables.len();
         let message =
             format!("the policy has {count} rules; {MAX_RULES} are allowed (`MAX_RULES`)");
         out.push(
-            Diagnostic::error(place(source, first_too_many), message)
+            Diagnostic::error(*first_too_many, message)
                 .label("the first that is too many")
                 .help("join rules that do the same: `path` takes a list, and globs have `{a,b}`"),
         );
         return Vec::new();
     }
-    let mut rules = Vec::with_capacity(array.len());
+    tables.into_iter().map(|(table, span)| rule::parse(table, span, out)).collect()
+}
+
+/// A list of tables, as `[[key]]` makes them.
+fn tables<'t>(
+    top: &Fields<'t>,
+    key: &str,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<(&'t DeTable<'t>, Span)> {
+    let Some(value) = top.value(key) else { return Vec::new() };
+    let DeValue::Array(array) = value.value else {
+        let help = format!("write `[[{key}]]`, with two brackets");
+        out.push(wrong_type(&value, key, "a list of tables").help(help));
+        return Vec::new();
+    };
+    let mut tables = Vec::with_capacity(array.len());
     for item in array.iter() {
-        let item = Value { value: item.get_ref(), span: place(source, item) };
+        let item = Value { value: item.get_ref(), span: place(value.span.source, item) };
         match item.value {
-            DeValue::Table(table) => rules.push(rule::parse(table, item.span, out)),
-            _ => out.push(wrong_type(&item, "rule", "a list of tables")),
+            DeValue::Table(table) => tables.push((table, item.span)),
+            _ => out.push(wrong_type(&item, key, "a list of tables")),
         }
     }
-    rules
+    tables
 }

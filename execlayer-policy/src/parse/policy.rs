@@ -1,7 +1,7 @@
 //! A policy as it is written: every value with its place, nothing resolved. Must not decide whether it
 //! makes sense.
 
-use execlayer_common::{access::Access, image::Effect};
+use execlayer_common::{access::Access, image::Effect, provenance::DeciderKind};
 
 use super::text::Text;
 use crate::{
@@ -20,6 +20,7 @@ pub(crate) struct Policy {
     pub(crate) extends: Vec<Text>,
     pub(crate) variables: Vec<(Text, Text)>,
     pub(crate) agent: Option<Agent>,
+    pub(crate) deciders: Vec<Decider>,
     pub(crate) rules: Vec<Rule>,
 }
 
@@ -45,8 +46,25 @@ pub(crate) struct Rule {
     pub(crate) to: Vec<Text>,
     pub(crate) when: When,
     pub(crate) reason: Option<Text>,
-    /// `timeout` and `remember`, which have no effect while no call can be held.
-    pub(crate) holding: Vec<Span>,
+    pub(crate) asking: Asking,
+}
+
+/// What a rule says about its questions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asking {
+    /// Seconds.
+    pub(crate) timeout: Option<u32>,
+    /// Seconds.
+    pub(crate) remember: Option<u32>,
+    pub(crate) deciders: Vec<Text>,
+}
+
+/// `[[decider]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Decider {
+    pub(crate) name: Option<Text>,
+    /// `None` if something is wrong with it.
+    pub(crate) kind: Option<DeciderKind>,
 }
 
 /// `when`.

@@ -4,6 +4,7 @@ use execlayer_common::{access::Access, image::Effect};
 use toml::de::DeTable;
 
 use super::{
+    asking,
     fields::{Fields, list},
     policy::{Rule, When},
     text::Text,
@@ -11,8 +12,10 @@ use super::{
 };
 use crate::{diagnostic::Diagnostic, source::Span, suggest::suggestion};
 
-const KEYS: [&str; 11] =
-    ["id", "allow", "ask", "deny", "path", "except", "to", "when", "reason", "timeout", "remember"];
+const KEYS: [&str; 12] = [
+    "id", "allow", "ask", "deny", "path", "except", "to", "when", "reason", "timeout", "remember",
+    "deciders",
+];
 const EFFECTS: [(&str, Effect); 3] =
     [("allow", Effect::Allow), ("ask", Effect::Ask), ("deny", Effect::Deny)];
 /// Acts that a rule may be about one day and that no program of this version judges.
@@ -37,7 +40,7 @@ pub(crate) fn parse(table: &DeTable<'_>, span: Span, out: &mut Vec<Diagnostic>) 
         to: fields.texts("to", out),
         when: when(&fields, effect.map(|(effect, _)| effect), out),
         reason: fields.text("reason", out),
-        holding: holding(&fields, effect.map(|(effect, _)| effect), out),
+        asking: asking::parse(&fields, effect.map(|(effect, _)| effect), out),
     };
     subjects(&fields, access, out);
     rule
@@ -134,28 +137,4 @@ fn when(fields: &Fields<'_>, effect: Option<Effect>, out: &mut Vec<Diagnostic>) 
         Some((table, span)) => when::parse(table, span, effect, out),
         None => When::default(),
     }
-}
-
-/// `timeout` and `remember`: durations, and only where something can be held.
-fn holding(fields: &Fields<'_>, effect: Option<Effect>, out: &mut Vec<Diagnostic>) -> Vec<Span> {
-    let mut spans = Vec::new();
-    for key in ["timeout", "remember"] {
-        let Some(span) = fields.key(key) else { continue };
-        let text = fields.text(key, out);
-        if effect.is_some_and(|effect| effect != Effect::Ask) {
-            out.push(
-                Diagnostic::error(span, format!("`{key}` belongs to rules with `ask`"))
-                    .help("leave it out, or make the rule `ask`"),
-            );
-        } else if let Some(text) = text {
-            match when::duration(&text.value) {
-                Some(_) => spans.push(span),
-                None => out.push(
-                    Diagnostic::error(text.span, format!("`{}` is no duration", text.value))
-                        .help("write a number and `s`, `m`, `h` or `d`: \"60s\", \"10m\""),
-                ),
-            }
-        }
-    }
-    spans
 }

@@ -1,5 +1,5 @@
-//! `when`: user, time of day and budget, and the other places where a policy writes times. Must not
-//! know whether a condition holds.
+//! `when`: user, time of day and budget; deciders' budgets, too. Must not know whether a condition
+//! holds.
 
 use execlayer_common::image::Effect;
 use toml::de::{DeTable, DeValue};
@@ -13,7 +13,15 @@ use crate::{checked::Budget, diagnostic::Diagnostic, source::Span};
 
 const KEYS: [&str; 3] = ["user", "between", "at_most"];
 /// Units of `at_most`, in seconds.
-const WINDOWS: [(&str, u32); 4] = [("s", 1), ("min", 60), ("hour", 3_600), ("day", 86_400)];
+const WINDOWS: [(&str, u32); 7] = [
+    ("s", 1),
+    ("min", 60),
+    ("m", 60),
+    ("hour", 3_600),
+    ("h", 3_600),
+    ("day", 86_400),
+    ("d", 86_400),
+];
 
 pub(crate) fn parse(
     table: &DeTable<'_>,
@@ -33,7 +41,7 @@ pub(crate) fn parse(
         between: fields.text("between", out).and_then(|text| {
             span_of_day(&text.value).map_err(|error| out.push(error.at(&text))).ok()
         }),
-        at_most: budget(&fields, effect, out),
+        at_most: at_most(&fields, effect, out),
     }
 }
 
@@ -63,7 +71,7 @@ fn user(fields: &Fields<'_>, out: &mut Vec<Diagnostic>) -> Option<User> {
     }
 }
 
-fn budget(
+fn at_most(
     fields: &Fields<'_>,
     effect: Option<Effect>,
     out: &mut Vec<Diagnostic>,
@@ -71,12 +79,20 @@ fn budget(
     let key = fields.key("at_most")?;
     let text = fields.text("at_most", out)?;
     if effect.is_some_and(|effect| effect != Effect::Allow) {
-        out.push(
-            Diagnostic::error(key, "`at_most` belongs to rules with `allow`")
-                .help("a call over the budget is denied; nothing more is needed"),
-        );
+        out.push(Diagnostic::error(key, "`at_most` belongs to rules with `allow`").help(
+            if effect == Some(Effect::Ask) {
+                "limit answers by a `[[decider]]` with `at_most`"
+            } else {
+                "a call over the budget is denied; nothing more is needed"
+            },
+        ));
         return None;
     }
+    budget(&text, out)
+}
+
+/// Uses and window, such as `100/min`.
+pub(super) fn budget(text: &Text, out: &mut Vec<Diagnostic>) -> Option<Budget> {
     let parsed = text.value.split_once('/').and_then(|(uses, unit)| {
         let (_, window) = WINDOWS.iter().find(|(name, _)| *name == unit)?;
         let uses = number(uses)?;
@@ -128,20 +144,6 @@ pub(crate) fn parse_time(text: &str) -> Option<u16> {
     }
     let (hours, minutes) = (number(hours)?, number(minutes)?);
     (hours < 24 && minutes < 60).then_some((hours * 60 + minutes) as u16)
-}
-
-/// Seconds of a duration such as `60s`.
-pub(crate) fn duration(text: &str) -> Option<u32> {
-    let unit = text.chars().next_back()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return None,
-    };
-    let count = number(text.strip_suffix(unit)?)?;
-    count.checked_mul(seconds).filter(|&seconds| seconds > 0)
 }
 
 /// Digits only: no sign, no blanks.

@@ -287,7 +287,7 @@ policy.toml:9:1: error: unknown key `alow` in `[[rule]]`
 policy.toml:11:1: error: unknown key `priority` in `[[rule]]`
   11 | priority = 3
      | ^^^^^^^^
-  help: its keys are `id`, `allow`, `ask`, `deny`, `path`, `except`, `to`, `when`, `reason`, `timeout`, `remember`
+  help: its keys are `id`, `allow`, `ask`, `deny`, `path`, `except`, `to`, `when`, `reason`, `timeout`, `remember`, `deciders`
 "#;
     assert_eq!(findings(rule), expected);
 }
@@ -423,22 +423,6 @@ fn durations_belong_to_asks_and_have_units() {
         let shown = rule("ask", &format!("remember = \"{wrong}\""));
         assert!(shown.contains(&format!("error: `{wrong}` is no duration")), "{shown}");
     }
-}
-
-#[test]
-fn asks_are_said_to_be_denied_until_calls_can_be_held() {
-    let rule = |id: &str| {
-        format!("[[rule]]\nid = \"{id}\"\nask = [\"exec\"]\npath = \"/{id}\"\ntimeout = \"5s\"\n")
-    };
-    let expected = r#"policy.toml:8:6: warning: denied with reason `ask-not-held` until this version can hold calls: `a`, `b`
-  8 | id = "a"
-    |      ^^^
-  help: the rules stay as they are; once calls are held, these will be asked about
-policy.toml:11:1: hint: `timeout` and `remember` have no effect until this version can hold calls
-  11 | timeout = "5s"
-     | ^^^^^^^
-"#;
-    assert_eq!(findings(&(rule("a") + &rule("b"))), expected);
 }
 
 #[test]

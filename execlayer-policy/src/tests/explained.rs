@@ -36,9 +36,10 @@ Denied, whatever else is allowed:
     because: Keys are private.
     (policy.toml:18)
 
-Asked about (denied with reason `ask-not-held` until calls can be held):
+Asked about, and denied unless the answer is yes:
   push
     connect to `tcp:*:443`, `unix:/run/x`
+    asks human
     (policy.toml:13)
 
 Allowed, unless a rule above says otherwise:
