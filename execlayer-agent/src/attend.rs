@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     control::{self, Call},
+    courier::Courier,
     daemon::Daemon,
     error::DaemonError,
     kernel::Ring,
@@ -62,9 +63,11 @@ pub(crate) async fn attend(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
+    let mut courier = Courier::new();
     let mut is_behind = false;
     let ending = loop {
         let mut may_be_done = false;
+        daemon.take_errands().into_iter().for_each(|task| courier.send(task));
         tokio::select! {
             ready = ring.ready(), if !is_behind => {
                 ready.map_err(|source| system("wait for records", source))?;
@@ -85,6 +88,7 @@ pub(crate) async fn attend(
                 observe(daemon, ring, RING);
                 daemon.answer_why(query);
             }
+            reply = courier.next() => daemon.errand_done(reply.id, reply.answer, &reply.note),
             _ = tick.tick() => {
                 daemon.tick();
                 may_be_done = true;

@@ -13,6 +13,7 @@ use std::{
 use execlayer_api::{Canary, ErrorCode, Failure};
 
 use crate::{
+    courier::Task,
     defer::Deferred,
     denials::Denials,
     grants::Grants,
@@ -42,7 +43,7 @@ pub struct Daemon {
     profiles: Profiles,
     scopes: Scopes,
     deferred: Deferred,
-    errands: Vec<held::Errand>,
+    errands: Vec<Task>,
     budgets: Budgets,
     grants: Grants,
     denials: Denials,

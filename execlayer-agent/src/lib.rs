@@ -5,6 +5,7 @@
 mod attend;
 pub mod canary;
 pub mod control;
+pub mod courier;
 pub mod daemon;
 pub mod defer;
 pub mod denials;

@@ -78,7 +78,7 @@ pub fn bundle(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Opens a regular file without following a link in its last component, and without waiting if it
 /// turns out to be a pipe.
-fn open_regular(path: &Path) -> io::Result<File> {
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() {
@@ -88,7 +88,8 @@ fn open_regular(path: &Path) -> io::Result<File> {
     }
 }
 
-fn read_bounded(file: &mut File, limit: usize) -> io::Result<Vec<u8>> {
+/// Reads a file that must not be larger than this.
+pub(crate) fn read_bounded(file: &mut File, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let allowed = u64::try_from(limit).unwrap_or(u64::MAX);
     file.take(allowed.saturating_add(1)).read_to_end(&mut bytes)?;

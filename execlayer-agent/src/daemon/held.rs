@@ -6,7 +6,7 @@ mod views;
 
 pub use self::begin::deny_all;
 
-use std::{io, net::IpAddr};
+use std::io;
 
 use execlayer_common::{
     limits,
@@ -17,6 +17,7 @@ use execlayer_common::{
 
 use super::Daemon;
 use crate::{
+    courier::{Answer, Task},
     defer::{Ending, Pending, Same, Stage},
     kernel::events::{Asked, Observed},
     record::{line, time},
@@ -27,30 +28,6 @@ use crate::{
 const SECOND: u64 = 1_000_000_000;
 /// Who ends questions by itself.
 const DAEMON: &str = "execlayerd";
-
-/// Something that a decider outside of the daemon is to be asked.
-#[derive(Clone, Debug)]
-pub struct Errand {
-    /// Number of the question.
-    pub id: u64,
-    /// Who is asked.
-    pub decider: Decider,
-    /// The question.
-    pub question: serde_json::Value,
-    /// Where the call wants to connect to.
-    pub address: Option<IpAddr>,
-}
-
-/// What such a decider said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// Yes.
-    Allow,
-    /// No.
-    Deny,
-    /// It does not know, or cannot be asked.
-    Unknown,
-}
 
 impl Daemon {
     /// A record that is a question.
@@ -99,22 +76,22 @@ impl Daemon {
     }
 
     /// What a decider outside of the daemon said about a question. It may have ended meanwhile.
-    pub fn errand_done(&mut self, id: u64, said: Said, note: &str) {
+    pub fn errand_done(&mut self, id: u64, said: Answer, note: &str) {
         let is_asked = |pending: &&mut Pending| pending.stage == Stage::Errand;
         let Some(pending) = self.deferred.get_mut(id).filter(is_asked) else { return };
         let (position, observed) = (pending.position, pending.observed.clone());
-        if said == Said::Unknown {
+        if said == Answer::Unknown {
             pending.position = position.saturating_add(1);
         }
         let known = self.profiles.provenance(observed.profile, observed.generation).cloned();
         let chain = chain(&observed, known.as_deref());
         let name = chain.get(position).map_or_else(String::new, |decider| by(decider));
         match said {
-            Said::Allow => self.allow_all(id, &name, Some(note)),
-            Said::Deny => {
+            Answer::Allow => self.allow_all(id, &name, Some(note)),
+            Answer::Deny => {
                 self.end_all(id, Ending::Denied, &name, Some(note), None);
             }
-            Said::Unknown => {
+            Answer::Unknown => {
                 tracing::info!("question {id}: {name} does not know: {note}");
                 self.advance(id);
             }
@@ -122,7 +99,7 @@ impl Daemon {
     }
 
     /// What deciders outside of the daemon are to be asked since this was last called.
-    pub fn take_errands(&mut self) -> Vec<Errand> {
+    pub fn take_errands(&mut self) -> Vec<Task> {
         std::mem::take(&mut self.errands)
     }
 
@@ -185,10 +162,10 @@ impl Daemon {
         let address = Inet::address_of(&pending.observed.subject);
         match question {
             Ok(question) => {
-                let decider = decider.clone();
-                self.errands.push(Errand { id, decider, question, address });
+                let decider = decider.kind.clone();
+                self.errands.push(Task { id, decider, question, address });
             }
-            Err(error) => self.errand_done(id, Said::Unknown, &error.to_string()),
+            Err(error) => self.errand_done(id, Answer::Unknown, &error.to_string()),
         }
     }
 

@@ -2,6 +2,7 @@
 //! daemon. What is above sees [`Gate`], bytes of records, and nothing of BPF.
 
 pub mod btf;
+mod child;
 mod diagnostics;
 pub mod events;
 #[cfg(test)]
@@ -20,12 +21,14 @@ use std::{collections::BTreeMap, io};
 
 use execlayer_common::{label::Label, slot::Slot};
 
+pub(crate) use child::die_with_parent;
 pub use features::{FeatureError, Features};
 pub use holding::{Hold, Holding};
 pub use install::{Generation, InstallError, Layout};
 pub use live::Live;
 pub use load::{LoadError, Loaded};
 pub use ring::Ring;
+pub(crate) use sys::process_descriptor;
 pub use sys::{refuse_huge_pages, return_free_memory};
 
 /// What the daemon does to a loaded gate, one map operation each. Profiles are numbered from 1.

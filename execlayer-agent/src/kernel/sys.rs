@@ -168,7 +168,7 @@ pub(super) fn run_of_iterator(program: BorrowedFd<'_>) -> io::Result<File> {
 }
 
 /// A descriptor of a process, for as long as it is held never another one's.
-pub(super) fn process_descriptor(pid: i32) -> io::Result<OwnedFd> {
+pub(crate) fn process_descriptor(pid: i32) -> io::Result<OwnedFd> {
     let flags: c_int = 0;
     // SAFETY: pidfd_open takes two integers and touches no memory of ours.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) };

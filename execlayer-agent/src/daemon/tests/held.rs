@@ -11,7 +11,7 @@ use execlayer_common::{
 
 use super::*;
 use crate::{
-    daemon::held::Said,
+    courier::Answer as Said,
     kernel::events::{
         Record, decode,
         tests::{asked, measured},
@@ -135,16 +135,16 @@ fn what_an_outside_decider_does_not_know_goes_to_the_next_one() {
     if !is_root() {
         return;
     }
-    let command = || DeciderKind::Command { argv: vec!["/bin/x".to_owned()], timeout: 1 };
+    let command = |at: u32| DeciderKind::Command { argv: vec![format!("/bin/{at}")], timeout: 1 };
     for (said, expected) in [(Said::Allow, STATE_ALLOW), (Said::Deny, STATE_DENY)] {
-        let mut bench = bench(vec![command(), command()], None, &[1]);
+        let mut bench = bench(vec![command(0), command(1)], None, &[1]);
         bench.daemon.observe(&asked(1, b"/x", true, true));
         let errands = bench.daemon.take_errands();
-        assert_eq!((errands.len(), errands[0].decider.name.as_str()), (1, "decider-0"));
+        assert_eq!((errands.len(), errands[0].decider.clone()), (1, command(0)));
         assert_eq!(errands[0].question["subject"], "/x");
         bench.daemon.errand_done(1, Said::Unknown, "away");
         let errands = bench.daemon.take_errands();
-        assert_eq!((errands.len(), errands[0].decider.name.as_str()), (1, "decider-1"));
+        assert_eq!((errands.len(), errands[0].decider.clone()), (1, command(1)));
         bench.daemon.errand_done(1, said, "note");
         assert_eq!(bench.state_of(1), Some(expected));
         let answers = bench.kinds_of_lines("answer");
@@ -155,7 +155,7 @@ fn what_an_outside_decider_does_not_know_goes_to_the_next_one() {
         bench.daemon.errand_done(1, Said::Allow, "too late");
         assert_eq!(bench.kinds_of_lines("answer").len(), 1);
     }
-    let mut bench = bench(vec![command()], None, &[1]);
+    let mut bench = bench(vec![command(0)], None, &[1]);
     bench.daemon.observe(&asked(1, b"/x", true, true));
     bench.daemon.errand_done(1, Said::Unknown, "away");
     assert_eq!(bench.state_of(1), Some(STATE_DENY), "nobody in the chain knows");
