@@ -37,7 +37,9 @@ const ALL: &[&[Test]] = &[
     components::TESTS,
     net::TESTS,
     inherit::TESTS,
-    hold::TESTS,
+    hold::basic::TESTS,
+    hold::same::TESTS,
+    hold::many::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];
@@ -46,8 +48,11 @@ const ALL: &[&[Test]] = &[
 const ATTEMPTS: &[attempts::Set] = &[("names", names::ATTEMPTS), ("net", net::ATTEMPTS)];
 
 fn main() -> ExitCode {
-    if let Some(code) =
-        attempts::role(ATTEMPTS).or_else(stress::role).or_else(cost::role).or_else(components::role)
+    if let Some(code) = attempts::role(ATTEMPTS)
+        .or_else(stress::role)
+        .or_else(cost::role)
+        .or_else(components::role)
+        .or_else(hold::many::crowd::role)
     {
         return code;
     }

@@ -31,14 +31,18 @@ const PACKAGES: &[&str] = &[
     "iproute2",
     "libc-bin",
     "login",
+    "make",
     "mawk",
     "mount",
+    "ncurses-base",
+    "nodejs",
     "passwd",
     "procps",
     "python3",
     "sed",
     "sudo",
     "tar",
+    "tmux",
     "util-linux",
 ];
 /// Goes up when the hand-made part changes.
@@ -68,7 +72,7 @@ pub(crate) fn ensure(archive: &mut Archive) -> Result<PathBuf> {
     let tree = scratch.join("tree");
     fs::create_dir_all(&tree).with_context(|| format!("cannot make `{}`", tree.display()))?;
     let packages = scratch.join("packages");
-    shell::step("fetching the guests' programs (python3, git, curl, bash, sudo ...)", || {
+    shell::step("fetching the guests' programs (python3, git, curl, bash, nodejs ...)", || {
         archive.closure(RELEASE, PACKAGES, &packages)
     })?;
     shell::step("making the guests' root filesystem", || {
