@@ -26,7 +26,7 @@ const AT_LEAST: usize = 300;
 
 fn every_case_that_is_an_act_ends_as_expected() -> Result<()> {
     let suites = load(Path::new(CORPUS))?;
-    let gate = Gate::start()?;
+    let gate = Gate::start_with(&["--no-hold"])?;
     // Makes this machine's key.
     let any =
         policy("any", "", "[[rule]]\nid = \"a\"\nallow = [\"exec\", \"read\"]\npath = \"/**\"\n")?;

@@ -3,11 +3,17 @@
 
 pub(crate) mod answerer;
 pub(crate) mod basic;
+pub(crate) mod deciders;
 pub(crate) mod many;
+pub(crate) mod odd;
+pub(crate) mod own;
+pub(crate) mod remembered;
 pub(crate) mod same;
 
+use self::answerer::Line;
 use crate::gate::{Gate, policy};
 use anyhow::{Context, Result, bail, ensure};
+use execlayer_api::{Outcome, Remember, Request, Response};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
@@ -68,6 +74,16 @@ impl Held {
         Ok(Self { gate: Gate::start_with(options)?, policy: policy("hold", "", RULES)? })
     }
 
+    /// With other rules.
+    fn with_rules(rules: &str) -> Result<Self> {
+        Ok(Self { policy: policy("hold", "", rules)?, ..Self::start(&[])? })
+    }
+
+    /// What a shell command printed and how it ended, answered by nobody.
+    fn output(&self, command: &str) -> Result<Output> {
+        Ok(self.spawn(command)?.wait_with_output()?)
+    }
+
     /// A program under the policy, whose output is read.
     fn command(&self, words: &[&str]) -> Command {
         let mut run = self.gate.run(&self.policy, &["--quiet"], words);
@@ -119,6 +135,20 @@ fn question() -> Result<Value> {
 /// Answers a question with `approve` or `deny`.
 fn answer(question: &Value, how: &str) -> Result<()> {
     tool(&[how, &question["id"].to_string()]).map(|_said| ())
+}
+
+/// Asks the daemon one thing.
+fn ask(request: &Request) -> Result<Outcome> {
+    match Line::open()?.say(request)? {
+        Response::Done(outcome) => Ok(outcome),
+        Response::Error(failure) => bail!("{request:?} is refused: {failure:?}"),
+    }
+}
+
+/// Answers a question by number.
+fn settle(question: &Value, allow: bool, remember: Remember) -> Result<()> {
+    let id = question["id"].as_u64().context("no id")?;
+    ask(&Request::Answer { id, allow, remember, message: None }).map(|_answered| ())
 }
 
 /// The process that waits.

@@ -45,7 +45,7 @@ impl Line {
         Ok(Self(BufReader::new(socket)))
     }
 
-    fn say(&mut self, request: &Request) -> Result<Response> {
+    pub(crate) fn say(&mut self, request: &Request) -> Result<Response> {
         self.0.get_mut().write_all(&encode_request(request)?)?;
         let mut line = Vec::new();
         self.0.read_until(b'\n', &mut line)?;

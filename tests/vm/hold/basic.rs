@@ -52,7 +52,8 @@ fn hold_a_call_until_it_is_answered() -> Result<()> {
         ("set -C; echo new > /srv/hold/asked-new && cat /srv/hold/asked-new", "new\n", 2),
         ("exec 3<>/dev/tcp/127.0.0.1/7001 && echo connected", "connected\n", 1),
         ("cat /srv/hold/asked /srv/hold/asked", "content\ncontent\n", 2),
-        ("cat /srv/hold/asked & cat /srv/hold/asked && wait $!", "content\ncontent\n", 2),
+        // Equal questions at the same time have one answer.
+        ("cat /srv/hold/asked & cat /srv/hold/asked && wait $!", "content\ncontent\n", 1),
     ];
     for (act, expected, questions) in acts {
         let (output, answers) = answered(&held, act, "approve")?;
@@ -136,7 +137,7 @@ fn hold_is_denied_in_time_or_not_at_all() -> Result<()> {
     let ended = held.gate.events(|event| event["answer"] == "timed-out")?;
     ensure!(ended.iter().any(|event| event["answer"] == "timed-out"), "no record of its end");
     drop(held);
-    let held = Held::start(&[])?;
+    let held = Held::start(&["--no-hold"])?;
     let output = held.spawn("cat /srv/hold/asked; cat /srv/hold/free")?.wait_with_output()?;
     ensure!(output.stdout == b"content\n", "nothing is held: {}", printed(&output));
     let events = held.gate.events(|event| event["reason"] == "ask-not-held")?;
