@@ -64,6 +64,9 @@ impl Scene {
             Request::Status {} => "status",
             Request::Questions {} => "questions",
             Request::Answer { .. } => "answer",
+            Request::Grants {} => "grants",
+            Request::Revoke { .. } => "revoke",
+            Request::Why { .. } => "why",
             Request::Stop { .. } => "stop",
         };
         self.daemon.asked().iter().map(name).collect()
