@@ -1,16 +1,13 @@
 //! Claims about `ask`, at a terminal of the tests' own.
 
-use std::{
-    fs::File,
-    io::{Read, Write},
-    process::Child,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex};
 
 use execlayer_api::{About, ErrorCode, Outcome, Question, Remember, Request, Response, Whose};
 
-use crate::harness::{Daemon, Place, answer, question, refusal};
+use crate::{
+    harness::{Daemon, Place, answer, question, refusal},
+    pty::Pty,
+};
 
 const PROMPT: &str = "[q] quit: ";
 
@@ -22,10 +19,7 @@ struct Talk {
     _place: Place,
     daemon: Daemon,
     open: Open,
-    keys: File,
-    screen: Arc<Mutex<String>>,
-    seen: usize,
-    child: Child,
+    pty: Pty,
 }
 
 impl Talk {
@@ -49,59 +43,27 @@ impl Talk {
             }
             other => answer(other, "".as_ref()),
         });
-        let pty = nix::pty::openpty(None, None).unwrap();
-        let mut keys = File::from(pty.master);
-        keys.write_all(typed.as_bytes()).unwrap();
         let mut command = place.tool(&["ask", "--run-dir", "run", "--agent", "tester"]);
         command.env("TERM", "dumb");
-        let end = || pty.slave.try_clone().unwrap();
-        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        drop(command);
-        let screen = Arc::new(Mutex::new(String::new()));
-        let (shown, mut output) = (Arc::clone(&screen), keys.try_clone().unwrap());
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // It fails when the last one who could write is gone.
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
-                shown.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
-            }
-        });
-        Self { _place: place, daemon, open, keys, screen, seen: 0, child }
+        let pty = Pty::start(command, typed);
+        Self { _place: place, daemon, open, pty }
     }
 
-    /// Waits until the screen says this, and gives what it said up to there since the last time.
     fn until(&mut self, part: &str) -> String {
-        let begin = Instant::now();
-        loop {
-            let screen = self.screen.lock().unwrap().clone();
-            if let Some(at) = screen[self.seen..].find(part) {
-                let from = self.seen;
-                self.seen += at + part.len();
-                return screen[from..self.seen].to_owned();
-            }
-            assert!(begin.elapsed() < Duration::from_secs(20), "`{part}` is not in {screen:?}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        self.pty.until(part)
     }
 
     fn say(&mut self, text: &str) {
-        self.keys.write_all(text.as_bytes()).unwrap();
+        self.pty.say(text);
     }
 
     fn end(mut self) -> Vec<(u64, bool, Remember)> {
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        assert_eq!(self.pty.child.wait().unwrap().code(), Some(0));
         let answers = self.daemon.asked().into_iter().filter_map(|request| match request {
             Request::Answer { id, allow, remember, .. } => Some((id, allow, remember)),
             _ => None,
         });
         answers.collect()
-    }
-}
-
-impl Drop for Talk {
-    fn drop(&mut self) {
-        // Ended already, unless the test failed.
-        let _ = self.child.kill();
     }
 }
 

@@ -10,7 +10,10 @@ use execlayer_api::{
     About, Answered, ErrorCode, Outcome, Question, Remember, Request, Response, Whose,
 };
 
-use crate::harness::{Daemon, Place, answer, question, refusal};
+use crate::{
+    harness::{Daemon, Place, answer, question, refusal},
+    pty::Pty,
+};
 
 fn asked(id: u64, allow: bool, remember: Remember, message: Option<&str>) -> Request {
     Request::Answer { id, allow, remember, message: message.map(str::to_owned) }
@@ -107,6 +110,24 @@ fn watching_tells_of_each_new_question_once() {
             assert!(!second.contains('\x1b'), "{second:?}");
         }
     }
+}
+
+#[test]
+fn on_a_terminal_the_list_is_drawn_anew_and_its_text_stays_harmless() {
+    let place = Place::new();
+    let looks = Mutex::new(0);
+    let _daemon = Daemon::listen(&place.at("run"), move |_| {
+        let mut looks = looks.lock().unwrap();
+        *looks += 1;
+        let evil = Question { subject: "/x\x1b[31m".into(), ..question() };
+        listing(if *looks == 1 { vec![evil] } else { Vec::new() })
+    });
+    let mut command = place.tool(&["pending", "--run-dir", "run", "--watch"]);
+    command.env("TERM", "xterm").env("NO_COLOR", "1");
+    let mut pty = Pty::start(command, "");
+    let text = pty.until("no call is held");
+    assert!(text.contains(r"/x\u{1b}[31m") && !text.contains("\x1b[31m"), "{text:?}");
+    assert_eq!(text.matches("\x1b[H\x1b[2J").count(), 2, "{text:?}");
 }
 
 #[test]

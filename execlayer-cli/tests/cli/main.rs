@@ -18,6 +18,8 @@ mod policies;
 #[cfg(test)]
 mod propose;
 #[cfg(test)]
+mod pty;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod start;
