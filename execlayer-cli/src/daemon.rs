@@ -57,7 +57,17 @@ pub(crate) enum AskError {
 pub(crate) fn ask(places: &Places, request: &Request) -> Result<Outcome, AskError> {
     let socket = places.run_dir.join(places::SOCKET);
     let stream = UnixStream::connect(socket).map_err(AskError::Nobody)?;
-    let line = exchange(&stream, request).map_err(|error| AskError::Broken(error.to_string()))?;
+    outcome(say(&stream, request).and_then(|()| hear(&stream)))
+}
+
+/// What the daemon says of itself to whoever connects to this socket.
+pub(crate) fn listen(socket: &Path) -> Result<Outcome, AskError> {
+    let stream = UnixStream::connect(socket).map_err(AskError::Nobody)?;
+    outcome(hear(&stream))
+}
+
+fn outcome(line: io::Result<Vec<u8>>) -> Result<Outcome, AskError> {
+    let line = line.map_err(|error| AskError::Broken(error.to_string()))?;
     let response = decode_response(&line).map_err(|error| AskError::Broken(error.to_string()))?;
     match response {
         Response::Done(outcome) => Ok(outcome),
@@ -65,10 +75,13 @@ pub(crate) fn ask(places: &Places, request: &Request) -> Result<Outcome, AskErro
     }
 }
 
-fn exchange(mut stream: &UnixStream, request: &Request) -> io::Result<Vec<u8>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+fn say(mut stream: &UnixStream, request: &Request) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(&encode_request(request).map_err(io::Error::other)?)?;
+    stream.write_all(&encode_request(request).map_err(io::Error::other)?)
+}
+
+fn hear(stream: &UnixStream) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
     let mut line = Vec::new();
     BufReader::new(stream).take(MAX_RESPONSE as u64 + 1).read_until(b'\n', &mut line)?;
     if line.is_empty() {

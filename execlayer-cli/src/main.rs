@@ -8,10 +8,14 @@ mod daemon;
 mod doctor;
 mod error;
 mod files;
+mod held;
 mod keys;
 mod output;
+mod proposals;
 mod scope;
 mod summary;
+mod terminal;
+mod words;
 
 use std::process::ExitCode;
 

@@ -14,6 +14,8 @@ pub(crate) struct Screen {
     pub(crate) on_output: Paint,
     /// Colours of standard error.
     pub(crate) on_error: Paint,
+    /// Standard output is a terminal that can be cleared.
+    pub(crate) is_live: bool,
 }
 
 impl Screen {
@@ -24,6 +26,7 @@ impl Screen {
         Self {
             on_output: Paint(wanted && io::stdout().is_terminal()),
             on_error: Paint(wanted && io::stderr().is_terminal()),
+            is_live: !dumb && io::stdout().is_terminal(),
         }
     }
 
@@ -39,6 +42,22 @@ impl Screen {
         self.print(&text)
     }
 
+    /// A result for programs that read line by line.
+    pub(crate) fn print_json_line(&self, value: &impl Serialize) -> Result<(), CliError> {
+        self.print(&serde_json::to_string(value).map_err(internal)?)
+    }
+
+    /// A result in the place of the one before.
+    pub(crate) fn redraw(&self, text: &str) -> Result<(), CliError> {
+        self.print(&format!("\x1b[H\x1b[2J{text}"))
+    }
+
+    /// A prompt: the answer stands on the same line.
+    pub(crate) fn prompt(&self, text: &str) -> Result<(), CliError> {
+        let mut out = io::stdout().lock();
+        written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    }
+
     /// A result that is not text.
     pub(crate) fn print_bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
         written(io::stdout().lock().write_all(bytes))
@@ -51,8 +70,11 @@ impl Screen {
 }
 
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, CliError> {
-    serde_json::to_string_pretty(value)
-        .map_err(|error| CliError::failure(format!("internal error: {error}")))
+    serde_json::to_string_pretty(value).map_err(internal)
+}
+
+fn internal(error: serde_json::Error) -> CliError {
+    CliError::failure(format!("internal error: {error}"))
 }
 
 /// A reader that went away is no failure to talk about.

@@ -4,7 +4,10 @@
 use execlayer_api::{DeniedRow, DeniedVerdict, Summary};
 use execlayer_common::reason::Reason;
 
-use crate::output::{Paint, Table};
+use crate::{
+    output::{Paint, Table},
+    words,
+};
 
 /// Rows that a person reads; a file has them all.
 const SHOWN: usize = 30;
@@ -32,7 +35,7 @@ pub(crate) fn text(agent: &str, summary: &Summary, paint: Paint) -> String {
             table.row([
                 row.count.to_string(),
                 if access.is_empty() { row.operation.clone() } else { access },
-                shortened(&row.subject),
+                words::shortened(&row.subject, WIDTH),
                 row.rule.clone().unwrap_or_default(),
                 place,
                 reason(row),
@@ -49,18 +52,6 @@ pub(crate) fn text(agent: &str, summary: &Summary, paint: Paint) -> String {
         text.push_str(&yellow(format!("{} events were lost and are not counted", summary.lost)));
     }
     text
-}
-
-/// Beginning and end of a long subject: the end names the file.
-fn shortened(subject: &str) -> String {
-    let length = subject.chars().count();
-    if length <= WIDTH {
-        return subject.to_owned();
-    }
-    let half = WIDTH / 2;
-    let begin: String = subject.chars().take(half).collect();
-    let end: String = subject.chars().skip(length - half).collect();
-    format!("{begin}…{end}")
 }
 
 fn reason(row: &DeniedRow) -> String {
@@ -121,9 +112,6 @@ mod tests {
         let summary = Summary { denied: rows, ..Summary::default() };
         let text = text("a", &summary, Paint(false));
         assert!(text.contains("and 70 kinds of denials more"), "{text}");
-        let long = format!("/begin{}/end", "x".repeat(4_000));
-        assert_eq!(shortened(&long).chars().count(), WIDTH + 1);
-        assert!(shortened(&long).starts_with("/begin") && shortened(&long).ends_with("/end"));
     }
 
     #[test]

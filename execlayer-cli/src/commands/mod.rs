@@ -1,11 +1,13 @@
 //! The commands: one file each. Owns their list; must not hold what one of them does.
 
+mod ask;
 mod check;
 mod compile;
 mod completions;
 mod decide;
 mod doctor;
 mod explain_policy;
+mod grants;
 mod inspect;
 mod keys;
 mod man;
@@ -16,6 +18,7 @@ mod sign;
 mod status;
 mod test;
 mod verify;
+mod why;
 
 use std::process::ExitCode;
 
@@ -53,6 +56,10 @@ enum Command {
     Pending(pending::Args),
     Approve(decide::Approve),
     Deny(decide::Deny),
+    Ask(ask::Args),
+    Grants(grants::Args),
+    Revoke(grants::Revoke),
+    Why(why::Args),
     Doctor(doctor::Args),
     #[command(subcommand)]
     Keys(keys::Command),
@@ -78,6 +85,10 @@ impl Cli {
             Command::Pending(args) => pending::run(&args, screen),
             Command::Approve(args) => decide::approve(&args, screen),
             Command::Deny(args) => decide::deny(&args, screen),
+            Command::Ask(args) => ask::run(&args, screen),
+            Command::Grants(args) => grants::run(&args, screen),
+            Command::Revoke(args) => grants::revoke(&args, screen),
+            Command::Why(args) => why::run(&args, screen),
             Command::Doctor(args) => doctor::run(&args, screen),
             Command::Keys(command) => keys::run(&command, screen),
             Command::Sign(args) => sign::run(&args, screen),

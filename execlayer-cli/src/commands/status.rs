@@ -1,13 +1,12 @@
 //! `status`: what is in force, as the daemon says. Must not look at the kernel itself.
 
-use std::time::{Duration, SystemTime};
-
 use execlayer_api::{Canary, Outcome, Request, State, Status};
 
 use crate::{
     daemon::{self, Places},
     error::{CliError, Exit},
     output::{Screen, Table, printable, size},
+    words::ago,
 };
 
 /// Shows what is in force: daemon, kernel programs, policies, canary
@@ -121,17 +120,4 @@ fn canary(canary: Option<&Canary>, screen: &Screen) -> String {
         text.push_str(&format!("  {}\n", printable(act)));
     }
     text
-}
-
-/// A time since 1970 as seen from now.
-fn ago(seconds: u64) -> String {
-    let then = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
-    let passed = then.and_then(|then| SystemTime::now().duration_since(then).ok());
-    match passed.map(|passed| passed.as_secs()) {
-        None => "in the future".to_owned(),
-        Some(seconds @ 0..120) => format!("{seconds} s ago"),
-        Some(seconds @ 120..7_200) => format!("{} min ago", seconds / 60),
-        Some(seconds @ 7_200..172_800) => format!("{} h ago", seconds / 3_600),
-        Some(seconds) => format!("{} days ago", seconds / 86_400),
-    }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use execlayer_api::{
     Answered, Canary, ErrorCode, Failure, Hello, Installed, Mode, Outcome, Profile, Program,
-    Question, Request, Response, Scope, ScopeId, State, Status, Summary, decode_request,
+    Question, Request, Response, Revoked, Scope, ScopeId, State, Status, Summary, decode_request,
     encode_response,
 };
 
@@ -162,6 +162,17 @@ impl Daemon {
     }
 }
 
+/// Says `response` to whoever connects to `why.sock`, without being asked.
+pub(crate) fn tell(run_dir: &Path, response: Response) {
+    fs::create_dir_all(run_dir).unwrap();
+    let listener = UnixListener::bind(run_dir.join("why.sock")).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            stream.unwrap().write_all(&encode_response(&response).unwrap()).unwrap();
+        }
+    });
+}
+
 /// The usual answers; scopes are in `cgroup`.
 pub(crate) fn answer(request: &Request, cgroup: &Path) -> Option<Response> {
     Some(Response::Done(match request {
@@ -186,8 +197,11 @@ pub(crate) fn answer(request: &Request, cgroup: &Path) -> Option<Response> {
         Request::Status {} => Outcome::Status(Box::new(status())),
         Request::Questions {} => Outcome::Questions(vec![question()]),
         Request::Answer { id, allow, .. } => {
-            Outcome::Answered(Answered { id: *id, allowed: *allow })
+            Outcome::Answered(Answered { id: *id, allowed: *allow, calls: 1, grant: None })
         }
+        Request::Grants {} => Outcome::Grants(Vec::new()),
+        Request::Revoke { id } => Outcome::Revoked(Revoked { id: *id }),
+        Request::Why { .. } => Outcome::Why(Vec::new()),
         Request::Stop { .. } => Outcome::Stopping {},
     }))
 }
@@ -210,6 +224,12 @@ pub(crate) fn question() -> Question {
         file: Some("policy.toml".into()),
         line: Some(3),
         message: Some("Someone should know where to.".into()),
+        command: vec!["git".into(), "push".into()],
+        digest: None,
+        asked: "human".into(),
+        held: true,
+        calls: 1,
+        remember: None,
         waits: 4,
         left: 56,
     }

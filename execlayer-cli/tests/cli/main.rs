@@ -2,9 +2,13 @@
 //! and what it says to a daemon. The daemon is one of the tests' own, so no kernel is involved.
 
 #[cfg(test)]
+mod ask;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod general;
+#[cfg(test)]
+mod grants;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
@@ -12,8 +16,14 @@ mod held;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]
+mod propose;
+#[cfg(test)]
+mod pty;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod start;
 #[cfg(test)]
 mod status;
+#[cfg(test)]
+mod why;
