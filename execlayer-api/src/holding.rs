@@ -150,7 +150,7 @@ pub struct Answered {
     pub id: u64,
     /// Whether the call goes on.
     pub allowed: bool,
-    /// Calls that got this answer.
+    /// Calls that were held and got this answer; 0 if it is for those that follow.
     pub calls: u64,
     /// Number of the grant that remembers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -76,7 +76,7 @@ impl Held {
 
     /// With other rules.
     fn with_rules(rules: &str) -> Result<Self> {
-        Ok(Self { policy: policy("hold", "", rules)?, ..Self::start(&[])? })
+        Ok(Self { policy: policy("rules", "", rules)?, ..Self::start(&[])? })
     }
 
     /// What a shell command printed and how it ended, answered by nobody.

@@ -88,9 +88,7 @@ impl Daemon {
         let name = chain.get(position).map_or_else(String::new, |decider| by(decider));
         match said {
             Answer::Allow => self.allow_all(id, &name, Some(note)),
-            Answer::Deny => {
-                self.end_all(id, Ending::Denied, &name, Some(note), None);
-            }
+            Answer::Deny => self.end_all(id, Ending::Denied, &name, Some(note), None),
             Answer::Unknown => {
                 tracing::info!("question {id}: {name} does not know: {note}");
                 self.advance(id);
@@ -182,7 +180,7 @@ impl Daemon {
         self.end_all(id, Ending::Allowed, by, message, grant);
     }
 
-    /// Ends a question and its equals; how many there were.
+    /// Ends a question and its equals.
     fn end_all(
         &mut self,
         id: u64,
@@ -190,12 +188,10 @@ impl Daemon {
         by: &str,
         message: Option<&str>,
         grant: Option<u64>,
-    ) -> u64 {
-        let mut ended = 0;
+    ) {
         for id in self.deferred.equal_to(id) {
-            ended += u64::from(self.end(id, ending, by, message, grant));
+            self.end(id, ending, by, message, grant);
         }
-        ended
     }
 
     /// Ends a question; whether it was there.

@@ -142,10 +142,10 @@ pub fn access_names(access: Access) -> Vec<&'static str> {
     wanted.map(|(name, _bit)| *name).collect()
 }
 
-/// What an event is about, as text.
+/// What an event is about, for people: `\xNN` for what is not printable.
 #[must_use]
 pub fn subject(observed: &Observed) -> String {
-    exact_or_hex(observed.operation, &observed.subject).0
+    text::printable(observed.operation, &observed.subject)
 }
 
 /// The line of an event, with its newline. `offset` turns its time into a date.

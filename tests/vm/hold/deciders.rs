@@ -42,7 +42,7 @@ at_most = "2/h"
 
 [[decider]]
 name = "program"
-command = ["/srv/decider"]
+command = ["/srv/hold/decider"]
 timeout = "60s"
 
 [[decider]]
@@ -68,9 +68,9 @@ to = "tcp:127.0.0.0/8:7001"
 deciders = ["here"]
 "#
     );
-    fs::write("/srv/decider", DECIDER)?;
-    fs::set_permissions("/srv/decider", fs::Permissions::from_mode(0o755))?;
     let held = Held::with_rules(&rules)?;
+    fs::write("/srv/hold/decider", DECIDER)?;
+    fs::set_permissions("/srv/hold/decider", fs::Permissions::from_mode(0o755))?;
     for file in ["few", "yes", "no", "other"] {
         fs::write(format!("/srv/hold/{file}"), format!("{file}\n"))?;
     }

@@ -48,7 +48,8 @@ fn hold_is_remembered_for_the_tree_or_for_all() -> Result<()> {
     ensure!(output.stdout == b"content\ncontent\ncontent\n", "{}", printed(&output));
     let granted = held.gate.events(|event| event["reason"] == "granted")?;
     let granted = granted.iter().filter(|event| event["reason"] == "granted").count();
-    ensure!(granted == 2, "{granted} calls went on by the remembered answer");
+    // The one that was held meets the grant, too.
+    ensure!(granted == 3, "{granted} calls went on by the remembered answer");
     // Another tree, another answer.
     let output = first_answered(&held, thrice, false, tree)?;
     ensure!(output.stdout.is_empty(), "a remembered no: {}", printed(&output));

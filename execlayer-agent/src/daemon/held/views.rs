@@ -77,7 +77,9 @@ impl Daemon {
         }
         let grant = self.remember(id, allow, remember, by)?;
         let ending = if allow { Ending::Allowed } else { Ending::Denied };
-        let calls = self.end_all(id, ending, by, message, grant);
+        let is_held = |id: &&u64| self.deferred.get(**id).is_some_and(|one| one.asked.is_held);
+        let calls = self.deferred.equal_to(id).iter().filter(is_held).count() as u64;
+        self.end_all(id, ending, by, message, grant);
         Ok(Answered { id, allowed: allow, calls, grant })
     }
 
