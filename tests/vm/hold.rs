@@ -5,6 +5,7 @@ pub(crate) mod answerer;
 pub(crate) mod basic;
 pub(crate) mod many;
 pub(crate) mod same;
+pub(crate) mod subjects;
 
 use crate::gate::{Gate, policy};
 use anyhow::{Context, Result, bail, ensure};
@@ -114,6 +115,18 @@ fn questions(count: usize) -> Result<Vec<Value>> {
 /// The one question that there is, once there is one.
 fn question() -> Result<Value> {
     questions(1)?.into_iter().next().context("no question")
+}
+
+/// What a program printed, once it has ended; it must be about to.
+fn finish(mut child: Child) -> Result<Output> {
+    for _ in 0..LOOKS {
+        if child.try_wait()?.is_some() {
+            return Ok(child.wait_with_output()?);
+        }
+        sleep(PAUSE);
+    }
+    child.kill()?;
+    bail!("it does not end; open: {:?}", pending()?)
 }
 
 /// Answers a question with `approve` or `deny`.

@@ -40,6 +40,11 @@ const ALL: &[&[Test]] = &[
     hold::basic::TESTS,
     hold::same::TESTS,
     hold::many::TESTS,
+    hold::subjects::crowd::TESTS,
+    hold::subjects::chains::TESTS,
+    hold::subjects::kin::TESTS,
+    hold::subjects::places::TESTS,
+    hold::subjects::terminals::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];
