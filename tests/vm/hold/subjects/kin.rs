@@ -149,7 +149,7 @@ fn hold_a_child_and_not_its_parent() -> Result<()> {
         let mut said = String::new();
         for _ in 0..LOOKS {
             said = fs::read_to_string(OUT)?;
-            if said.ends_with(|end: char| end == '\n') && said.contains("ends") {
+            if said.ends_with('\n') && said.contains("ends") {
                 break;
             }
             sleep(PAUSE);
