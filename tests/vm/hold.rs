@@ -9,6 +9,7 @@ pub(crate) mod odd;
 pub(crate) mod own;
 pub(crate) mod remembered;
 pub(crate) mod same;
+pub(crate) mod subjects;
 
 use self::answerer::Line;
 use crate::gate::{Gate, policy};
@@ -130,6 +131,18 @@ fn questions(count: usize) -> Result<Vec<Value>> {
 /// The one question that there is, once there is one.
 fn question() -> Result<Value> {
     questions(1)?.into_iter().next().context("no question")
+}
+
+/// What a program printed, once it has ended; it must be about to.
+fn finish(mut child: Child) -> Result<Output> {
+    for _ in 0..LOOKS {
+        if child.try_wait()?.is_some() {
+            return Ok(child.wait_with_output()?);
+        }
+        sleep(PAUSE);
+    }
+    child.kill()?;
+    bail!("it does not end; open: {:?}", pending()?)
 }
 
 /// Answers a question with `approve` or `deny`.

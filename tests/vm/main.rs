@@ -44,6 +44,11 @@ const ALL: &[&[Test]] = &[
     hold::remembered::TESTS,
     hold::same::TESTS,
     hold::many::TESTS,
+    hold::subjects::crowd::TESTS,
+    hold::subjects::chains::TESTS,
+    hold::subjects::kin::TESTS,
+    hold::subjects::places::TESTS,
+    hold::subjects::terminals::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];
