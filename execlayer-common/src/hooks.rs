@@ -16,8 +16,10 @@ pub const PROGRAMS: &[(&str, Attach)] = &[
     ("task_alloc", Attach::Lsm("task_alloc")),
     ("task_free", Attach::Lsm("task_free")),
     ("exec_select", Attach::Lsm("bprm_creds_for_exec")),
-    ("exec_measure", Attach::Lsm("bprm_check_security")),
     ("bprm_check", Attach::Lsm("bprm_check_security")),
+    // Runs first: the last one that is attached does (kernel/bpf/trampoline.c,
+    // `__bpf_trampoline_link_prog`, 6.1).
+    ("exec_measure", Attach::Lsm("bprm_check_security")),
     ("bprm_committed", Attach::Lsm("bprm_committed_creds")),
     ("file_open", Attach::Lsm("file_open")),
     ("file_fcntl", Attach::Lsm("file_fcntl")),

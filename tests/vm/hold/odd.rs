@@ -4,8 +4,9 @@ use super::{
     Held, answer, ask, nobody_is_stopped, none_is_left, pending, printed, question, settle,
 };
 use crate::framework::Lane;
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use execlayer_api::{Outcome, Remember, Request};
+use serde_json::Value;
 use std::fs;
 use std::process::Command;
 use std::thread::sleep;
@@ -63,19 +64,33 @@ fn hold_cannot_and_the_next_try_passes() -> Result<()> {
     fs::write("/srv/hold/log", "")?;
     fs::write("/srv/hold/take.py", TAKES_BACK)?;
     let child = held.spawn("python3 /srv/hold/take.py")?;
-    let asked = question()?;
+    settle(&asked_to("append")?, true, Remember::Once)?;
+    let asked = asked_to("write")?;
     ensure!(asked["held"] == false, "{asked}");
     settle(&asked, true, Remember::AsRule)?;
     let output = child.wait_with_output()?;
     ensure!(output.stdout == b"taken back after some denials\n", "{}", printed(&output));
-    let Outcome::Grants(grants) = ask(&Request::Grants {})? else { anyhow::bail!("no grants") };
+    let Outcome::Grants(grants) = ask(&Request::Grants {})? else { bail!("no grants") };
     ensure!(grants.len() == 1 && grants[0].left <= 60, "{grants:?}");
     // The answer was for that tree: another one is denied anew, and a no changes nothing.
     let child = held.spawn("timeout 5 python3 /srv/hold/take.py")?;
-    settle(&question()?, false, Remember::AsRule)?;
+    settle(&asked_to("append")?, true, Remember::Once)?;
+    settle(&asked_to("write")?, false, Remember::AsRule)?;
     let output = child.wait_with_output()?;
     ensure!(output.stdout.is_empty(), "{}", printed(&output));
     Ok(())
+}
+
+/// The one question, once it is about that access.
+fn asked_to(access: &str) -> Result<Value> {
+    for _ in 0..LOOKS {
+        let asked = question()?;
+        if asked["access"][0] == access {
+            return Ok(asked);
+        }
+        sleep(PAUSE);
+    }
+    bail!("nobody asks to {access}")
 }
 
 fn hold_of_a_creation_ends_when_the_file_is_there() -> Result<()> {
