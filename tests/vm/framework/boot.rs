@@ -15,7 +15,7 @@ use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{chdir, chown, chroot, dup2_stderr, dup2_stdout};
 use std::ffi::CStr;
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -72,6 +72,8 @@ fn boot_and_run() -> Result<i32> {
         pseudo("tmpfs", place)?;
         fs::set_permissions(place, fs::Permissions::from_mode(mode))?;
     }
+    // As udev would make it: process substitution of shells needs it.
+    symlink("/proc/self/fd", "/dev/fd").context("cannot make `/dev/fd`")?;
     fs::create_dir_all("/home/agent")?;
     chown("/home/agent", Some(1000.into()), Some(1000.into()))?;
     fs::write("/proc/sys/kernel/hostname", "guest")?;

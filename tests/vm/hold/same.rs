@@ -121,6 +121,7 @@ fn compare(lists: &[(&[Program], &str, &str)]) -> Result<(Held, Vec<String>)> {
         }
         let asked = answerer.taken() - so_far;
         println!("`{name}`: {asked} questions, {} ms", begin.elapsed().as_millis());
+        println!("{} {:?} {:?}", before.code, before.out, before.errors);
         ensure!(asked > 0, "`{name}` was not asked about");
     }
     note(&format!("{} programs, {} questions", all.len(), answerer.stop()?.len()));
@@ -139,6 +140,10 @@ fn run(command: &mut Command) -> Result<Did> {
         fs::write(file, text)?;
     }
     let place = |what: &str| format!("/run/same-{what}");
+    for what in ["out", "errors"] {
+        // Whoever is left of the program before keeps a file of its own.
+        let _ = fs::remove_file(place(what));
+    }
     command
         .current_dir(WORK)
         .env_clear()

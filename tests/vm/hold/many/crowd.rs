@@ -1,7 +1,7 @@
 //! The governed processes: one that starts the others, so many at once, each of which opens a file that is
 //! asked about. Owns what each says of its end.
 
-use super::super::Held;
+use super::super::{Held, pending};
 use super::{TOP, until};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
@@ -93,9 +93,20 @@ impl Crowd {
         self.with(|book| book.is_away = false)
     }
 
+    /// What there is, for the error of a test that does not end.
+    fn tells(&self) -> Result<String> {
+        let open = self.with(|book| format!("{:?}", book.open))?;
+        let tasks = Command::new("ps").args(["-eo", "pid,ppid,stat,pending,args"]).output()?;
+        let tasks = String::from_utf8(tasks.stdout)?;
+        let tasks: Vec<&str> = tasks.lines().filter(|line| line.contains(ROLE)).collect();
+        Ok(format!("open calls {open}; questions {:?}\n{}", pending()?, tasks.join("\n")))
+    }
+
     /// All calls, by their number, once they have ended.
     pub(super) fn wait(mut self) -> Result<Vec<Call>> {
-        until(|| Ok(self.child.try_wait()?.is_some()))?;
+        if until(|| Ok(self.child.try_wait()?.is_some())).is_err() {
+            bail!("it does not come to an end: {}", self.tells()?);
+        }
         ensure!(self.child.wait()?.success(), "the crowd failed");
         until(|| Ok(self.ended()? == self.count))?;
         self.with(|book| book.ended.values().copied().collect())
