@@ -9,6 +9,7 @@ use std::{
 
 use execlayer_api::{Installed, Outcome, Profile, Request, Scope, Summary, places};
 use execlayer_bundle::UnsignedBundle;
+use execlayer_common::provenance::{DeciderKind, Provenance};
 use execlayer_policy::Lowered;
 use nix::unistd::geteuid;
 
@@ -92,6 +93,11 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<ExitCode, CliError> {
     if let Some(agent) = &args.agent {
         lowered.provenance.agent.clone_from(agent);
     }
+    if !args.quiet && asks_people(&lowered.provenance) {
+        screen.note(
+            "execlayer: calls that this policy asks about wait: answer with `sudo execlayer ask`",
+        );
+    }
     let (bundle, agent) = sign(args, lowered)?;
     let signals = Signals::hold()?;
     let scope = open_scope(args, &bundle, &agent, screen)?;
@@ -105,6 +111,16 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<ExitCode, CliError> {
         Err(error) => error.print(screen),
     }
     Ok(code)
+}
+
+/// Whether a call may wait for a person.
+fn asks_people(provenance: &Provenance) -> bool {
+    let is_human = |index: &u32| {
+        let decider = provenance.deciders.get(*index as usize);
+        decider.is_some_and(|decider| matches!(decider.kind, DeciderKind::Human {}))
+    };
+    let mut asking = provenance.rules.iter().filter_map(|rule| rule.asking.as_ref());
+    asking.any(|asking| asking.deciders.is_empty() || asking.deciders.iter().any(is_human))
 }
 
 fn find_user(name: &str) -> Result<User, CliError> {
