@@ -1,7 +1,8 @@
 //! Calls that cannot be held, questions that turn out to be none, and the end of the gate.
 
 use super::{
-    Held, answer, ask, nobody_is_stopped, none_is_left, pending, printed, question, settle,
+    Held, LOOKS, PAUSE, answer, ask, nobody_is_stopped, none_is_left, pending, printed, question,
+    settle,
 };
 use crate::framework::Lane;
 use anyhow::{Result, bail, ensure};
