@@ -81,6 +81,20 @@ impl Crowd {
         self.with(|book| book.ended.len())
     }
 
+    /// Until so many calls have ended.
+    pub(super) fn wait_for(&mut self, count: usize) -> Result<()> {
+        // What it said last may be read a moment after it is gone.
+        let mut looks = 0;
+        let done = until(|| {
+            looks += usize::from(self.child.try_wait()?.is_some());
+            Ok(looks > 100 || self.ended()? >= count)
+        });
+        if done.is_err() || self.ended()? < count {
+            bail!("not even {count} calls end: {}", self.tells()?);
+        }
+        Ok(())
+    }
+
     /// From now on calls are disturbed.
     pub(super) fn daemon_goes(&self) -> Result<()> {
         self.with(|book| {
