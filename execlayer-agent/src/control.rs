@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Clients at once; more wait in the socket's queue.
+/// Clients at once: of root, and of everybody else together, who cannot take root's room. More are refused.
 const MAX_CLIENTS: usize = 32;
 /// For the rest of a line that has begun, and for an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -61,17 +61,23 @@ pub(crate) fn bind_with(path: &Path, mode: u32) -> io::Result<UnixListener> {
 
 /// Serves clients until the receiver of `calls` is gone.
 pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
-    let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
+    let room = || Arc::new(Semaphore::new(MAX_CLIENTS));
+    let (roots, others) = (room(), room());
     loop {
-        let Ok(permit) = Arc::clone(&clients).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _address)) => {
                 let calls = calls.clone();
+                let is_root = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0);
+                let clients = if is_root { &roots } else { &others };
+                let permit = Arc::clone(clients).try_acquire_owned();
                 tokio::spawn(async move {
-                    if let Err(error) = client(stream, calls).await {
+                    let served = match permit {
+                        Ok(_permit) => client(stream, calls).await,
+                        Err(_full) => full(stream).await,
+                    };
+                    if let Err(error) = served {
                         tracing::debug!("a control client left: {error}");
                     }
-                    drop(permit);
                 });
             }
             Err(error) => {
@@ -84,6 +90,10 @@ pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
             return;
         }
     }
+}
+
+async fn full(mut stream: UnixStream) -> io::Result<()> {
+    send(&mut stream, &refused(ErrorCode::Limit, "too many clients are connected")).await
 }
 
 async fn client(stream: UnixStream, calls: mpsc::Sender<Call>) -> io::Result<()> {

@@ -132,7 +132,7 @@ impl Daemon {
                 self.write(line);
                 self.take_question(*observed);
             }
-            Ok(Record::Cancelled(id)) => self.take_cancellation(id),
+            Ok(Record::Cancelled(id, tgid)) => self.take_cancellation(id, tgid),
             Ok(Record::Measured(id, digest)) => self.take_digest(id, digest),
             Err(error) => {
                 self.unknown_events += 1;

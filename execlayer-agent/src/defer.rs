@@ -28,6 +28,8 @@ struct Answer {
     id: u64,
     /// `None`: the question is gone there, and its task only needs to go on.
     state: Option<u32>,
+    /// Its thread's files are measured.
+    is_measured: bool,
 }
 
 /// Questions, by their number.
@@ -103,6 +105,12 @@ impl Deferred {
         self.by_profile.get(&profile).copied().unwrap_or_default()
     }
 
+    /// Whether the thread group waits for an answer.
+    #[must_use]
+    pub fn is_waiting(&self, tgid: u32) -> bool {
+        self.waiting.contains_key(&tgid) || self.ready.contains_key(&tgid)
+    }
+
     /// This question and those that are equal to it, in the order in which they came; none if it has ended.
     #[must_use]
     pub fn equal_to(&self, id: u64) -> Vec<u64> {
@@ -131,7 +139,8 @@ impl Deferred {
                 Ending::Cancelled => None,
                 _ => Some(STATE_DENY),
             };
-            let answer = Answer { key: settled.asked.key, id, state };
+            let is_measured = settled.stage == Stage::Measured || settled.digest.is_some();
+            let answer = Answer { key: settled.asked.key, id, state, is_measured };
             self.ready.entry(tgid).or_default().push(answer);
         }
         let leads = next.filter(|_| settled.stage != Stage::Follows);
@@ -189,6 +198,7 @@ impl Deferred {
     ///
     /// The first thing that the kernel said. What failed is tried again the next time.
     pub fn reconcile(&mut self, gate: &mut dyn Hold, now: u64) -> io::Result<Reconciled> {
+        let in_kernel = gate.questions()?;
         let mut done = Ok(());
         let mut kept = Vec::with_capacity(self.written.len());
         for (expires, answer) in std::mem::take(&mut self.written) {
@@ -196,15 +206,15 @@ impl Deferred {
                 kept.push((expires, answer));
                 continue;
             }
-            let forgotten = gate.forget(&answer.key, answer.id);
-            if forgotten.is_err() {
+            let left = in_kernel.iter().find(|(_key, question)| question.id == answer.id);
+            let ended = end_answer(gate, &answer, left.map(|(_key, question)| question));
+            if ended.is_err() {
                 kept.push((expires, answer));
             }
-            done = done.and(forgotten);
+            done = done.and(ended);
         }
         self.written = kept;
 
-        let in_kernel = gate.questions()?;
         let there: BTreeSet<u64> = in_kernel.iter().map(|(_key, question)| question.id).collect();
         let is_gone = |(id, pending): &(&u64, &Pending)| {
             pending.asked.is_held && !there.contains(id) && pending.deadline > now
@@ -247,10 +257,23 @@ pub fn ask_all_again(gate: &mut dyn Hold) -> io::Result<usize> {
     done.map(|()| asked)
 }
 
-/// Removes a question; the task that waits for it asks again, or is denied if nobody is there to ask.
+/// Removes a question, or its answer. A task that may still be stopped for it goes on: it asks again, or is
+/// denied if nobody is there to ask.
 fn ask_again(gate: &mut dyn Hold, key: &Key, question: &Question) -> io::Result<()> {
     gate.forget(key, question.id)?;
-    if question.state == STATE_OPEN { gate.wake(question.tgid) } else { Ok(()) }
+    if question.used_in == 0 { gate.wake(question.tgid) } else { Ok(()) }
+}
+
+/// Removes an answer whose time is over. If nobody came for it, its task may have been stopped once more when
+/// it was let go: between the look at the question and the signal.
+fn end_answer(gate: &mut dyn Hold, answer: &Answer, left: Option<&Question>) -> io::Result<()> {
+    if answer.is_measured {
+        gate.measure(answer.key.tid, None)?;
+    }
+    match left {
+        Some(question) => ask_again(gate, &answer.key, question),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,9 @@ pub enum DaemonError {
     /// The try.
     #[error(transparent)]
     Canary(#[from] CanaryError),
+    /// It sees other process numbers than the kernel's programs.
+    #[error("the daemon must run in the initial pid namespace")]
+    PidNamespace,
     /// There is no such group.
     #[error("there is no group `{0}`")]
     UnknownGroup(String),
@@ -99,6 +102,7 @@ impl DaemonError {
             Self::Load(_) => Exit::Load,
             Self::Canary(_) => Exit::Canary,
             Self::UnknownGroup(_) => Exit::Usage,
+            Self::PidNamespace => Exit::CannotEnforce,
             Self::AlreadyRunning(_) | Self::Pinned(_) => Exit::AlreadyRunning,
             Self::Bundle { .. } => Exit::Bundle,
             Self::File { .. } | Self::System { .. } => Exit::Failed,
@@ -112,6 +116,9 @@ impl DaemonError {
             Self::Features(error) => error.help(),
             Self::Load(error) => error.help(),
             Self::Canary(error) => Some(error.help().to_owned()),
+            Self::PidNamespace => {
+                Some("run it on the host, or in a container with the host's pids".to_owned())
+            }
             Self::UnknownGroup(_) => Some("make it first: groupadd --system NAME".to_owned()),
             Self::AlreadyRunning(_) => Some("execlayer status shows it".to_owned()),
             Self::Pinned(_) => Some(

@@ -32,6 +32,8 @@ pub struct Wish {
     pub operation: u32,
     /// See `operation`.
     pub access: u32,
+    /// [`GrantKey::reserved`].
+    pub place: u32,
     /// The process tree.
     pub session: u64,
     /// What the record of the question says of it.
@@ -59,9 +61,14 @@ impl Grants {
         let Wish { policy: (profile, generation), rule, operation, access, .. } = wish;
         let session = if wish.grant.scope == Whose::Tree { wish.session } else { 0 };
         let key = match wish.grant.about {
-            About::Subject => {
-                GrantKey { profile, operation, access, reserved: 0, session, subject: wish.subject }
-            }
+            About::Subject => GrantKey {
+                profile,
+                operation,
+                access,
+                reserved: wish.place,
+                session,
+                subject: wish.subject,
+            },
             About::Rule => GrantKey {
                 profile,
                 operation: question::ANY_OPERATION,

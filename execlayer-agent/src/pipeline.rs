@@ -36,6 +36,9 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     if options.unload {
         return unload(&options, &pins);
     }
+    if !is_initial_pid_namespace() {
+        return Err(DaemonError::PidNamespace);
+    }
     let features = features::probe(options.cgroup_root.as_deref())?;
     let _lock = claim(&options)?;
     folder(&options.state_dir, 0o700)?;
@@ -162,6 +165,12 @@ fn unload(options: &Options, pins: &Pins) -> Result<(), DaemonError> {
     pins.remove_all().map_err(kernel::LoadError::from)?;
     tracing::info!("the gate is taken down: nothing is enforced");
     Ok(())
+}
+
+/// KERNEL: the initial one has a number of its own (include/linux/proc_ns.h, `PROC_PID_INIT_INO`, 6.1).
+fn is_initial_pid_namespace() -> bool {
+    const INITIAL: &str = "pid:[4026531836]";
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name.as_os_str() == INITIAL)
 }
 
 fn group(name: &str) -> Result<Gid, DaemonError> {

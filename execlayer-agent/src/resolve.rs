@@ -29,6 +29,8 @@ pub struct Facts {
     pub digest: Option<[u8; 32]>,
     /// It could be measured, and was not yet.
     pub is_measurable: bool,
+    /// The call waits. If not, an answer is for whatever follows, and cannot be counted.
+    pub is_held: bool,
     /// The policy: profile number and generation.
     pub policy: (u32, u32),
     /// ns since boot.
@@ -55,12 +57,13 @@ pub fn next(
                 }
                 _ => {}
             },
-            DeciderKind::Budget { uses, window } => {
+            DeciderKind::Budget { uses, window } if facts.is_held => {
                 let key = (facts.policy, decider.name.clone());
                 if budgets.spend(key, *uses, *window, facts.now) {
                     return Step::Allow(format!("budget `{}`", decider.name));
                 }
             }
+            DeciderKind::Budget { .. } => {}
             DeciderKind::Host { .. }
             | DeciderKind::Command { .. }
             | DeciderKind::Webhook { .. } => return Step::Errand,
@@ -96,9 +99,9 @@ impl Budgets {
         true
     }
 
-    /// Forgets what belongs to another generation of the profile.
-    pub fn keep_only(&mut self, profile: u32, generation: u32) {
-        self.spent.retain(|((at, of), _name), _spent| *at != profile || *of == generation);
+    /// Forgets what belongs to generations that are not in force.
+    pub fn keep_current(&mut self, generation: impl Fn(u32) -> Option<u32>) {
+        self.spent.retain(|((profile, of), _name), _spent| generation(*profile) == Some(*of));
     }
 }
 

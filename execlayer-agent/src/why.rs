@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::control;
 
-/// Clients at once; more wait in the socket's queue.
+/// Clients at once; more are turned away.
 const MAX_CLIENTS: usize = 32;
 
 /// Who asks, and where the answer goes.
@@ -36,12 +36,13 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 pub async fn serve(listener: UnixListener, queries: mpsc::Sender<Query>) {
     let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
     while !queries.is_closed() {
-        let Ok(permit) = Arc::clone(&clients).acquire_owned().await else { return };
         let Ok((stream, _address)) = listener.accept().await else {
             // Out of descriptors, most likely: give others time to end.
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
+        // Whoever does not read its answer may keep one of them busy, and nobody else waiting.
+        let Ok(permit) = Arc::clone(&clients).try_acquire_owned() else { continue };
         let queries = queries.clone();
         tokio::spawn(async move {
             if let Err(error) = client(stream, queries).await {

@@ -26,6 +26,9 @@ pub const EVENT_MONITOR: u8 = 1 << 0;
 pub const EVENT_PROVISIONAL: u8 = 1 << 1;
 /// Of a question: the file can be measured.
 pub const EVENT_MEASURABLE: u8 = 1 << 2;
+/// Of a question about executing: it is about what an exec opens last, an ELF interpreter, and never serves
+/// for the program itself.
+pub const EVENT_INTERPRETER: u8 = 1 << 3;
 
 /// The fixed part of a record. 144 bytes, no padding.
 #[derive(Clone, Copy, Debug)]

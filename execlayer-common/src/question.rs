@@ -15,7 +15,7 @@ pub struct Key {
     pub operation: u32,
     /// Access bits that are wanted.
     pub access: u32,
-    /// Zero.
+    /// 1 for an ELF interpreter, which is asked about where it is opened; else 0.
     pub reserved: u32,
     /// Start time of the thread, ns since boot: a thread id alone is used again.
     pub start: u64,
@@ -87,7 +87,7 @@ pub struct GrantKey {
     pub operation: u32,
     /// Access bits that are wanted; 0 for all that a rule asks about.
     pub access: u32,
-    /// Zero.
+    /// As in [`Key`].
     pub reserved: u32,
     /// [`crate::label::Label::session`], or 0 for all of the profile's tasks.
     pub session: u64,

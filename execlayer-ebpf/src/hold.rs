@@ -21,7 +21,7 @@ use execlayer_common::{
     verdict::raw,
 };
 
-pub use self::measure::run as measure;
+pub use self::measure::{is_measurable, run as measure};
 use crate::{
     atomic, emit, hash,
     kernel::{SIGSTOP, fields},
@@ -50,6 +50,14 @@ impl Fate {
 pub fn ask(scratch: *mut Scratch, hook: Hook) -> Fate {
     if told(daemon::BEAT) == 0 {
         return refuse(scratch, Reason::AskNotHeld);
+    }
+    let is_interpreter = is_opened_program(scratch, hook);
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        (*scratch).place = is_interpreter.into();
+        if is_interpreter {
+            (*scratch).event.flags |= event::EVENT_INTERPRETER;
+        }
     }
     // VERIFIER: one call behind another, and not each from within: stacks of 512 bytes add up.
     hash::both(scratch);
@@ -99,7 +107,7 @@ fn key_of(scratch: *mut Scratch) -> Key {
             tid: typed(task, &fields::OFF_TASK_PID),
             operation: u32::from((*scratch).event.operation),
             access: (*scratch).event.access,
-            reserved: 0,
+            reserved: (*scratch).place,
             start: typed(task, &fields::OFF_TASK_START),
             subject: (*scratch).hash,
         }
@@ -185,7 +193,8 @@ impl Asked {
             if used_in == 0 {
                 // From here on nothing of the stretch before is used again.
                 (*self.calls).waits = 0;
-            } else if used_in.wrapping_add(1) != here
+            } else if self.key.operation != Operation::Exec as u32
+                || used_in.wrapping_add(1) != here
                 || (*self.calls).held != self.call
                 || (*self.calls).waits == 0
             {
@@ -243,10 +252,6 @@ impl Asked {
         let held = self.stop(scratch);
         if held == Fate::HELD {
             record_question(scratch, id, self.key.start);
-            if self.hook == Hook::BprmCheck as u32 {
-                // SAFETY: this task owns the buffer.
-                unsafe { (*scratch).event.flags |= event::EVENT_MEASURABLE };
-            }
         }
         held
     }
@@ -356,6 +361,13 @@ fn granted(scratch: *mut Scratch) -> Fate {
         (*scratch).event.reason = Reason::Granted as u8;
     }
     Fate::GRANTED
+}
+
+#[inline(always)]
+fn is_opened_program(scratch: *const Scratch, hook: Hook) -> bool {
+    // SAFETY: a plain field of the buffer that this task owns.
+    let operation = unsafe { (*scratch).event.operation };
+    operation == Operation::Exec as u8 && hook as u32 == Hook::FileOpen as u32
 }
 
 /// Whether what is opened to be executed is checked once more before it is, where it can be asked about

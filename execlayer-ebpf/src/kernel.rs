@@ -56,6 +56,7 @@ pub const MNT_NS_INTERNAL: u64 = (-22_i64) as u64;
 /// KERNEL: include/uapi/linux/magic.h.
 pub const PIPEFS_MAGIC: u64 = 0x5049_5045;
 pub const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
+pub const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
 /// KERNEL: include/uapi/linux/elf.h, `ELFMAG`, as a little-endian word.
 pub const ELF_MAGIC: u32 = 0x464c_457f;
 /// KERNEL: include/uapi/linux/hash_info.h, `HASH_ALGO_SHA256`.

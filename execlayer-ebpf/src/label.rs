@@ -42,6 +42,13 @@ pub fn stored(task: *const Task) -> Option<Label> {
     unsafe { TASKS.get(task as u64) }.copied()
 }
 
+/// Whether a task is governed, by the durable copy alone.
+#[inline(always)]
+pub fn is_kept(task: *const Task) -> bool {
+    // SAFETY: only an address is looked up.
+    unsafe { TASKS.get(task as u64) }.is_some_and(|label| label.profile != 0)
+}
+
 /// Stores a label for a task, in both places. On failure neither counts: the caller must deny.
 #[inline(always)]
 pub fn store(task: *const Task, label: Label) -> Result<(), ()> {

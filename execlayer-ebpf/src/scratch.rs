@@ -105,6 +105,8 @@ pub struct Scratch {
     /// Which file it is that is asked about: device, inode, generation, size, time of change; zeros if it
     /// is none.
     pub file: [u64; 6],
+    /// [`execlayer_common::question::Key::reserved`].
+    pub place: u32,
     /// Hashes of the subject: of which file it is, too, and for a grant.
     pub hash: [u64; 2],
     pub grant: [u64; 2],

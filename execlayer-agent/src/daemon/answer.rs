@@ -16,7 +16,7 @@ impl Daemon {
         let Call { pid, uid, request, reply } = call;
         let response = match self.refusal(pid, uid, &request) {
             Some(failure) => Response::Error(failure),
-            None => match self.handle(request, &who(pid, uid)) {
+            None => match self.handle(request, &Caller::of(pid, uid)) {
                 Ok(outcome) => Response::Done(outcome),
                 Err(failure) => Response::Error(failure),
             },
@@ -50,7 +50,7 @@ impl Daemon {
         }
     }
 
-    fn handle(&mut self, request: Request, by: &str) -> Result<Outcome, Failure> {
+    fn handle(&mut self, request: Request, by: &Caller) -> Result<Outcome, Failure> {
         if self.stopping && !matches!(request, Request::Status {} | Request::Hello {}) {
             return Err(failure(ErrorCode::Unavailable, "the daemon is stopping"));
         }
@@ -70,7 +70,7 @@ impl Daemon {
                 .answer_question(id, allow, remember, message.as_deref(), by)
                 .map(Outcome::Answered),
             Request::Grants {} => Ok(Outcome::Grants(self.grants())),
-            Request::Revoke { id } => self.revoke(id, by).map(Outcome::Revoked),
+            Request::Revoke { id } => self.revoke(id, &by.name).map(Outcome::Revoked),
             Request::Why { pid } => {
                 self.why(i32::try_from(pid).unwrap_or_default()).map(Outcome::Why)
             }
@@ -161,20 +161,29 @@ fn is_for_everybody(request: &Request) -> bool {
         | Request::Questions {}
         | Request::Answer { .. }
         | Request::Grants {}
-        | Request::Revoke { .. }
         | Request::Why { .. } => true,
-        Request::Install { .. }
+        Request::Revoke { .. }
+        | Request::Install { .. }
         | Request::OpenScope { .. }
         | Request::CloseScope { .. }
         | Request::Stop { .. } => false,
     }
 }
 
-/// Names whoever asks, for the event log.
-fn who(pid: i32, uid: u32) -> String {
-    let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
-    let name = user.map_or_else(|| uid.to_string(), |user| user.name);
-    format!("{name} (uid {uid}, process {pid})")
+/// Whoever asks.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// For the event log.
+    pub(super) name: String,
+    pub(super) is_root: bool,
+}
+
+impl Caller {
+    fn of(pid: i32, uid: u32) -> Self {
+        let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+        let name = user.map_or_else(|| uid.to_string(), |user| user.name);
+        Self { name: format!("{name} (uid {uid}, process {pid})"), is_root: uid == 0 }
+    }
 }
 
 fn programs() -> Vec<Program> {

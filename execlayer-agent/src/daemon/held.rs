@@ -58,8 +58,13 @@ impl Daemon {
     }
 
     /// The file that was to be made is there: nothing needs to be answered.
-    pub(super) fn take_cancellation(&mut self, id: u64) {
-        self.end(id, Ending::Cancelled, DAEMON, None, None);
+    pub(super) fn take_cancellation(&mut self, id: u64, tgid: u32) {
+        let was_known = self.end(id, Ending::Cancelled, DAEMON, None, None);
+        // Its record was lost: nobody else knows that the group is stopped.
+        if !was_known && !self.deferred.is_waiting(tgid) {
+            let woken = self.gate.holding().wake(tgid);
+            self.note_questions_if(woken);
+        }
     }
 
     /// The file of a question was measured, or could not be.
@@ -72,6 +77,11 @@ impl Daemon {
         }
         pending.digest = digest;
         pending.asked.is_measurable = false;
+        if digest.is_none() {
+            let tid = pending.asked.key.tid;
+            let done = self.gate.holding().measure(tid, None);
+            self.note_questions_if(done);
+        }
         self.advance(id);
     }
 
@@ -111,6 +121,7 @@ impl Daemon {
         let facts = Facts {
             digest: pending.digest,
             is_measurable: pending.asked.is_measurable,
+            is_held: pending.asked.is_held,
             policy,
             now: time::boot(),
         };
@@ -209,11 +220,6 @@ impl Daemon {
         let held = now.saturating_sub(pending.observed.time) / 1_000_000;
         let real = now.saturating_add(self.offset);
         self.write(line::answer(id, ending.name(), by, message, grant, held, real));
-        if pending.digest.is_some() && ending != Ending::Allowed || pending.stage == Stage::Measured
-        {
-            let done = self.gate.holding().measure(pending.asked.key.tid, None);
-            self.note_questions_if(done);
-        }
         let profile = pending.observed.profile;
         if self.deferred.count_of(profile) <= limits::MAX_PROFILE_QUESTIONS / 2 {
             self.set_full(profile, false);

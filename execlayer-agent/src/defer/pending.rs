@@ -12,6 +12,10 @@ pub struct Same {
     operation: Operation,
     access: u32,
     subject: [u64; 2],
+    /// Generation and rule: who is asked is the rule's matter.
+    rule: (u32, Option<u16>),
+    /// See [`execlayer_common::question::Key::reserved`].
+    place: u32,
     /// Of a question that is like no other: its number.
     own: Option<u64>,
 }
@@ -26,6 +30,8 @@ impl Same {
             operation: observed.operation,
             access: observed.access.0,
             subject: asked.key.subject,
+            rule: (observed.generation, observed.rule.map(|rule| rule.0)),
+            place: asked.key.reserved,
             own: is_alone.then_some(asked.id),
         }
     }

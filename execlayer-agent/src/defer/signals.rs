@@ -1,16 +1,20 @@
 //! Whether a stopped process is about to end: a signal that would end it cannot reach it while it is
 //! stopped. Must not send any.
 
-use std::fs;
+use std::{fs, io};
 
 /// SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM: what people and service managers end processes with.
 const ENDING: [u32; 5] = [1, 2, 3, 9, 15];
 
 /// Whether the process is gone, or has a signal pending that ends it.
 pub(super) fn is_ending(tgid: u32) -> bool {
-    match fs::read_to_string(format!("/proc/{tgid}/status")) {
-        Ok(status) => says_ending(&status),
-        Err(_) => true,
+    // A process' name is any bytes.
+    match fs::read(format!("/proc/{tgid}/status")) {
+        Ok(status) => says_ending(&String::from_utf8_lossy(&status)),
+        // Anything else says nothing about the process: time will.
+        Err(error) => {
+            error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use execlayer_common::{
     access::{Access, Operation},
+    question::STATE_MEASURE,
     reason::Reason,
 };
 
@@ -171,6 +172,34 @@ fn answers_that_nobody_came_for_are_removed_and_not_before() {
 }
 
 #[test]
+fn who_stopped_once_more_when_it_was_let_go_goes_on_when_its_answer_ends() {
+    for (used_in, woken) in [(0, vec![own(), own()]), (1, vec![own()])] {
+        let (mut gate, mut deferred) = (gate(&[1]), Deferred::default());
+        deferred.ask(1, pending(1, 100));
+        deferred.settle(1, Ending::Allowed);
+        deferred.release(&mut gate, 10).unwrap();
+        gate.questions[0].1.used_in = used_in;
+        deferred.reconcile(&mut gate, 10 + ANSWER_LIFE).unwrap();
+        assert_eq!((state(&gate, 1), gate.woken), (None, woken));
+    }
+}
+
+#[test]
+fn a_question_that_ends_while_its_file_is_measured_is_answered_and_not_measured_any_more() {
+    let (mut gate, mut deferred) = (gate(&[1]), Deferred::default());
+    let mut measured = pending(1, 100);
+    measured.stage = Stage::Measured;
+    deferred.ask(1, measured);
+    gate.questions[0].1.state = STATE_MEASURE;
+    gate.measured.insert(1, 1);
+    deferred.settle(1, Ending::TimedOut);
+    deferred.release(&mut gate, 10).unwrap();
+    assert_eq!(state(&gate, 1), Some(STATE_DENY));
+    deferred.reconcile(&mut gate, 10 + ANSWER_LIFE).unwrap();
+    assert!(gate.measured.is_empty());
+}
+
+#[test]
 fn a_question_whose_record_was_lost_is_asked_again_and_not_at_the_first_look() {
     let (mut gate, mut deferred) = (gate(&[1]), Deferred::default());
     assert_eq!(deferred.reconcile(&mut gate, 0).unwrap().asked_again, 0);
@@ -254,9 +283,11 @@ fn questions_are_counted_by_profile() {
 
 #[test]
 fn who_waits_since_an_earlier_daemon_asks_again() {
-    let mut gate = gate(&[1, 2]);
+    // One is open, one is answered and was not let go, and one has used its answer.
+    let mut gate = gate(&[1, 2, 3]);
     gate.questions[1].1.state = STATE_ALLOW;
+    (gate.questions[2].1.state, gate.questions[2].1.used_in) = (STATE_ALLOW, 1);
     assert_eq!(ask_all_again(&mut gate).unwrap(), 1);
     assert!(gate.questions.is_empty());
-    assert_eq!(gate.woken, [own()]);
+    assert_eq!(gate.woken, [own(), own()]);
 }

@@ -9,6 +9,7 @@ fn wish(scope: Whose, about: About, subject: u64) -> Wish {
         rule: 3,
         operation: 0,
         access: 1,
+        place: 0,
         session: 77,
         subject: [subject, 0],
         grant: Grant {

@@ -4,8 +4,8 @@
 use execlayer_common::{
     access::{Access, Operation},
     event::{
-        ABI, EVENT_MEASURABLE, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader, KIND_CANCELLED,
-        KIND_MEASURED, KIND_QUESTION, KIND_VERDICT, NO_RULE,
+        ABI, EVENT_INTERPRETER, EVENT_MEASURABLE, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader,
+        KIND_CANCELLED, KIND_MEASURED, KIND_QUESTION, KIND_VERDICT, NO_RULE,
     },
     limits,
     question::Key,
@@ -106,8 +106,8 @@ pub struct Asked {
 pub enum Record {
     /// A verdict or a question.
     Observed(Box<Observed>),
-    /// The question with this number is no more.
-    Cancelled(u64),
+    /// The question with this number, of that thread group, is no more.
+    Cancelled(u64, u32),
     /// The file of the question with this number was measured, or could not be.
     Measured(u64, Option<[u8; 32]>),
 }
@@ -169,7 +169,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     let reason =
         Reason::from_raw(raw_reason).ok_or(RecordError::Value("reason", u32::from(raw_reason)))?;
     let flags = at.u8()?;
-    if flags & !(EVENT_MONITOR | EVENT_PROVISIONAL | EVENT_MEASURABLE) != 0 {
+    let known = EVENT_MONITOR | EVENT_PROVISIONAL | EVENT_MEASURABLE | EVENT_INTERPRETER;
+    if flags & !known != 0 {
         return Err(RecordError::Value("flags", u32::from(flags)));
     }
     let (pid, tgid, ppid, uid, gid) = (at.u32()?, at.u32()?, at.u32()?, at.u32()?, at.u32()?);
@@ -179,7 +180,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     let (number, thread_start) = (at.u64()?, at.u64()?);
     let (hash, grant) = ([at.u64()?, at.u64()?], [at.u64()?, at.u64()?]);
     match kind {
-        KIND_CANCELLED => return Ok(Record::Cancelled(number)),
+        KIND_CANCELLED => return Ok(Record::Cancelled(number, tgid)),
         KIND_MEASURED => {
             let mut digest = [0; 32];
             let words = hash.into_iter().chain(grant).flat_map(u64::to_ne_bytes);
@@ -192,7 +193,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
         tid: pid,
         operation: u32::from(raw_operation),
         access: access.0,
-        reserved: 0,
+        reserved: u32::from(flags & EVENT_INTERPRETER != 0),
         start: thread_start,
         subject: hash,
     };

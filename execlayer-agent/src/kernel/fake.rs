@@ -8,7 +8,7 @@ use std::{
 use execlayer_common::{
     label::Label,
     limits,
-    question::{Grant, GrantKey, Key, Question, STATE_OPEN},
+    question::{Grant, GrantKey, Key, Question, STATE_MEASURE, STATE_OPEN},
     slot::Slot,
 };
 
@@ -163,6 +163,12 @@ impl Hold for Fake {
         Ok(())
     }
 
+    fn measure_nothing(&mut self) -> io::Result<()> {
+        self.step("measure_nothing")?;
+        self.measured.clear();
+        Ok(())
+    }
+
     fn grant(&mut self, key: &GrantKey, grant: &Grant) -> io::Result<()> {
         self.step("grant")?;
         self.grants.retain(|(known, _grant)| known != key);
@@ -189,7 +195,9 @@ impl Hold for Fake {
     fn answer(&mut self, key: &Key, id: u64, state: u32, expires: u64) -> io::Result<bool> {
         self.step("answer")?;
         let open = |(known, question): &&mut (Key, Question)| {
-            known == key && question.id == id && question.state == STATE_OPEN
+            known == key
+                && question.id == id
+                && matches!(question.state, STATE_OPEN | STATE_MEASURE)
         };
         let Some((_key, question)) = self.questions.iter_mut().find(open) else {
             return Ok(false);

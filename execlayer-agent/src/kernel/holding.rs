@@ -10,7 +10,7 @@ use execlayer_common::{
     limits,
     question::{
         GRANT_BYTES, GRANT_KEY_BYTES, Grant, GrantKey, KEY_BYTES, Key, QUESTION_BYTES, Question,
-        STATE_OPEN,
+        STATE_MEASURE, STATE_OPEN,
     },
 };
 
@@ -41,7 +41,7 @@ pub trait Hold {
     /// What the kernel said.
     fn questions(&self) -> io::Result<Vec<(Key, Question)>>;
 
-    /// Answers the open question with this number, until `expires`; false if it is gone.
+    /// Answers the question with this number that is open, or whose file is measured, until `expires`; false if it is gone.
     ///
     /// # Errors
     ///
@@ -61,6 +61,13 @@ pub trait Hold {
     ///
     /// What the kernel said.
     fn measure(&mut self, tid: u32, question: Option<u64>) -> io::Result<()>;
+
+    /// Has nobody's files measured.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn measure_nothing(&mut self) -> io::Result<()>;
 
     /// Remembers an answer.
     ///
@@ -147,7 +154,9 @@ impl Hold for Holding {
 
     fn answer(&mut self, key: &Key, id: u64, state: u32, expires: u64) -> io::Result<bool> {
         match self.question(key)? {
-            Some(question) if question.id == id && question.state == STATE_OPEN => {
+            Some(question)
+                if question.id == id && matches!(question.state, STATE_OPEN | STATE_MEASURE) =>
+            {
                 let answered = Question { state, expires, ..question };
                 self.questions.replace(&key.to_bytes(), &answered.to_bytes())
             }
@@ -169,6 +178,13 @@ impl Hold for Holding {
             Some(id) => self.measure.set(&tid.to_ne_bytes(), &id.to_ne_bytes()),
             None => self.measure.remove(&tid.to_ne_bytes()).map(|_was_there| ()),
         }
+    }
+
+    fn measure_nothing(&mut self) -> io::Result<()> {
+        for (tid, _question) in entries::<4, 8>(&self.measure, limits::MAX_QUESTIONS)? {
+            self.measure.remove(&tid)?;
+        }
+        Ok(())
     }
 
     fn grant(&mut self, key: &GrantKey, grant: &Grant) -> io::Result<()> {
@@ -208,7 +224,7 @@ fn entries<const KEY: usize, const VALUE: usize>(
     // keeps starting anew.
     for _ in 0..2 * room {
         if !map.next_key(key.as_ref().map(<[u8; KEY]>::as_slice), &mut next)? {
-            break;
+            return Ok(found);
         }
         let mut value = [0; VALUE];
         if map.get(&next, &mut value)? {
@@ -216,5 +232,5 @@ fn entries<const KEY: usize, const VALUE: usize>(
         }
         key = Some(next);
     }
-    Ok(found)
+    Err(io::Error::other("the map changes faster than it can be read"))
 }

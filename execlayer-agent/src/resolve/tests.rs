@@ -53,7 +53,8 @@ fn a_budget_allows_so_many_in_any_such_time() {
     let chain: Vec<&Decider> = chain.iter().collect();
     let mut budgets = Budgets::default();
     let at = |seconds: u64, budgets: &mut Budgets| {
-        let facts = Facts { now: seconds * SECOND, policy: (1, 1), ..Facts::default() };
+        let facts =
+            Facts { now: seconds * SECOND, policy: (1, 1), is_held: true, ..Facts::default() };
         next(&chain, &mut 0, &facts, budgets)
     };
     let yes = Step::Allow("budget `two`".to_owned());
@@ -62,6 +63,8 @@ fn a_budget_allows_so_many_in_any_such_time() {
     assert_eq!(at(59, &mut budgets), Step::Deny);
     assert_eq!(at(60, &mut budgets), yes, "the first one is over");
     assert_eq!(at(61, &mut budgets), Step::Deny);
-    budgets.keep_only(1, 2);
+    let failed = Facts { now: 600 * SECOND, policy: (1, 1), ..Facts::default() };
+    assert_eq!(next(&chain, &mut 0, &failed, &mut budgets), Step::Deny, "nothing to count");
+    budgets.keep_current(|_profile| Some(2));
     assert_eq!(at(61, &mut budgets), yes, "another generation");
 }

@@ -6,6 +6,7 @@ use execlayer_common::question::Hook;
 use crate::{
     kernel::{PF_CANNOT_HOLD, Regs, TS_COMPAT, Task, fields},
     kread::typed,
+    label,
 };
 
 /// Which call a task makes, if it is one that can be held: a hash of its number, arguments and place.
@@ -20,6 +21,11 @@ pub fn call_of(task: *const Task, hook: u32) -> Option<u64> {
     let status: u32 = typed(task, &fields::OFF_TASK_STATUS);
     let traced: u32 = typed(task, &fields::OFF_TASK_PTRACE);
     let tgid: u32 = typed(task, &fields::OFF_TASK_TGID);
+    // The daemon knows whom it lets go on by the label of the group's leader.
+    let leader: *const Task = typed(task, &fields::OFF_TASK_LEADER);
+    if !label::is_kept(leader) {
+        return None;
+    }
     if flags & PF_CANNOT_HOLD != 0 || status & TS_COMPAT != 0 || traced != 0 || tgid == 1 {
         return None;
     }
@@ -35,6 +41,11 @@ pub fn exec_of(task: *const Task) -> u64 {
     let regs = registers(task);
     let number: u64 = typed(regs, &fields::OFF_REGS_NUMBER);
     if status & TS_COMPAT != 0 || !matches!(number, EXECVE | EXECVEAT) {
+        return 0;
+    }
+    // KERNEL: AT_EXECVE_CHECK opens the file and goes no further (fs/exec.c, `bprm_execve`, 6.14).
+    let flags: u64 = typed(regs, &fields::OFF_REGS_E);
+    if number == EXECVEAT && flags & AT_EXECVE_CHECK != 0 {
         return 0;
     }
     mark_of(regs, number)
@@ -67,6 +78,8 @@ fn mark_of(regs: *const Regs, number: u64) -> u64 {
 
 const EXECVE: u64 = 59;
 const EXECVEAT: u64 = 322;
+/// KERNEL: include/uapi/linux/fcntl.h (6.14).
+const AT_EXECVE_CHECK: u64 = 0x10000;
 
 /// The table of what can be held: system calls by the hook that they meet.
 ///

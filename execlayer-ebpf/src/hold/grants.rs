@@ -1,7 +1,7 @@
 //! Answers that are remembered: whether one is about the call in scratch. Must not make any.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use execlayer_common::question::{ANY_OPERATION, GrantKey, STATE_ALLOW, STATE_DENY};
+use execlayer_common::question::{ANY_OPERATION, Grant, GrantKey, STATE_ALLOW, STATE_DENY};
 
 use crate::{maps::GRANTS, scratch::Scratch};
 
@@ -35,12 +35,11 @@ extern "C" fn look_for_grant(scratch: *mut Scratch) -> u32 {
     for kind in 0..KINDS {
         // SAFETY: this task owns the buffer.
         let key = unsafe { key(scratch, kind) };
-        // SAFETY: a table whose elements are freed after a grace period.
-        let Some(grant) = (unsafe { GRANTS.get(key) }) else { continue };
-        if grant.expires <= now {
+        let Some((state, expires, id)) = read(&key) else { continue };
+        if expires <= now {
             continue;
         }
-        let found = match grant.state {
+        let found = match state {
             STATE_ALLOW => Said::YES,
             STATE_DENY => Said::NO,
             _ => continue,
@@ -48,10 +47,28 @@ extern "C" fn look_for_grant(scratch: *mut Scratch) -> u32 {
         if said != Said::NO {
             said = found;
             // SAFETY: as above.
-            unsafe { (*scratch).event.question = grant.id };
+            unsafe { (*scratch).event.question = id };
         }
     }
     said.0
+}
+
+/// State, end and number of a grant.
+///
+/// KERNEL: an element that is removed is used again at once, for any key (kernel/bpf/memalloc.c, 6.1): what
+/// was read counts if the same one is still there afterwards.
+#[inline(always)]
+fn read(key: &GrantKey) -> Option<(u32, u64, u64)> {
+    // SAFETY: memory of this type, whoever's it is; compared below.
+    let grant: *const Grant = unsafe { GRANTS.get(key) }?;
+    // SAFETY: as above.
+    let (state, expires, id) =
+        unsafe { ((*grant).state, (&raw const (*grant).expires).read_volatile(), (*grant).id) };
+    // SAFETY: as above.
+    let again: *const Grant = unsafe { GRANTS.get(key) }?;
+    // SAFETY: as above.
+    let is_same = unsafe { (&raw const (*again).id).read_volatile() } == id;
+    if is_same { Some((state, expires, id)) } else { None }
 }
 
 /// This tree's or everybody's; this subject or all that the rule asks about.
@@ -70,7 +87,7 @@ unsafe fn key(scratch: *const Scratch, kind: u32) -> GrantKey {
             profile: (*header).profile,
             operation: if is_rule { ANY_OPERATION } else { (*header).operation.into() },
             access: if is_rule { 0 } else { (*header).access },
-            reserved: 0,
+            reserved: if is_rule { 0 } else { (*scratch).place },
             session: if kind & 1 != 0 { 0 } else { (*header).session },
             subject: if is_rule {
                 [(*header).rule.into(), (*header).generation.into()]

@@ -7,10 +7,11 @@ use aya_ebpf::{helpers::generated::bpf_ima_file_hash, programs::LsmContext};
 use execlayer_common::question::Calls;
 
 use crate::{
-    kernel::{Bprm, File, HASH_ALGO_SHA256, fields},
+    kernel::{Bprm, ELF_MAGIC, FUSE_SUPER_MAGIC, File, HASH_ALGO_SHA256, SuperBlock, fields},
     kread::typed,
     label,
     maps::{CALLS, MEASURE},
+    walk,
 };
 
 /// Bytes of a digest.
@@ -48,6 +49,16 @@ pub fn run(ctx: &LsmContext) -> i32 {
         (*calls).is_fresh = u64::from(algorithm == HASH_ALGO_SHA256);
     }
     0
+}
+
+/// Whether the digest of a file says what runs: a script's interpreter opens it again by its name, and a file
+/// system in user space shows to each what it likes.
+#[inline(always)]
+pub fn is_measurable(file: *const File, first: u32) -> bool {
+    let (_mnt, dentry) = walk::place_of(file);
+    let sb: *const SuperBlock = typed(dentry, &fields::OFF_DENTRY_SB);
+    let magic: u64 = typed(sb, &fields::OFF_SB_MAGIC);
+    first == ELF_MAGIC && magic != FUSE_SUPER_MAGIC
 }
 
 /// Takes the digest of the file that is checked now for that question's; whether there is one.

@@ -3,13 +3,14 @@
 use aya_ebpf::programs::LsmContext;
 use execlayer_common::{
     access::{Access, Operation},
+    event,
     question::Hook,
 };
 
 use crate::{
     enforce::ON_FAILURE,
     gate::Call,
-    hold::calls,
+    hold::{self, calls},
     hooks::file,
     kernel::{Bprm, ENOMEM, File, fields},
     kread::{member, typed, typed_at},
@@ -38,19 +39,19 @@ pub fn check(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
     let bprm: *const Bprm = ctx.arg(0);
     let file: *const File = typed(bprm, &fields::OFF_BPRM_FILE);
+    // KERNEL: `buf` has the first bytes of the file (fs/exec.c, `prepare_binprm`, 6.1).
+    let first: u32 = typed_at(member(bprm, &fields::OFF_BPRM_BUF), 0);
     let call = Call {
         label,
         operation: Operation::Exec,
         wanted: Access::EXEC,
-        flags: 0,
+        flags: if hold::is_measurable(file, first) { event::EVENT_MEASURABLE } else { 0 },
         hook: Hook::BprmCheck,
     };
     let result = file::of_file(&call, file);
     if result != 0 {
         return result;
     }
-    // KERNEL: `buf` has the first bytes of the file (fs/exec.c, `prepare_binprm`, 6.1).
-    let first: u32 = typed_at(member(bprm, &fields::OFF_BPRM_BUF), 0);
     if calls::checked(label::current(), first) { 0 } else { ON_FAILURE }
 }
 

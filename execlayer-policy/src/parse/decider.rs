@@ -178,7 +178,7 @@ fn webhook_url(text: Text, out: &mut Vec<Diagnostic>) -> Option<String> {
         Ok(()) => return Some(text.value),
         Err(NoWebhook::Plain) => (
             format!("`{url}` leaves this machine without encryption"),
-            "write `https://`; `http://` is for 127.0.0.1, [::1] and localhost",
+            "write `https://`; `http://` is for 127.0.0.1 and [::1]",
         ),
         Err(NoWebhook::User) => (
             "the URL of a webhook has no user or password".to_owned(),

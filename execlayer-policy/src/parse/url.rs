@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 /// Hosts that plain HTTP does not leave the machine for.
-const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
+const LOOPBACK: [&str; 2] = ["127.0.0.1", "[::1]"];
 
 /// Why a text is no host name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

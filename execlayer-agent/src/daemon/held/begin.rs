@@ -71,7 +71,8 @@ impl Daemon {
     }
 
     fn sweep_grants(&mut self, now: u64) {
-        let Self { grants, gate, profiles, .. } = self;
+        let Self { grants, gate, profiles, budgets, .. } = self;
+        budgets.keep_current(|profile| profiles.generation(profile));
         let swept = grants.sweep(gate.holding(), now, |profile| profiles.generation(profile));
         match swept {
             Ok(ended) => {
@@ -117,6 +118,7 @@ fn begin(holding: &mut dyn Hold) -> io::Result<()> {
     for profile in 0..=execlayer_common::limits::MAX_PROFILES {
         holding.tell(words::FULL + profile, 0)?;
     }
+    holding.measure_nothing()?;
     match grants::forget_all(holding)? {
         0 => {}
         count => tracing::info!("{count} remembered answers of an earlier daemon are forgotten"),

@@ -1,6 +1,6 @@
 //! Questions, grants and denials as the tool is told of them, and what people say about them.
 
-use std::fs;
+use std::{fs, io::Read as _};
 
 use execlayer_api::{
     About, Answered, Denial, ErrorCode, Failure, Grant, MAX_GRANT, Question, Remember, Revoked,
@@ -9,7 +9,7 @@ use execlayer_api::{
 
 use super::{Daemon, SECOND, asking, chain};
 use crate::{
-    daemon::failure,
+    daemon::{answer::Caller, failure},
     defer::{Ending, Pending, Stage},
     grants::Wish,
     record::{line, text, time},
@@ -18,7 +18,7 @@ use crate::{
 /// Seconds for which a yes holds whose call has failed already.
 const RETRY_LIFE: u64 = 60;
 /// Bytes of a command line that are shown.
-const MAX_COMMAND: usize = 4_096;
+const MAX_COMMAND: u64 = 4_096;
 
 impl Daemon {
     /// What is open, for whoever answers: each question once with its equals.
@@ -67,14 +67,28 @@ impl Daemon {
         allow: bool,
         remember: Remember,
         message: Option<&str>,
-        by: &str,
+        by: &Caller,
     ) -> Result<Answered, Failure> {
-        if self.deferred.get(id).is_none() {
+        let Some(pending) = self.deferred.get(id) else {
             let mut refused =
                 failure(ErrorCode::UnknownQuestion, format!("there is no open question {id}"));
             refused.help = Some("`execlayer pending` lists those that are".to_owned());
             return Err(refused);
+        };
+        let is_peoples = matches!(pending.stage, Stage::Human | Stage::Follows);
+        if !by.is_root && !is_peoples {
+            let message = format!("question {id} is not put to people now: root may answer it");
+            return Err(failure(ErrorCode::Forbidden, message));
         }
+        let is_wide = |scope, about| scope == Whose::Profile || about == About::Rule;
+        if let Remember::For { scope, about, .. } = remember
+            && !by.is_root
+            && is_wide(scope, about)
+        {
+            let message = "only root may answer for every process tree, or for a whole rule";
+            return Err(failure(ErrorCode::Forbidden, message));
+        }
+        let by = by.name.as_str();
         let grant = self.remember(id, allow, remember, by)?;
         let ending = if allow { Ending::Allowed } else { Ending::Denied };
         let is_held = |id: &&u64| self.deferred.get(**id).is_some_and(|one| one.asked.is_held);
@@ -128,6 +142,7 @@ impl Daemon {
             rule: observed.rule.map_or(u32::MAX, |rule| rule.0.into()),
             operation: observed.operation as u32,
             access: observed.access.0,
+            place: asked.key.reserved,
             session: observed.session,
             subject: asked.grant,
             grant,
@@ -193,9 +208,12 @@ fn names(access: execlayer_common::access::Access) -> Vec<String> {
 
 /// The command line of a process, as far as it can be read: it may be gone, or have written over it.
 fn command_of(tgid: u32) -> Vec<String> {
-    let bytes = fs::read(format!("/proc/{tgid}/cmdline")).unwrap_or_default();
-    let shown = bytes.get(..MAX_COMMAND).unwrap_or(&bytes);
-    let shown = shown.strip_suffix(b"\0").unwrap_or(shown);
+    let mut bytes = Vec::new();
+    // A process can have a command line of any length.
+    if let Ok(file) = fs::File::open(format!("/proc/{tgid}/cmdline")) {
+        let _unreadable = file.take(MAX_COMMAND).read_to_end(&mut bytes);
+    }
+    let shown = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
     let words = shown.split(|byte| *byte == 0).filter(|_| !shown.is_empty());
     words.map(text::escaped).collect()
 }

@@ -112,6 +112,30 @@ fn a_person_answers_and_equal_questions_with_it() {
 }
 
 #[test]
+fn only_root_answers_for_others_and_what_no_person_is_asked() {
+    if !is_root() {
+        return;
+    }
+    let command = DeciderKind::Command { argv: vec!["/bin/x".to_owned()], timeout: 1 };
+    let mut outside = bench(vec![command], None, &[1]);
+    outside.uid = 1_000;
+    outside.daemon.observe(&asked(1, b"/x", true, true));
+    assert_eq!(code(outside.answer(1, true, Remember::Once)), ErrorCode::Forbidden);
+    outside.uid = 0;
+    assert!(outside.answer(1, true, Remember::Once).is_ok());
+
+    let mut people = bench(Vec::new(), None, &[1]);
+    people.uid = 1_000;
+    people.daemon.observe(&asked(1, b"/x", true, true));
+    let wish = |scope, about| Remember::For { seconds: 60, scope, about };
+    for wide in [wish(Whose::Profile, About::Subject), wish(Whose::Tree, About::Rule)] {
+        assert_eq!(code(people.answer(1, true, wide)), ErrorCode::Forbidden);
+    }
+    assert!(people.answer(1, true, wish(Whose::Tree, About::Subject)).is_ok());
+    assert_eq!(code(people.ask(Request::Revoke { id: 1 })), ErrorCode::Forbidden);
+}
+
+#[test]
 fn a_digest_is_measured_and_only_one_that_is_listed_is_allowed() {
     if !is_root() {
         return;
