@@ -30,6 +30,8 @@ struct Answer {
     state: Option<u32>,
     /// Its thread's files are measured.
     is_measured: bool,
+    /// The process' parent.
+    ppid: u32,
 }
 
 /// Questions, by their number.
@@ -140,7 +142,8 @@ impl Deferred {
                 _ => Some(STATE_DENY),
             };
             let is_measured = settled.stage == Stage::Measured || settled.digest.is_some();
-            let answer = Answer { key: settled.asked.key, id, state, is_measured };
+            let ppid = settled.observed.ppid;
+            let answer = Answer { key: settled.asked.key, id, state, is_measured, ppid };
             self.ready.entry(tgid).or_default().push(answer);
         }
         let leads = next.filter(|_| settled.stage != Stage::Follows);
@@ -176,6 +179,15 @@ impl Deferred {
         let written = self.ready.remove(&tgid).unwrap_or_default();
         self.written.extend(written.into_iter().map(|answer| (expires, answer)));
         Ok(())
+    }
+
+    /// Stopped parents of processes that went on a moment ago. Those that watch their children stop
+    /// themselves when one is stopped (sudo, su, nsenter), and would wait for ever.
+    #[must_use]
+    pub fn stopped_parents(&self) -> BTreeSet<u32> {
+        let parents = self.written.iter().map(|(_expires, answer)| answer.ppid);
+        let parents: BTreeSet<u32> = parents.filter(|ppid| !self.is_waiting(*ppid)).collect();
+        parents.into_iter().filter(|ppid| signals::is_stopped(*ppid)).collect()
     }
 
     /// Questions whose end has come by itself, and why.

@@ -24,7 +24,7 @@ use execlayer_common::{
 pub use self::measure::{is_measurable, run as measure};
 use crate::{
     atomic, emit, hash,
-    kernel::{SIGSTOP, fields},
+    kernel::{SIGCONT, SIGSTOP, fields},
     kread::typed,
     label,
     maps::{DAEMON, QUESTIONS},
@@ -285,6 +285,12 @@ impl Asked {
         held
     }
 
+    #[inline(always)]
+    fn is_open(&self) -> bool {
+        // SAFETY: memory of this type, whoever's it is by now: at worst the task asks again.
+        unsafe { QUESTIONS.get(&self.key) }.is_some_and(|question| question.state == STATE_OPEN)
+    }
+
     /// Stops the task on its way out of the kernel, from where the call is restarted.
     #[inline(always)]
     fn stop(&self, scratch: *mut Scratch) -> Fate {
@@ -295,6 +301,12 @@ impl Asked {
         }
         // SAFETY: a live map value; only this task writes its own.
         unsafe { (*self.calls).elf = 0 };
+        // Answered or taken back since it was looked at: whoever did that woke the task before it had this
+        // signal, and will not do so again.
+        if !self.is_open() {
+            // SAFETY: as above. It takes the other one back, and the call is restarted all the same.
+            let _cannot_fail_now = unsafe { bpf_send_signal_thread(SIGCONT) };
+        }
         Fate::HELD
     }
 }

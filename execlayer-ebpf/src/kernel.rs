@@ -27,6 +27,7 @@ pub const ENOMEM: i32 = 12;
 pub const ERESTARTNOINTR: i32 = 513;
 /// KERNEL: arch/x86/include/uapi/asm/signal.h.
 pub const SIGSTOP: u32 = 19;
+pub const SIGCONT: u32 = 18;
 /// KERNEL: arch/x86/include/asm/thread_info.h, `TS_COMPAT`: in a 32-bit system call.
 pub const TS_COMPAT: u32 = 2;
 /// KERNEL: include/linux/fs.h, `FMODE_CREATED`; the same from 6.1 to 7.3.

@@ -17,6 +17,8 @@ pub(crate) enum Lane {
     Plain,
     /// The root filesystem is overlayfs over that disk.
     Overlay,
+    /// A disk, and calls that are held; the oldest and the newest kernel, or all with `--full`.
+    Hold,
     /// A disk, and a kernel booted with `preempt=full`; one kernel, or all with `--full`.
     Stress,
 }
@@ -26,6 +28,7 @@ impl Lane {
         match name {
             "plain" => Ok(Self::Plain),
             "overlay" => Ok(Self::Overlay),
+            "hold" => Ok(Self::Hold),
             "stress" => Ok(Self::Stress),
             _ => bail!("no lane `{name}`"),
         }

@@ -17,12 +17,15 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
     shell::step("house rules", || tidy::verb(&tidy::Arguments::default()))?;
     // The daemon embeds the kernel object, so linting it needs the object too.
     build::kernel_objects(toolchain, None)?;
+    let lint = |targets: &[&str]| {
+        let mut clippy = cargo();
+        clippy.args(["clippy", "--quiet"]).args(targets).args(["--", "-D", "warnings"]);
+        shell::run(clippy.env("EXECLAYER_BPF_OBJECT", build::object("gate", None)))
+    };
     shell::step("lints of user space", || {
-        shell::run(
-            cargo()
-                .args(["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"])
-                .env("EXECLAYER_BPF_OBJECT", build::object("gate", None)),
-        )
+        lint(&["--all-targets"])?;
+        // No test of the host, so that it is not among all targets.
+        lint(&["-p", "execlayer-tests", "--test", "vm"])
     })?;
     shell::step("lints of the kernel programs", || {
         let mut clippy = build::kernel_cargo("clippy", toolchain)?;

@@ -160,7 +160,7 @@ impl Choice {
 
     fn wants(&self, kernel: &Kernel, lane: Lane) -> bool {
         match self.kernels.is_empty() {
-            true => self.full || lane.everywhere() || kernel.series == lane::ONE_SERIES,
+            true => self.full || lane.is_for_every_change(&kernel.series),
             false => self.kernels.contains(&kernel.series),
         }
     }

@@ -18,6 +18,12 @@ pub(super) fn is_ending(tgid: u32) -> bool {
     }
 }
 
+/// Whether the process is stopped.
+pub(super) fn is_stopped(tgid: u32) -> bool {
+    let status = fs::read(format!("/proc/{tgid}/status")).unwrap_or_default();
+    status.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"State:\tT"))
+}
+
 fn says_ending(status: &str) -> bool {
     let mask = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -55,7 +61,7 @@ mod tests {
 
     #[test]
     fn this_process_goes_on_and_one_that_never_was_does_not() {
-        assert!(!is_ending(std::process::id()));
+        assert!(!is_ending(std::process::id()) && !is_stopped(std::process::id()));
         assert!(is_ending(u32::MAX));
     }
 }

@@ -15,10 +15,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 crate::tests! {
-    hold_a_call_until_it_is_answered => .lanes(&[Lane::Plain]).limit(280),
-    hold_survives_signals => .lanes(&[Lane::Plain]).limit(240),
-    hold_outlives_the_daemon => .lanes(&[Lane::Plain]).limit(240),
-    hold_is_denied_in_time_or_not_at_all => .lanes(&[Lane::Plain]).limit(240),
+    hold_a_call_until_it_is_answered => .lanes(&[Lane::Hold]).limit(280),
+    hold_survives_signals => .lanes(&[Lane::Hold]).limit(240),
+    hold_outlives_the_daemon => .lanes(&[Lane::Hold]).limit(240),
+    hold_is_denied_in_time_or_not_at_all => .lanes(&[Lane::Hold]).limit(240),
 }
 
 /// Runs a command whose questions are all answered like that; what it printed, and how many there were.

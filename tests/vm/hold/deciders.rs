@@ -12,9 +12,9 @@ use std::process::Command;
 use std::thread::sleep;
 
 crate::tests! {
-    hold_is_decided_by_budget_command_and_host => .lanes(&[Lane::Plain]).limit(280),
-    hold_is_decided_by_the_digest_of_the_file_that_runs => .lanes(&[Lane::Plain]).limit(280),
-    hold_ends_with_the_time_of_its_rule => .lanes(&[Lane::Plain]).limit(240),
+    hold_is_decided_by_budget_command_and_host => .lanes(&[Lane::Hold]).limit(280),
+    hold_is_decided_by_the_digest_of_the_file_that_runs => .lanes(&[Lane::Hold]).limit(280),
+    hold_ends_with_the_time_of_its_rule => .lanes(&[Lane::Hold]).limit(240),
 }
 
 const ALL: &str = r#"

@@ -14,9 +14,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 crate::tests! {
-    hold_cannot_and_the_next_try_passes => .lanes(&[Lane::Plain]).limit(240),
-    hold_of_a_creation_ends_when_the_file_is_there => .lanes(&[Lane::Plain]).limit(240),
-    hold_ends_when_the_gate_is_taken_down => .lanes(&[Lane::Plain]).limit(240),
+    hold_cannot_and_the_next_try_passes => .lanes(&[Lane::Hold]).limit(240),
+    hold_of_a_creation_ends_when_the_file_is_there => .lanes(&[Lane::Hold]).limit(240),
+    hold_ends_when_the_gate_is_taken_down => .lanes(&[Lane::Hold]).limit(240),
 }
 
 const RULES: &str = r#"

@@ -10,8 +10,8 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Output};
 
 crate::tests! {
-    hold_is_not_answered_by_who_asks => .lanes(&[Lane::Plain]).limit(240),
-    hold_says_why_to_who_was_denied => .lanes(&[Lane::Plain]).limit(240),
+    hold_is_not_answered_by_who_asks => .lanes(&[Lane::Hold]).limit(240),
+    hold_says_why_to_who_was_denied => .lanes(&[Lane::Hold]).limit(240),
 }
 
 const RULES: &str = r#"

@@ -8,8 +8,8 @@ use std::fs;
 use std::process::Output;
 
 crate::tests! {
-    hold_is_remembered_for_the_tree_or_for_all => .lanes(&[Lane::Plain]).limit(240),
-    hold_is_remembered_as_the_rule_says => .lanes(&[Lane::Plain]).limit(240),
+    hold_is_remembered_for_the_tree_or_for_all => .lanes(&[Lane::Hold]).limit(240),
+    hold_is_remembered_as_the_rule_says => .lanes(&[Lane::Hold]).limit(240),
 }
 
 const RULES: &str = r#"

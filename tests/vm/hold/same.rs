@@ -19,8 +19,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 crate::tests! {
-    hold_changes_nothing_but_time => .lanes(&[Lane::Plain]).limit(900),
-    hold_is_seen_by_parents_that_watch => .lanes(&[Lane::Plain]).limit(900),
+    hold_changes_nothing_but_time => .lanes(&[Lane::Hold]).limit(900),
+    hold_is_seen_by_parents_that_watch => .lanes(&[Lane::Hold]).limit(900),
 }
 
 const PLACE: &str = "/srv/same";
@@ -74,8 +74,11 @@ struct Did {
 }
 
 fn hold_changes_nothing_but_time() -> Result<()> {
-    let (held, wrong) =
-        compare(&[(programs::ALL, "all", RULES), (programs::EXCLUSIVE, "some", RULES_BUT_WRITE)])?;
+    let (held, wrong) = compare(&[
+        (programs::ALL, "all", RULES),
+        (programs::STOPPING, "all", RULES),
+        (programs::EXCLUSIVE, "some", RULES_BUT_WRITE),
+    ])?;
     ensure!(wrong.is_empty(), "{} programs:\n{}", wrong.len(), wrong.join("\n\n"));
     none_is_left()?;
     nobody_is_stopped()?;

@@ -2,8 +2,10 @@
 
 use super::Root;
 
-/// The one kernel on which lanes run that are not run everywhere for every change.
+/// Kernels on which lanes run that are not run everywhere for every change: `stress` on one, `hold` on the
+/// oldest and the newest.
 pub(super) const ONE_SERIES: &str = "6.12";
+const EDGES: [&str; 2] = ["6.1", "7.3"];
 
 /// One boot of each kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -12,18 +14,21 @@ pub(crate) enum Lane {
     Plain,
     /// The root filesystem is overlayfs over that disk, as in containers
     Overlay,
+    /// A disk, and calls that are held
+    Hold,
     /// A disk, and a kernel that may preempt everywhere, for what shows only under load
     Stress,
 }
 
 impl Lane {
-    pub(super) const ALL: &[Self] = &[Self::Plain, Self::Overlay, Self::Stress];
+    pub(super) const ALL: &[Self] = &[Self::Hold, Self::Plain, Self::Overlay, Self::Stress];
 
     /// As on the command line, here and in the guest.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Overlay => "overlay",
+            Self::Hold => "hold",
             Self::Stress => "stress",
         }
     }
@@ -31,19 +36,23 @@ impl Lane {
     pub(super) fn root(self) -> Root {
         match self {
             Self::Overlay => Root::Overlay,
-            Self::Plain | Self::Stress => Root::Plain,
+            Self::Plain | Self::Hold | Self::Stress => Root::Plain,
         }
     }
 
     pub(super) fn append(self) -> &'static str {
         match self {
             Self::Stress => "preempt=full",
-            Self::Plain | Self::Overlay => "",
+            Self::Plain | Self::Hold | Self::Overlay => "",
         }
     }
 
-    /// Whether every change is tested on all kernels, or on one.
-    pub(super) fn everywhere(self) -> bool {
-        self != Self::Stress
+    /// Whether every change is tested on that kernel.
+    pub(super) fn is_for_every_change(self, series: &str) -> bool {
+        match self {
+            Self::Plain | Self::Overlay => true,
+            Self::Hold => EDGES.contains(&series),
+            Self::Stress => series == ONE_SERIES,
+        }
     }
 }

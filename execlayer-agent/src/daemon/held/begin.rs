@@ -67,6 +67,10 @@ impl Daemon {
             }
             Err(error) => self.note_questions(error),
         }
+        for parent in self.deferred.stopped_parents() {
+            let woken = self.gate.holding().wake(parent);
+            self.note_questions_if(woken);
+        }
         self.sweep_grants(now);
     }
 

@@ -111,14 +111,18 @@ pub(super) const EXCLUSIVE: &[Program] = &[
     )),
 ];
 
+/// Asked about everything: they stop themselves when their command is stopped, and the daemon continues them.
+pub(super) const STOPPING: &[Program] = &[
+    heavy(sh("sudo", "sudo -n id -u; echo $?")),
+    heavy(sh("su", "su root -c 'cat a'; echo $?")),
+    heavy(sh("nsenter", "nsenter -t $$ --pid cat a; echo $?")),
+];
+
 /// Asked about everything, and each has a parent that watches for children that stop.
 ///
 /// KERNEL: waitpid with WUNTRACED sees a held child as it sees one that was stopped by others; nothing keeps
-/// it from that. sudo, su and nsenter then stop themselves, and nobody wakes them.
+/// it from that.
 pub(super) const WATCHED: &[Program] = &[
-    sh("sudo", "sudo -n id -u; echo $?"),
-    sh("su", "su root -c 'cat a'; echo $?"),
-    sh("nsenter", "nsenter -t $$ --pid cat a; echo $?"),
     bash("job control", "set -m; cat a; cat b & wait; echo $?"),
     bash(
         "an interactive shell",

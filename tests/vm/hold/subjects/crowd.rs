@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::Duration;
 
-crate::tests! { hold_a_thousand_at_once => .lanes(&[Lane::Plain]).limit(900) }
+crate::tests! { hold_a_thousand_at_once => .lanes(&[Lane::Hold]).limit(900) }
 
 const COUNT: usize = 1_000;
 const LOOKS: usize = 1_200;
