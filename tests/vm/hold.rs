@@ -3,6 +3,7 @@
 
 pub(crate) mod answerer;
 pub(crate) mod basic;
+pub(crate) mod cost;
 pub(crate) mod deciders;
 pub(crate) mod many;
 pub(crate) mod odd;

@@ -9,7 +9,8 @@
 //! Asserting before, during and after the act that is judged is the rule. `/opt/execlayer` holds
 //! `bin/execlayerd`, `bin/execlayer`, `policies/` and `corpus/`; user `agent` has uid 1000.
 //! [`gate`] starts the daemon and runs programs under a policy; [`attempts`] are system calls that
-//! are made ungoverned, governed and ungoverned again. [`cost`] is no test: `cargo xtask bench` runs it.
+//! are made ungoverned, governed and ungoverned again. [`cost`] and [`hold::cost`] are no tests:
+//! `cargo xtask bench` runs them.
 //! Counts that differ between the tiers ask [`framework::full`].
 
 mod attempts;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         .or_else(cost::role)
         .or_else(components::role)
         .or_else(hold::many::crowd::role)
+        .or_else(hold::cost::role)
     {
         return code;
     }

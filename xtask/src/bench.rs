@@ -4,6 +4,7 @@
 //! has its file below `bench/`. Nothing here asserts a time.
 
 mod guest;
+mod hold;
 mod kernel;
 mod lower;
 mod size;
@@ -38,6 +39,8 @@ enum Part {
     Size,
     /// What is added to system calls in a guest, and the daemon's memory
     Guest,
+    /// How long calls are held, and how many questions the daemon settles
+    Hold,
 }
 
 impl Part {
@@ -48,6 +51,7 @@ impl Part {
             Self::Lower => "lower",
             Self::Size => "size",
             Self::Guest => "guest",
+            Self::Hold => "hold",
         }
     }
 
@@ -58,6 +62,7 @@ impl Part {
             Self::Lower => lower::measure(),
             Self::Size => size::measure(),
             Self::Guest => guest::measure(),
+            Self::Hold => hold::measure(),
         }
     }
 
@@ -68,6 +73,7 @@ impl Part {
             Self::Lower => lower::table(measured),
             Self::Size => size::table(measured),
             Self::Guest => guest::table(measured),
+            Self::Hold => hold::table(measured),
         }
     }
 }

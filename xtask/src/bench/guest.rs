@@ -2,7 +2,7 @@
 //! daemon's memory. The measurement itself is `tests/vm/cost.rs`.
 
 use crate::build;
-use crate::vm::{self, Ending, Lab, Root};
+use crate::vm::{self, Ending, GuestSpec, Lab, Root};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -26,8 +26,13 @@ pub(super) fn measure() -> Result<Value> {
     spec.limit = PATIENCE;
     spec.silence = PATIENCE;
     spec.files.push((build::object("empty", None), "/opt/execlayer/empty.o".to_owned()));
+    rows(&spec).map(Value::Array)
+}
+
+/// Runs a guest, and returns the lines of JSON that its command prints.
+pub(super) fn rows(spec: &GuestSpec) -> Result<Vec<Value>> {
     let (mut rows, mut rest) = (Vec::new(), Vec::new());
-    let result = vm::run(&spec, &mut |line| match serde_json::from_str::<Value>(line) {
+    let result = vm::run(spec, &mut |line| match serde_json::from_str::<Value>(line) {
         Ok(row) => {
             eprintln!("    {row}");
             rows.push(row);
@@ -35,7 +40,7 @@ pub(super) fn measure() -> Result<Value> {
         Err(_) => rest.push(line.to_owned()),
     })?;
     match result.ending {
-        Ending::Exit(0) => Ok(Value::Array(rows)),
+        Ending::Exit(0) => Ok(rows),
         ending => {
             bail!(
                 "{ending}\n{}\nthe console's end:\n{}",
