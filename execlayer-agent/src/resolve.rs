@@ -75,7 +75,7 @@ pub fn next(
 
 fn is_listed(digests: &[String], digest: &[u8; 32]) -> bool {
     let hex = crate::record::text::hex(digest);
-    digests.iter().any(|listed| *listed == hex)
+    digests.contains(&hex)
 }
 
 /// What deciders of the kind `budget` have spent. A new generation of a policy starts anew.
