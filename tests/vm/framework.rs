@@ -17,7 +17,7 @@ pub(crate) enum Lane {
     Plain,
     /// The root filesystem is overlayfs over that disk.
     Overlay,
-    /// A disk, and calls that are held; the oldest and the newest kernel, or all with `--full`.
+    /// A disk, and calls that are held; the oldest kernel, or all with `--full`.
     Hold,
     /// A disk, and a kernel booted with `preempt=full`; one kernel, or all with `--full`.
     Stress,
