@@ -16,8 +16,8 @@ struct Remembered {
     key: GrantKey,
     /// ns since boot.
     expires: u64,
-    /// Generation of the policy under which it was given.
-    generation: u32,
+    /// Digest of the policy under which it was given.
+    digest: String,
     grant: Grant,
 }
 
@@ -26,6 +26,8 @@ struct Remembered {
 pub struct Wish {
     /// Profile number and generation.
     pub policy: (u32, u32),
+    /// Digest of the policy.
+    pub digest: String,
     /// Number of the rule that asked.
     pub rule: u32,
     /// [`execlayer_common::access::Operation`] and access bits.
@@ -85,7 +87,8 @@ impl Grants {
         self.last = id;
         self.known.retain(|_id, known| known.key != key);
         let grant = Grant { id, left: wish.seconds, ..wish.grant };
-        self.known.insert(id, Remembered { key, expires, generation, grant: grant.clone() });
+        self.known
+            .insert(id, Remembered { key, expires, digest: wish.digest, grant: grant.clone() });
         Ok(grant)
     }
 
@@ -108,8 +111,9 @@ impl Grants {
         Ok(self.known.remove(&id).map(|known| known.grant))
     }
 
-    /// Forgets what is over: by time, or because the rule that asked is of another generation. Those that
-    /// are forgotten.
+    /// Forgets what is over: by time, or because the rule that asked is of another policy; those that are
+    /// forgotten. The same policy, put in force again, keeps what is about its rules. `in_force`: generation
+    /// and digest of a profile's policy.
     ///
     /// # Errors
     ///
@@ -118,12 +122,29 @@ impl Grants {
         &mut self,
         gate: &mut dyn Hold,
         now: u64,
-        generation: impl Fn(u32) -> Option<u32>,
+        in_force: impl Fn(u32) -> Option<(u32, String)>,
     ) -> io::Result<Vec<Grant>> {
+        for known in self.known.values_mut().filter(|known| known.grant.about == About::Rule) {
+            let [rule, generation] = known.key.subject;
+            match in_force(known.key.profile) {
+                Some((now_at, digest))
+                    if digest == known.digest && u64::from(now_at) != generation =>
+                {
+                    let key = GrantKey { subject: [rule, now_at.into()], ..known.key };
+                    let state = if known.grant.allows { STATE_ALLOW } else { STATE_DENY };
+                    let expires = known.expires;
+                    let id = known.grant.id;
+                    gate.grant(&key, &question::Grant { state, reserved: 0, expires, id })?;
+                    gate.revoke(&known.key)?;
+                    known.key = key;
+                }
+                _ => {}
+            }
+        }
         let is_over = |known: &Remembered| {
-            let is_old = known.grant.about == About::Rule
-                && generation(known.key.profile) != Some(known.generation);
-            known.expires <= now || is_old
+            let is_same =
+                in_force(known.key.profile).is_some_and(|(_, digest)| digest == known.digest);
+            known.expires <= now || known.grant.about == About::Rule && !is_same
         };
         let over: Vec<u64> =
             self.known.iter().filter(|(_id, known)| is_over(known)).map(|(id, _)| *id).collect();

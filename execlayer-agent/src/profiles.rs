@@ -185,6 +185,13 @@ impl Profiles {
         self.current.get(&profile).map(|installed| installed.generation.number())
     }
 
+    /// Generation and digest of the policy that the profile has.
+    #[must_use]
+    pub fn in_force(&self, profile: u32) -> Option<(u32, &str)> {
+        let installed = self.current.get(&profile)?;
+        Some((installed.generation.number(), &installed.digest))
+    }
+
     /// Name of the agent that has the profile.
     #[must_use]
     pub fn agent(&self, profile: u32) -> Option<&str> {

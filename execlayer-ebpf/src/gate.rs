@@ -70,6 +70,10 @@ pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: 
         return 0;
     }
     if is_guarded {
+        if name.is_err() {
+            // SAFETY: this task owns the buffer.
+            unsafe { (*scratch).len = 0 };
+        }
         return guard::refuse(call, scratch);
     }
     let outcome = decide(call, scratch, name);
@@ -144,7 +148,7 @@ pub fn judge(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> i3
 
 /// The judgement alone.
 #[inline(always)]
-pub fn decide(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> Outcome {
+fn decide(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> Outcome {
     let reason = match name {
         Ok(()) => Reason::None,
         Err(reason) => reason,
@@ -175,7 +179,7 @@ fn finish(call: &Call, scratch: *mut Scratch, outcome: Outcome) -> i32 {
 
 /// Writes the question into the record.
 #[inline(always)]
-fn ask(call: &Call, scratch: *mut Scratch, reason: Reason) {
+pub fn ask(call: &Call, scratch: *mut Scratch, reason: Reason) {
     // SAFETY: this task owns the buffer.
     unsafe {
         if !matches!(reason, Reason::None) {

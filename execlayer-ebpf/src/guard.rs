@@ -7,6 +7,7 @@ use execlayer_common::{
     label::Label,
     question::{Hook, daemon},
     reason::Reason,
+    slot::Slot,
     verdict::raw,
 };
 
@@ -17,6 +18,7 @@ use crate::{
     hold::told,
     kernel::{BPF_FS_MAGIC, Dentry, Inode, Pid, Sock, SuperBlock, UnixSock, fields},
     kread::{member, offset, read, typed, typed_at},
+    maps::SLOTS,
     scratch::{self, Scratch},
 };
 
@@ -95,14 +97,18 @@ pub fn deny(label: Label, what: u64) -> i32 {
 /// Denies the subject in scratch, also in monitor mode; gives the scratch back.
 #[inline(always)]
 pub fn refuse(call: &Call, scratch: *mut Scratch) -> i32 {
-    let _whatever = gate::decide(call, scratch, Ok(()));
+    // SAFETY: this task owns the buffer.
+    let len = unsafe { (*scratch).len };
+    // VERIFIER: not judged, only named: a judgement is more to look at than all the rest.
+    gate::ask(call, scratch, Reason::Guarded);
+    let slot = Slot(SLOTS.get(call.label.profile.wrapping_sub(1)).copied().unwrap_or_default());
     // SAFETY: this task owns the buffer.
     unsafe {
+        (*scratch).len = len;
         let header = &mut (*scratch).event;
+        header.generation = slot.generation();
         header.verdict = raw::DENY;
-        header.reason = Reason::Guarded as u8;
         header.rule = event::NO_RULE;
-        header.flags &= !event::EVENT_MONITOR;
     }
     emit::record(scratch);
     scratch::release(scratch);

@@ -9,6 +9,7 @@ use super::{Daemon, failure};
 use crate::{
     kernel::InstallError,
     profiles::{self, ProfileError},
+    record::time,
     state::Concern,
     store, trust,
 };
@@ -100,6 +101,8 @@ impl Daemon {
         if selects {
             self.adopt();
         }
+        // Answers about the policy's rules go with it, before anybody is judged anew.
+        self.sweep_grants(time::boot());
         crate::kernel::return_free_memory();
         tracing::info!(
             "policy `{}` version {} is in force for agent `{}` (generation {})",

@@ -6,6 +6,7 @@ use crate::kernel::fake::Fake;
 fn wish(scope: Whose, about: About, subject: u64) -> Wish {
     Wish {
         policy: (1, 5),
+        digest: "one".to_owned(),
         rule: 3,
         operation: 0,
         access: 1,
@@ -61,9 +62,17 @@ fn it_ends_by_time_by_hand_and_with_the_policy_that_its_rule_is_of() {
     let about_subject = grants.give(&mut gate, wish(Whose::Tree, About::Subject, 9), 0).unwrap();
     let about_rule = grants.give(&mut gate, wish(Whose::Tree, About::Rule, 9), 0).unwrap();
     let ids = |grants: Vec<Grant>| grants.iter().map(|grant| grant.id).collect::<Vec<_>>();
-    assert_eq!(ids(grants.sweep(&mut gate, 0, |_| Some(5)).unwrap()), [0; 0]);
-    assert_eq!(ids(grants.sweep(&mut gate, 0, |_| Some(6)).unwrap()), [about_rule.id]);
-    assert_eq!(ids(grants.sweep(&mut gate, 10 * SECOND, |_| Some(6)).unwrap()), [about_subject.id]);
+    let same = |generation: u32| move |_: u32| Some((generation, "one".to_owned()));
+    let other = |_: u32| Some((7, "other".to_owned()));
+    assert_eq!(ids(grants.sweep(&mut gate, 0, same(5)).unwrap()), [0; 0]);
+    assert_eq!(ids(grants.sweep(&mut gate, 0, same(6)).unwrap()), [0; 0]);
+    assert!(
+        gate.grants.iter().any(|(key, _grant)| key.subject == [3, 6]),
+        "it moves with its policy"
+    );
+    assert_eq!(gate.grants.len(), 2);
+    assert_eq!(ids(grants.sweep(&mut gate, 0, other).unwrap()), [about_rule.id]);
+    assert_eq!(ids(grants.sweep(&mut gate, 10 * SECOND, other).unwrap()), [about_subject.id]);
     assert!(gate.grants.is_empty());
     let again = grants.give(&mut gate, wish(Whose::Tree, About::Subject, 9), 0).unwrap();
     assert!(grants.revoke(&mut gate, again.id).unwrap().is_some());

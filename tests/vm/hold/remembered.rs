@@ -59,7 +59,8 @@ fn hold_is_remembered_for_the_tree_or_for_all() -> Result<()> {
     let all = for_a_while(Whose::Profile, About::Rule);
     first_answered(&held, "cat /srv/hold/asked", true, all)?;
     let output = held.output("cat /srv/hold/asked-too; cat /srv/hold/asked")?;
-    ensure!(output.stdout == b"content\ncontent\n", "{}", printed(&output));
+    let events = held.last_events()?;
+    ensure!(output.stdout == b"content\ncontent\n", "{}\n{events}", printed(&output));
     // Revoked, it is asked about again.
     let Outcome::Grants(grants) = ask(&Request::Grants {})? else { bail!("no grants") };
     for grant in &grants {

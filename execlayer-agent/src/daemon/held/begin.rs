@@ -74,10 +74,15 @@ impl Daemon {
         self.sweep_grants(now);
     }
 
-    fn sweep_grants(&mut self, now: u64) {
+    /// Forgets answers that are over.
+    pub(in crate::daemon) fn sweep_grants(&mut self, now: u64) {
         let Self { grants, gate, profiles, budgets, .. } = self;
         budgets.keep_current(|profile| profiles.generation(profile));
-        let swept = grants.sweep(gate.holding(), now, |profile| profiles.generation(profile));
+        let in_force = |profile| {
+            let found: Option<(u32, &str)> = profiles.in_force(profile);
+            found.map(|(generation, digest)| (generation, digest.to_owned()))
+        };
+        let swept = grants.sweep(gate.holding(), now, in_force);
         match swept {
             Ok(ended) => {
                 let real = now.saturating_add(self.offset);

@@ -139,6 +139,11 @@ impl Daemon {
         };
         let wish = Wish {
             policy: (observed.profile, observed.generation),
+            digest: self
+                .profiles
+                .in_force(observed.profile)
+                .filter(|(generation, _digest)| *generation == observed.generation)
+                .map_or_else(String::new, |(_generation, digest)| digest.to_owned()),
             rule: observed.rule.map_or(u32::MAX, |rule| rule.0.into()),
             operation: observed.operation as u32,
             access: observed.access.0,
