@@ -13,6 +13,10 @@ use crate::{
 static NEW: Calls = Calls::NEW;
 
 /// The running task's entry, made if it is not there; `None` if there is no room.
+#[allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value, it would lie on a stack of 512 bytes first"
+)]
 #[inline(always)]
 pub fn own(task: *const Task) -> Option<*mut Calls> {
     let key = task as u64;
@@ -51,6 +55,10 @@ pub fn committed(task: *const Task) {
 
 /// Takes back the question whether a file may be made, of which it turned out that it is there; the
 /// question's number.
+#[allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value, each look-up would lay another copy of the key on a stack of 512 bytes"
+)]
 #[inline(always)]
 pub fn cancel_made(task: *const Task, operation: u32, access: u32) -> Option<u64> {
     let calls = CALLS.get_ptr_mut(task as u64)?;
