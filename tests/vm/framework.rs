@@ -19,6 +19,8 @@ pub(crate) enum Lane {
     Overlay,
     /// A disk, and calls that are held; the oldest kernel, or all with `--full`.
     Hold,
+    /// A disk, and who can be held; one kernel, or all with `--full`.
+    Subjects,
     /// A disk, and a kernel booted with `preempt=full`; one kernel, or all with `--full`.
     Stress,
 }
@@ -28,6 +30,7 @@ impl Lane {
         match name {
             "plain" => Ok(Self::Plain),
             "overlay" => Ok(Self::Overlay),
+            "subjects" => Ok(Self::Subjects),
             "hold" => Ok(Self::Hold),
             "stress" => Ok(Self::Stress),
             _ => bail!("no lane `{name}`"),

@@ -18,7 +18,7 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-crate::tests! { hold_many_holds => .lanes(&[Lane::Hold]).limit(7_000) }
+crate::tests! { hold_many_holds => .lanes(&[Lane::Subjects]).limit(7_000) }
 
 const HOLDS: usize = 200;
 const HOLDS_FULL: usize = 10_000;

@@ -19,8 +19,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 crate::tests! {
-    hold_changes_nothing_but_time => .lanes(&[Lane::Hold]).limit(900),
-    hold_is_seen_by_parents_that_watch => .lanes(&[Lane::Hold]).limit(900),
+    hold_changes_nothing_but_time => .lanes(&[Lane::Subjects]).limit(900),
+    hold_is_seen_by_parents_that_watch => .lanes(&[Lane::Subjects]).limit(900),
 }
 
 const PLACE: &str = "/srv/same";

@@ -2,7 +2,7 @@
 
 use super::Root;
 
-/// The one kernel on which `stress` runs for every change.
+/// The one kernel on which `stress` and `subjects` run for every change.
 pub(super) const ONE_SERIES: &str = "6.12";
 /// The one on which `hold` does: its tests wait much. The oldest has the strictest verifier.
 const OLDEST: &str = "6.1";
@@ -16,12 +16,15 @@ pub(crate) enum Lane {
     Overlay,
     /// A disk, and calls that are held
     Hold,
+    /// A disk, and who can be held: many programs and processes of all kinds
+    Subjects,
     /// A disk, and a kernel that may preempt everywhere, for what shows only under load
     Stress,
 }
 
 impl Lane {
-    pub(super) const ALL: &[Self] = &[Self::Hold, Self::Plain, Self::Overlay, Self::Stress];
+    pub(super) const ALL: &[Self] =
+        &[Self::Hold, Self::Subjects, Self::Plain, Self::Overlay, Self::Stress];
 
     /// As on the command line, here and in the guest.
     pub(super) fn name(self) -> &'static str {
@@ -29,6 +32,7 @@ impl Lane {
             Self::Plain => "plain",
             Self::Overlay => "overlay",
             Self::Hold => "hold",
+            Self::Subjects => "subjects",
             Self::Stress => "stress",
         }
     }
@@ -36,14 +40,14 @@ impl Lane {
     pub(super) fn root(self) -> Root {
         match self {
             Self::Overlay => Root::Overlay,
-            Self::Plain | Self::Hold | Self::Stress => Root::Plain,
+            Self::Plain | Self::Hold | Self::Subjects | Self::Stress => Root::Plain,
         }
     }
 
     pub(super) fn append(self) -> &'static str {
         match self {
             Self::Stress => "preempt=full",
-            Self::Plain | Self::Hold | Self::Overlay => "",
+            Self::Plain | Self::Hold | Self::Subjects | Self::Overlay => "",
         }
     }
 
@@ -52,7 +56,7 @@ impl Lane {
         match self {
             Self::Plain | Self::Overlay => true,
             Self::Hold => series == OLDEST,
-            Self::Stress => series == ONE_SERIES,
+            Self::Subjects | Self::Stress => series == ONE_SERIES,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread::sleep;
 use std::time::Duration;
 
-crate::tests! { hold_each_question_of_a_call_by_itself => .lanes(&[Lane::Hold]).limit(280) }
+crate::tests! { hold_each_question_of_a_call_by_itself => .lanes(&[Lane::Subjects]).limit(280) }
 
 const LOOKS: usize = 300;
 const PAUSE: Duration = Duration::from_millis(100);

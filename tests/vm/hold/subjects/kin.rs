@@ -12,8 +12,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 crate::tests! {
-    hold_stops_all_threads_of_a_process => .lanes(&[Lane::Hold]).limit(240),
-    hold_a_child_and_not_its_parent => .lanes(&[Lane::Hold]).limit(240),
+    hold_stops_all_threads_of_a_process => .lanes(&[Lane::Subjects]).limit(240),
+    hold_a_child_and_not_its_parent => .lanes(&[Lane::Subjects]).limit(240),
 }
 
 const OUT: &str = "/srv/hold/out";

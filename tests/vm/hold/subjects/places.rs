@@ -10,9 +10,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 crate::tests! {
-    hold_the_init_of_a_pid_namespace => .lanes(&[Lane::Hold]).limit(240),
-    hold_nobody_who_is_traced => .lanes(&[Lane::Hold]).limit(240),
-    hold_does_not_look_at_the_clock_of_the_wall => .lanes(&[Lane::Hold]).limit(240),
+    hold_the_init_of_a_pid_namespace => .lanes(&[Lane::Subjects]).limit(240),
+    hold_nobody_who_is_traced => .lanes(&[Lane::Subjects]).limit(240),
+    hold_does_not_look_at_the_clock_of_the_wall => .lanes(&[Lane::Subjects]).limit(240),
 }
 
 /// Two ticks of the daemon.

@@ -11,8 +11,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 crate::tests! {
-    hold_a_command_in_a_pane => .lanes(&[Lane::Hold]).limit(240),
-    hold_a_command_of_an_interactive_shell => .lanes(&[Lane::Hold]).limit(240),
+    hold_a_command_in_a_pane => .lanes(&[Lane::Subjects]).limit(240),
+    hold_a_command_of_an_interactive_shell => .lanes(&[Lane::Subjects]).limit(240),
 }
 
 const OUT: &str = "/srv/hold/out";
