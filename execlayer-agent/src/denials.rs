@@ -95,7 +95,7 @@ impl Denials {
             pid: observed.tgid,
             program: text::escaped(&observed.exe),
             operation: observed.operation.name().to_owned(),
-            access: line::access_names(observed.access).into_iter().map(str::to_owned).collect(),
+            access: line::access_texts(observed.access),
             subject: line::subject(observed),
             rule: rule.id.map(str::to_owned),
             file: rule.file.map(str::to_owned),

@@ -118,11 +118,11 @@ impl Grants {
     /// # Errors
     ///
     /// The first thing that the kernel said. What failed is tried again the next time.
-    pub fn sweep(
+    pub fn sweep<'a>(
         &mut self,
         gate: &mut dyn Hold,
         now: u64,
-        in_force: impl Fn(u32) -> Option<(u32, String)>,
+        in_force: impl Fn(u32) -> Option<(u32, &'a str)>,
     ) -> io::Result<Vec<Grant>> {
         for known in self.known.values_mut().filter(|known| known.grant.about == About::Rule) {
             let [rule, generation] = known.key.subject;

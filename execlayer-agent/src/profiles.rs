@@ -179,12 +179,6 @@ impl Profiles {
         self.known.get(&(profile, generation))
     }
 
-    /// Generation of the policy that the profile has.
-    #[must_use]
-    pub fn generation(&self, profile: u32) -> Option<u32> {
-        self.current.get(&profile).map(|installed| installed.generation.number())
-    }
-
     /// Generation and digest of the policy that the profile has.
     #[must_use]
     pub fn in_force(&self, profile: u32) -> Option<(u32, &str)> {

@@ -36,7 +36,7 @@ impl Daemon {
         let known = self.profiles.provenance(observed.profile, observed.generation).cloned();
         let asking = asking(&observed, known.as_deref());
         let patience = asking.and_then(|asking| asking.timeout).unwrap_or(self.options.hold);
-        let is_alone = is_measured(asking, known.as_deref());
+        let is_alone = is_measured(&chain(&observed, known.as_deref()));
         let profile = observed.profile;
         let pending = Pending {
             deadline: observed.time.saturating_add(u64::from(patience).saturating_mul(SECOND)),
@@ -272,11 +272,8 @@ fn chain<'a>(observed: &Observed, known: Option<&'a Provenance>) -> Vec<&'a Deci
 }
 
 /// Whether a question's answer may depend on the content of its own file.
-fn is_measured(asking: Option<&Asking>, known: Option<&Provenance>) -> bool {
-    let (Some(asking), Some(known)) = (asking, known) else { return false };
-    let mut deciders =
-        asking.deciders.iter().filter_map(|index| known.deciders.get(*index as usize));
-    deciders.any(|decider| matches!(decider.kind, DeciderKind::Sha256 { .. }))
+fn is_measured(chain: &[&Decider]) -> bool {
+    chain.iter().any(|decider| matches!(decider.kind, DeciderKind::Sha256 { .. }))
 }
 
 /// A decider's name in the log.

@@ -62,8 +62,8 @@ fn it_ends_by_time_by_hand_and_with_the_policy_that_its_rule_is_of() {
     let about_subject = grants.give(&mut gate, wish(Whose::Tree, About::Subject, 9), 0).unwrap();
     let about_rule = grants.give(&mut gate, wish(Whose::Tree, About::Rule, 9), 0).unwrap();
     let ids = |grants: Vec<Grant>| grants.iter().map(|grant| grant.id).collect::<Vec<_>>();
-    let same = |generation: u32| move |_: u32| Some((generation, "one".to_owned()));
-    let other = |_: u32| Some((7, "other".to_owned()));
+    let same = |generation: u32| move |_: u32| Some((generation, "one"));
+    let other = |_: u32| Some((7, "other"));
     assert_eq!(ids(grants.sweep(&mut gate, 0, same(5)).unwrap()), [0; 0]);
     assert_eq!(ids(grants.sweep(&mut gate, 0, same(6)).unwrap()), [0; 0]);
     assert!(

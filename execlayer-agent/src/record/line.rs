@@ -142,6 +142,12 @@ pub fn access_names(access: Access) -> Vec<&'static str> {
     wanted.map(|(name, _bit)| *name).collect()
 }
 
+/// [`access_names`], for the tool.
+#[must_use]
+pub fn access_texts(access: Access) -> Vec<String> {
+    access_names(access).into_iter().map(str::to_owned).collect()
+}
+
 /// What an event is about, for people: `\xNN` for what is not printable.
 #[must_use]
 pub fn subject(observed: &Observed) -> String {

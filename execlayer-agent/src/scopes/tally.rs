@@ -87,7 +87,7 @@ impl Tally {
             DeniedRow {
                 count: row.count,
                 operation: seen.operation.name().to_owned(),
-                access: line::access_names(seen.access).into_iter().map(str::to_owned).collect(),
+                access: line::access_texts(seen.access),
                 subject: text::printable(seen.operation, &seen.subject),
                 rule: rule.id.map(str::to_owned),
                 file: rule.file.map(str::to_owned),

@@ -77,12 +77,9 @@ impl Daemon {
     /// Forgets answers that are over.
     pub(in crate::daemon) fn sweep_grants(&mut self, now: u64) {
         let Self { grants, gate, profiles, budgets, .. } = self;
-        budgets.keep_current(|profile| profiles.generation(profile));
-        let in_force = |profile| {
-            let found: Option<(u32, &str)> = profiles.in_force(profile);
-            found.map(|(generation, digest)| (generation, digest.to_owned()))
-        };
-        let swept = grants.sweep(gate.holding(), now, in_force);
+        budgets
+            .keep_current(|profile| profiles.in_force(profile).map(|(generation, _)| generation));
+        let swept = grants.sweep(gate.holding(), now, |profile| profiles.in_force(profile));
         match swept {
             Ok(ended) => {
                 let real = now.saturating_add(self.offset);

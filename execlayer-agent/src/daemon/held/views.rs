@@ -43,7 +43,7 @@ impl Daemon {
             uid: observed.uid,
             program: text::escaped(&observed.exe),
             operation: observed.operation.name().to_owned(),
-            access: names(observed.access),
+            access: line::access_texts(observed.access),
             subject: line::subject(observed),
             rule: rule.id.map(str::to_owned),
             file: rule.file.map(str::to_owned),
@@ -131,7 +131,7 @@ impl Daemon {
             scope,
             session: (scope == Whose::Tree).then_some(observed.session),
             about,
-            access: if is_subject { names(observed.access) } else { Vec::new() },
+            access: if is_subject { line::access_texts(observed.access) } else { Vec::new() },
             subject: line::subject(&observed),
             rule: rule.id.map(str::to_owned),
             by: by.to_owned(),
@@ -205,10 +205,6 @@ impl Daemon {
             }
         }
     }
-}
-
-fn names(access: execlayer_common::access::Access) -> Vec<String> {
-    line::access_names(access).into_iter().map(str::to_owned).collect()
 }
 
 /// The command line of a process, as far as it can be read: it may be gone, or have written over it.
