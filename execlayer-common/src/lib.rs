@@ -10,6 +10,7 @@ pub mod access;
 pub mod automaton;
 pub mod decide;
 pub mod event;
+pub mod feature;
 pub mod fields;
 pub mod hooks;
 pub mod image;

@@ -178,6 +178,16 @@ pub enum Hook {
     UnixConnect = 1 << 4,
     /// unix_may_send.
     UnixSend = 1 << 5,
+    /// A hook that changes, makes or removes one name: path_unlink and the like.
+    PathChange = 1 << 6,
+    /// path_rename and path_link, the old name.
+    OldName = 1 << 7,
+    /// path_rename and path_link, the new name.
+    NewName = 1 << 8,
+    /// socket_bind and socket_listen.
+    SocketBind = 1 << 9,
+    /// socket_sendmsg.
+    SocketSend = 1 << 10,
     /// A hook whose call cannot be restarted: it never asks.
     Never = 0,
 }

@@ -47,11 +47,13 @@ pub enum Reason {
     FileChanged = 19,
     /// It belongs to the gate itself, which no governed task may touch.
     Guarded = 20,
+    /// The file would have another name, and that allows what the old one does not.
+    GrantsMore = 21,
 }
 
 impl Reason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::None,
         Self::Rule,
         Self::Unlisted,
@@ -73,6 +75,7 @@ impl Reason {
         Self::Granted,
         Self::FileChanged,
         Self::Guarded,
+        Self::GrantsMore,
     ];
 
     /// The reason with this number, or `None`.
@@ -106,6 +109,7 @@ impl Reason {
             Self::Granted => "granted",
             Self::FileChanged => "file-changed",
             Self::Guarded => "guarded",
+            Self::GrantsMore => "grants-more",
         }
     }
 
@@ -134,6 +138,7 @@ impl Reason {
             Self::Granted => "an ask rule matches, and an answer that is remembered allows it",
             Self::FileChanged => "the file was changed after its digest was approved",
             Self::Guarded => "it belongs to the gate itself",
+            Self::GrantsMore => "under its new name more would be allowed than under the old one",
         }
     }
 }
