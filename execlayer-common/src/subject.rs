@@ -30,7 +30,31 @@ impl Inet {
     /// An IPv4 destination. `address` in network order.
     #[must_use]
     pub const fn v4(protocol: Protocol, address: [u8; 4], port: u16) -> Self {
-        let [a, b, c, d] = if matches!(address, [0, 0, 0, 0]) { [127, 0, 0, 1] } else { address };
+        let address = if matches!(address, [0, 0, 0, 0]) { [127, 0, 0, 1] } else { address };
+        Self::local_v4(protocol, address, port)
+    }
+
+    /// An IPv6 destination. `address` in network order.
+    #[must_use]
+    pub const fn v6(protocol: Protocol, address: [u8; 16], port: u16) -> Self {
+        match address {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => {
+                Self::v4(protocol, [a, b, c, d], port)
+            }
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] => {
+                let mut loopback = address;
+                let [.., last] = &mut loopback;
+                *last = 1;
+                Self::local_v6(protocol, loopback, port)
+            }
+            _ => Self::local_v6(protocol, address, port),
+        }
+    }
+
+    /// An IPv4 address that a socket is bound to: `0.0.0.0` is every address of the machine.
+    #[must_use]
+    pub const fn local_v4(protocol: Protocol, address: [u8; 4], port: u16) -> Self {
+        let [a, b, c, d] = address;
         let [high, low] = port.to_be_bytes();
         let mut bytes = [0; Self::MAX];
         [bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]] =
@@ -38,20 +62,16 @@ impl Inet {
         Self { bytes, len: 8 }
     }
 
-    /// An IPv6 destination. `address` in network order.
+    /// An IPv6 address that a socket is bound to: `::` is every address of the machine.
     #[must_use]
-    pub const fn v6(protocol: Protocol, address: [u8; 16], port: u16) -> Self {
+    pub const fn local_v6(protocol: Protocol, address: [u8; 16], port: u16) -> Self {
         if let [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] = address {
-            return Self::v4(protocol, [a, b, c, d], port);
+            return Self::local_v4(protocol, [a, b, c, d], port);
         }
         let [high, low] = port.to_be_bytes();
         let mut bytes = [0; Self::MAX];
         let [kind, family, out @ .., port_high, port_low] = &mut bytes;
         (*kind, *family, *out) = (protocol as u8, b'6', address);
-        if matches!(address, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]) {
-            let [.., last] = out;
-            *last = 1;
-        }
         (*port_high, *port_low) = (high, low);
         Self { bytes, len: 20 }
     }
