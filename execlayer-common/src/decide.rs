@@ -36,6 +36,8 @@ pub trait World: Table {
     fn keep(&self, set: u32);
     /// The decision set with that number, 0 behind the last one.
     fn kept(&self, number: u32) -> u32;
+    /// Notes where lane `number` goes on for what lies below the subject ([`matches_below`]).
+    fn goes_on(&self, number: u32, state: u32);
     /// The value itself.
     ///
     /// VERIFIER: the kernel's verifier follows every constant that a loop can leave behind as a path
@@ -105,23 +107,42 @@ pub fn matches<W: World>(world: &W, operation: Operation) {
     let first = image::start_index(operation, 0);
     // The compiler fills lanes in order, and mostly there is one: it is not asked for another.
     let lanes = if world.word(first.wrapping_add(1)) == 0 { 1 } else { limits::MAX_LANES };
-    world.repeat(world.forget(lanes), &mut Lanes { first });
+    world.repeat(world.forget(lanes), &mut Lanes::<false> { first });
 }
 
-struct Lanes {
+/// [`matches`], and notes of each lane where it goes on for what lies below the subject: two directories at
+/// which all lanes go on alike are judged alike in all that they hold. A lane that reads backward notes
+/// nothing.
+#[inline(always)]
+pub fn matches_below<W: World>(world: &W, operation: Operation) {
+    world.keep_none();
+    let first = image::start_index(operation, 0);
+    world.repeat(limits::MAX_LANES, &mut Lanes::<true> { first });
+}
+
+struct Lanes<const BELOW: bool> {
     first: u32,
 }
 
-impl<W: World> Body<W> for Lanes {
+impl<W: World, const BELOW: bool> Body<W> for Lanes<BELOW> {
     #[inline(always)]
     fn turn(&mut self, world: &W, index: u32) -> bool {
         let start = world.word(self.first.wrapping_add(index));
         // The compiler fills lanes in order, so the first empty one is the end.
         if start == 0 {
+            if BELOW {
+                world.goes_on(index, 0);
+                return true;
+            }
             return false;
         }
         let backward = start & image::START_BACKWARD != 0;
         let last = world.run(start & !image::START_BACKWARD, backward);
+        if BELOW {
+            let is_over = automaton::is_over(last);
+            let state = if is_over { last } else { automaton::step(world, last, b'/') };
+            world.goes_on(index, if backward { 0 } else { state });
+        }
         let set = automaton::accepted(world, last);
         if set != 0 {
             world.keep(set);
@@ -135,6 +156,11 @@ impl<W: World> Body<W> for Lanes {
 #[inline(always)]
 #[must_use]
 pub fn allowed_at_once<W: World>(world: &W, wanted: Access) -> bool {
+    masks(world).allow_at_once(wanted)
+}
+
+#[inline(always)]
+fn masks<W: World>(world: &W) -> Masks {
     let zero = world.forget(0);
     let mut masks = Masks { deny: zero, ask: zero, allow: zero, conditional: zero };
     for lane in 0..limits::MAX_LANES {
@@ -145,7 +171,7 @@ pub fn allowed_at_once<W: World>(world: &W, wanted: Access) -> bool {
         }
         masks.add(world, set);
     }
-    masks.allow_at_once(wanted)
+    masks
 }
 
 /// The union of decision sets' unconditional masks: all that is looked at of a call that is allowed at
@@ -175,6 +201,47 @@ impl Masks {
         let missing = wanted.0 & (self.deny | self.ask | !self.allow);
         missing | self.conditional == 0 && !wanted.is_empty()
     }
+}
+
+/// What a name gives, whatever is wanted of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Rights {
+    /// Bits that are allowed, whatever the conditions.
+    allowed: u32,
+    /// Bits that are allowed or asked about, whatever the conditions.
+    asked: u32,
+    /// Bits that can be allowed.
+    may: u32,
+    /// Bits that can be allowed or asked about.
+    may_ask: u32,
+}
+
+impl Rights {
+    /// What decision sets give together.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(masks: Masks) -> Self {
+        let Masks { deny, ask, allow, conditional } = masks;
+        if conditional != 0 {
+            return Self { allowed: 0, asked: 0, may: !deny, may_ask: !deny };
+        }
+        let (allowed, asked) = (allow & !(ask | deny), (allow | ask) & !deny);
+        Self { allowed, asked, may: allowed, may_ask: asked }
+    }
+
+    /// Bits of which this gives more than `old` does, or may do so.
+    #[inline(always)]
+    #[must_use]
+    pub const fn more_than(self, old: Self) -> Access {
+        Access((self.may & !old.allowed) | (self.may_ask & !old.asked))
+    }
+}
+
+/// After [`matches`]: what the subject's name gives.
+#[inline(always)]
+pub fn rights<W: World>(world: &W) -> Rights {
+    Rights::of(masks(world))
 }
 
 /// After [`matches`]: decides, and names the rule. Where the tally is kept is the caller's to say; what

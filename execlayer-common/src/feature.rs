@@ -4,6 +4,8 @@
 /// A feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feature {
+    /// Its place in [`ALL`].
+    pub number: u8,
     /// As it stands in policy text and in events; at most [`MAX_NAME`] bytes.
     pub name: &'static str,
     /// What a rule can say of it.
@@ -28,10 +30,20 @@ pub const MAX_NAME: usize = 24;
 
 macro_rules! features {
     ($($name:ident $text:literal $rules:ident $meaning:literal;)*) => {
+        #[allow(non_camel_case_types, reason = "names of constants, each used as its number")]
+        #[repr(u8)]
+        enum Number {
+            $($name,)*
+        }
+
         $(
             #[doc = $meaning]
-            pub const $name: Feature =
-                Feature { name: $text, rules: Rules::$rules, meaning: $meaning };
+            pub const $name: Feature = Feature {
+                number: Number::$name as u8,
+                name: $text,
+                rules: Rules::$rules,
+                meaning: $meaning,
+            };
         )*
 
         /// Every feature.
@@ -67,7 +79,6 @@ features! {
     CHROOT "chroot" Never "another root directory: every name would mean something else";
     TRACE "trace" Never "memory, descriptors and places of processes outside of the policy";
     BE_TRACED "be-traced" Never "to be traced by a process of another policy";
-    SIGNAL_DAEMON "signal-daemon" Never "signals to the gate's daemon";
 }
 
 /// The feature with that name.

@@ -125,4 +125,21 @@ fields! {
     OFF_UNIX_PATH: "unix_sock" "path";
     OFF_UNIX_ADDR_LEN: "unix_address" "len";
     OFF_UNIX_ADDR_NAME: "unix_address" "name";
+    OFF_INODE_MODE: "inode" "i_mode";
+    OFF_INODE_NLINK: "inode" "i_nlink";
+    OFF_INODE_RDEV: "inode" "i_rdev";
+    OFF_TASK_REAL_CRED: "task_struct" "real_cred";
+    OFF_TASK_NSPROXY: "task_struct" "nsproxy";
+    OFF_NSPROXY_MNT: "nsproxy" "mnt_ns";
+    OFF_SB_MOUNTS: "super_block" "s_mounts";
+    OFF_MOUNT_NEXT: "mount" "mnt_next_for_sb" | "mnt_instance";
+    OFF_IATTR_VALID: "iattr" "ia_valid";
+    OFF_VMA_FILE: "vm_area_struct" "vm_file";
+    OFF_VMA_FLAGS: "vm_area_struct" "vm_flags";
+    OFF_MSG_NAME: "msghdr" "msg_name";
+    OFF_MSG_NAMELEN: "msghdr" "msg_namelen";
+    OFF_SOCK_FAMILY: "sock" "__sk_common.skc_family";
+    OFF_SOCK_NUM: "sock" "__sk_common.skc_num";
+    OFF_SOCK_LOCAL: "sock" "__sk_common.skc_rcv_saddr";
+    OFF_SOCK_LOCAL_6: "sock" "__sk_common.skc_v6_rcv_saddr";
 }

@@ -6,6 +6,8 @@
 pub enum Attach {
     /// To this LSM hook.
     Lsm(&'static str),
+    /// To this LSM hook, which kernels before this one do not have.
+    LsmFrom(&'static str, (u32, u32)),
     /// A task iterator, run on demand: labels tasks that already are where a policy selects.
     TaskIterator,
 }
@@ -24,6 +26,41 @@ pub const PROGRAMS: &[(&str, Attach)] = &[
     ("file_open", Attach::Lsm("file_open")),
     ("file_fcntl", Attach::Lsm("file_fcntl")),
     ("path_mknod", Attach::Lsm("path_mknod")),
+    ("path_unlink", Attach::Lsm("path_unlink")),
+    ("path_rmdir", Attach::Lsm("path_rmdir")),
+    ("path_mkdir", Attach::Lsm("path_mkdir")),
+    ("path_symlink", Attach::Lsm("path_symlink")),
+    ("path_link", Attach::Lsm("path_link")),
+    ("path_rename", Attach::Lsm("path_rename")),
+    ("path_truncate", Attach::Lsm("path_truncate")),
+    ("path_chmod", Attach::Lsm("path_chmod")),
+    ("path_chown", Attach::Lsm("path_chown")),
+    ("file_truncate", Attach::LsmFrom("file_truncate", (6, 2))),
+    ("file_receive", Attach::Lsm("file_receive")),
+    ("file_ioctl", Attach::Lsm("file_ioctl")),
+    ("file_ioctl_32", Attach::LsmFrom("file_ioctl_compat", (6, 8))),
+    ("inode_setattr", Attach::Lsm("inode_setattr")),
+    ("inode_setxattr", Attach::Lsm("inode_setxattr")),
+    ("inode_removexattr", Attach::Lsm("inode_removexattr")),
+    ("inode_set_acl", Attach::LsmFrom("inode_set_acl", (6, 2))),
+    ("inode_remove_acl", Attach::LsmFrom("inode_remove_acl", (6, 2))),
+    ("inode_set_flags", Attach::LsmFrom("inode_file_setattr", (6, 17))),
+    ("inode_anonymous", Attach::Lsm("inode_init_security_anon")),
+    ("mmap_file", Attach::Lsm("mmap_file")),
+    ("file_mprotect", Attach::Lsm("file_mprotect")),
+    ("socket_create", Attach::Lsm("socket_create")),
+    ("socket_bind", Attach::Lsm("socket_bind")),
+    ("socket_listen", Attach::Lsm("socket_listen")),
+    ("socket_accept", Attach::Lsm("socket_accept")),
+    ("socket_send", Attach::Lsm("socket_sendmsg")),
+    ("trace", Attach::Lsm("ptrace_access_check")),
+    ("trace_me", Attach::Lsm("ptrace_traceme")),
+    ("task_kill", Attach::Lsm("task_kill")),
+    ("capable", Attach::Lsm("capable")),
+    ("user_namespace", Attach::Lsm("userns_create")),
+    ("path_chroot", Attach::Lsm("path_chroot")),
+    ("perf_event", Attach::Lsm("perf_event_open")),
+    ("key_permission", Attach::Lsm("key_permission")),
     ("socket_connect", Attach::Lsm("socket_connect")),
     ("unix_connect", Attach::Lsm("unix_stream_connect")),
     ("unix_send", Attach::Lsm("unix_may_send")),
@@ -84,3 +121,9 @@ pub const SCRATCH_MASK: &str = "SCRATCH_MASK";
 /// `.rodata`, u32: bit in `f_mode` of a file that backs an overlay (FMODE_BACKING), or 0 if the
 /// kernel has none.
 pub const FMODE_BACKING: &str = "FMODE_BACKING";
+/// `.rodata`, u32: offset in such a file of the overlay's path, or 0.
+pub const BACKING_PATH: &str = "BACKING_PATH";
+/// `.rodata`, u32: whether a super block's mounts point to one another (1) or are lists in one another (0).
+pub const MOUNTS_POINT: &str = "MOUNTS_POINT";
+/// `.rodata`, u32: arguments before the dentry of the hook `inode_setattr`.
+pub const SETATTR_BEFORE: &str = "SETATTR_BEFORE";

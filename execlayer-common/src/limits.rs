@@ -29,6 +29,8 @@ pub const MAX_PATH: u32 = 4_095;
 pub const MAX_COMPONENTS: u32 = 256;
 /// Bytes of a unix socket name. KERNEL: sizeof(sun_path) (include/uapi/linux/un.h).
 pub const MAX_UNIX_NAME: u32 = 108;
+/// Mounts of one file system that are looked through for names of a file; beyond, it has none.
+pub const MAX_SB_MOUNTS: u32 = 4_096;
 /// Governed tasks (threads) at once on a machine; a fork beyond it fails.
 pub const MAX_GOVERNED_TASKS: u32 = 65_536;
 /// Cgroups whose selection is remembered.

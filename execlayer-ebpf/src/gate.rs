@@ -15,7 +15,7 @@ use crate::{
     guard,
     hold::{self, Fate},
     judge::{self, Outcome},
-    kernel::{Dentry, Inode, PIPEFS_MAGIC, SuperBlock, VfsMount, fields},
+    kernel::{Dentry, Inode, O_TMPFILE, PIPEFS_MAGIC, SuperBlock, VfsMount, fields},
     kread::typed,
     label, scratch,
     scratch::Scratch,
@@ -36,8 +36,8 @@ pub struct Call {
 /// How a call comes to an object that has a place in the file system.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Object {
-    /// It is being opened.
-    Opened,
+    /// It is being opened, with these flags.
+    Opened(u32),
     /// It is there.
     There,
     /// It is about to be made.
@@ -50,7 +50,7 @@ pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: 
     let Some(scratch) = take(call) else { return ON_FAILURE };
     ask(call, scratch, Reason::None);
     let is_guarded = guard::is_on_bpffs(dentry);
-    if matches!(object, Object::Opened)
+    if matches!(object, Object::Opened(_))
         && !is_guarded
         && at_once::allows(call, scratch, mnt, dentry)
     {
@@ -59,12 +59,14 @@ pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: 
     }
     // A name that is about to be made is not hashed yet.
     let is_new = matches!(object, Object::New);
-    let name = if !is_new && walk::is_deleted(dentry) {
+    // Nor has it a name that is opened with O_TMPFILE; it lies in its directory.
+    let is_temporary = || matches!(object, Object::Opened(flags) if flags & O_TMPFILE != 0);
+    let name = if !is_new && walk::is_deleted(dentry) && !is_temporary() {
         Err(Reason::Deleted)
     } else {
         walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
     };
-    let is_layer = || matches!(object, Object::Opened) && walk::is_layer(mnt, dentry);
+    let is_layer = || matches!(object, Object::Opened(_)) && walk::is_layer(mnt, dentry);
     if name.is_err() && !is_new && (is_pipe(call, dentry) || is_layer()) {
         scratch::release(scratch);
         return 0;
@@ -160,10 +162,18 @@ fn decide(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> Outco
 /// Asks if that is the outcome, writes the record, and gives the scratch back.
 #[inline(always)]
 fn finish(call: &Call, scratch: *mut Scratch, outcome: Outcome) -> i32 {
+    let result = settle(scratch, call.hook as u32, outcome);
+    scratch::release(scratch);
+    result
+}
+
+/// Asks if that is the outcome, and writes the record.
+#[inline(always)]
+pub fn settle(scratch: *mut Scratch, hook: u32, outcome: Outcome) -> i32 {
     let mut result = enforce(outcome);
     let mut is_recorded = outcome.is_recorded();
     if outcome.asks() {
-        let fate = hold::ask(scratch, call.hook);
+        let fate = hold::ask(scratch, hook);
         // A question that stays open has its record, and a yes is recorded where it was given.
         is_recorded = fate == Fate::DENIED
             || fate == Fate::GRANTED
@@ -173,7 +183,6 @@ fn finish(call: &Call, scratch: *mut Scratch, outcome: Outcome) -> i32 {
     if is_recorded {
         emit::record(scratch);
     }
-    scratch::release(scratch);
     result
 }
 

@@ -99,18 +99,29 @@ pub fn deny(label: Label, what: u64) -> i32 {
 pub fn refuse(call: &Call, scratch: *mut Scratch) -> i32 {
     // SAFETY: this task owns the buffer.
     let len = unsafe { (*scratch).len };
-    // VERIFIER: not judged, only named: a judgement is more to look at than all the rest.
     gate::ask(call, scratch, Reason::Guarded);
-    let slot = Slot(SLOTS.get(call.label.profile.wrapping_sub(1)).copied().unwrap_or_default());
+    // SAFETY: as above.
+    unsafe { (*scratch).len = len };
+    let result = record_refusal(scratch);
+    scratch::release(scratch);
+    result
+}
+
+/// Denies the subject in scratch, whose question is there.
+#[inline(always)]
+pub fn record_refusal(scratch: *mut Scratch) -> i32 {
+    // VERIFIER: not judged, only named: a judgement is more to look at than all the rest.
     // SAFETY: this task owns the buffer.
+    let profile = unsafe { (*scratch).event.profile };
+    let slot = Slot(SLOTS.get(profile.wrapping_sub(1)).copied().unwrap_or_default());
+    // SAFETY: as above.
     unsafe {
-        (*scratch).len = len;
         let header = &mut (*scratch).event;
+        header.reason = Reason::Guarded as u8;
         header.generation = slot.generation();
         header.verdict = raw::DENY;
         header.rule = event::NO_RULE;
     }
     emit::record(scratch);
-    scratch::release(scratch);
     ON_FAILURE
 }

@@ -47,7 +47,7 @@ impl Fate {
 
 /// Answers a call that is asked about.
 #[inline(always)]
-pub fn ask(scratch: *mut Scratch, hook: Hook) -> Fate {
+pub fn ask(scratch: *mut Scratch, hook: u32) -> Fate {
     if told(daemon::BEAT) == 0 {
         return refuse(scratch, Reason::AskNotHeld);
     }
@@ -64,7 +64,7 @@ pub fn ask(scratch: *mut Scratch, hook: Hook) -> Fate {
     match grants::look(scratch) {
         grants::Said::YES => granted(scratch),
         grants::Said::NO => refuse(scratch, Reason::Answered),
-        _ => Fate(hold_call(scratch, hook as u32)),
+        _ => Fate(hold_call(scratch, hook)),
     }
 }
 
@@ -193,7 +193,7 @@ impl Asked {
             if used_in == 0 {
                 // From here on nothing of the stretch before is used again.
                 (*self.calls).waits = 0;
-            } else if self.key.operation != Operation::Exec as u32
+            } else if !self.meets_several()
                 || used_in.wrapping_add(1) != here
                 || (*self.calls).held != self.call
                 || (*self.calls).waits == 0
@@ -204,6 +204,13 @@ impl Asked {
             (*question).used_by = self.hook;
         }
         true
+    }
+
+    /// Whether such a call is asked about more than once: for each program of an exec, for both names.
+    #[inline(always)]
+    fn meets_several(&self) -> bool {
+        let names = Hook::OldName as u32 | Hook::NewName as u32;
+        self.key.operation == Operation::Exec as u32 || self.hook & names != 0
     }
 
     /// Somebody woke the task before there was an answer.
@@ -376,10 +383,10 @@ fn granted(scratch: *mut Scratch) -> Fate {
 }
 
 #[inline(always)]
-fn is_opened_program(scratch: *const Scratch, hook: Hook) -> bool {
+fn is_opened_program(scratch: *const Scratch, hook: u32) -> bool {
     // SAFETY: a plain field of the buffer that this task owns.
     let operation = unsafe { (*scratch).event.operation };
-    operation == Operation::Exec as u8 && hook as u32 == Hook::FileOpen as u32
+    operation == Operation::Exec as u8 && hook == Hook::FileOpen as u32
 }
 
 /// Whether what is opened to be executed is checked once more before it is, where it can be asked about

@@ -17,8 +17,9 @@ use execlayer_common::{
 
 use crate::{
     clock, cred,
+    kread::within,
     maps::{SLOTS, TABLES_0, TABLES_1, TABLES_2, TABLES_3},
-    scratch::Scratch,
+    scratch::{SETS, Scratch, Side},
     world::Kernel,
 };
 
@@ -98,6 +99,24 @@ class!(select_class_1, TABLES_1, 1, select_before);
 class!(select_class_2, TABLES_2, 2, select_before);
 class!(select_class_3, TABLES_3, 3, select_before);
 
+class!(examine_class_0, TABLES_0, 0, examine_before);
+class!(examine_class_1, TABLES_1, 1, examine_before);
+class!(examine_class_2, TABLES_2, 2, examine_before);
+class!(examine_class_3, TABLES_3, 3, examine_before);
+
+/// Notes what the name in `scratch` gives under the policy of `profile`, as one of the sides
+/// (`scratch.side`); false if the policy is not there.
+#[inline(always)]
+pub fn examine(scratch: *mut Scratch, profile: u32) -> bool {
+    let outcome = with_image(profile, |slot| match slot.class() {
+        0 => examine_class_0(scratch, slot.0),
+        1 => examine_class_1(scratch, slot.0),
+        2 => examine_class_2(scratch, slot.0),
+        _ => examine_class_3(scratch, slot.0),
+    });
+    outcome.is_some()
+}
+
 /// Answers the question in `scratch` with the image of `profile`.
 #[inline(always)]
 pub fn judge(scratch: *mut Scratch, profile: u32) -> Outcome {
@@ -150,6 +169,32 @@ fn select_before(kernel: &Kernel) -> u32 {
     match Operation::from_raw(operation) {
         Some(operation) if decide::selects(kernel, operation) => Outcome::SELECTED,
         _ => 0,
+    }
+}
+
+#[inline(always)]
+fn examine_before(kernel: &Kernel) -> u32 {
+    decide::matches_below(kernel, Operation::File);
+    note_side(kernel, 0);
+    decide::matches_below(kernel, Operation::Exec);
+    note_side(kernel, 1);
+    0
+}
+
+#[inline(always)]
+fn note_side(kernel: &Kernel, operation: usize) {
+    let scratch = kernel.scratch;
+    let rights = decide::rights(kernel);
+    // SAFETY: this task owns the buffer; there are two sides.
+    unsafe {
+        let sides = (&raw mut (*scratch).sides).cast::<[Side; 2]>();
+        let side = within::<1>(u64::from((*scratch).side)) as usize;
+        let side = (&raw mut (*sides.add(side))).cast::<Side>().add(operation);
+        (*side).rights = rights;
+        for lane in 0..SETS {
+            (&raw mut (*side).sets).cast::<u32>().add(lane).write_volatile((*scratch).kept[lane]);
+            (&raw mut (*side).below).cast::<u32>().add(lane).write_volatile((*scratch).below[lane]);
+        }
     }
 }
 

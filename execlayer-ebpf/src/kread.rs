@@ -123,6 +123,12 @@ pub fn read_or_zero(address: u64) -> u64 {
     value
 }
 
+/// A member of eight bytes of the structure at an untyped address; zero if it cannot be read.
+#[inline(always)]
+pub fn load(base: u64, field: &impl Field) -> u64 {
+    read_or_zero(base.wrapping_add(offset(field)))
+}
+
 /// `value & mask`, in an instruction that the compiler cannot leave out because it knows the range:
 /// the verifier must see it.
 #[inline(always)]

@@ -4,7 +4,10 @@
 //! would be shared by two tasks. A buffer here is owned by whoever swapped its owner word from 0.
 
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
-use execlayer_common::{decide::Tally, event::EventHeader};
+use execlayer_common::{
+    decide::{Rights, Tally},
+    event::EventHeader,
+};
 
 use crate::{
     atomic,
@@ -76,6 +79,30 @@ pub struct Names {
     pub depth: u64,
 }
 
+/// A call that is judged by addresses.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct PlaceCall {
+    /// [`execlayer_common::question::Hook`], or of two names that of the old one.
+    pub hook: u32,
+    /// `place::` constants.
+    pub kind: u32,
+    /// Access bits that are wanted of the second name.
+    pub other: u32,
+    /// `EVENT_` flags for the record.
+    pub flags: u32,
+}
+
+/// What a name gives.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Side {
+    pub rights: Rights,
+    pub sets: [u32; SETS],
+    /// Where each lane goes on below the name.
+    pub below: [u32; SETS],
+}
+
 /// A scratch buffer.
 #[repr(C)]
 pub struct Scratch {
@@ -101,12 +128,20 @@ pub struct Scratch {
     /// Decision sets that were found, and how many.
     pub kept: [u32; SETS],
     pub found: u32,
+    /// Where each lane goes on below the subject.
+    pub below: [u32; SETS],
     pub names: Names,
     /// Which file it is that is asked about: device, inode, generation, size, time of change; zeros if it
     /// is none.
     pub file: [u64; 6],
     /// [`execlayer_common::question::Key::reserved`].
     pub place: u32,
+    /// Of a call that is judged by addresses ([`crate::place`]).
+    pub call: PlaceCall,
+    /// What the old name and the new one give, each as file and as program.
+    pub sides: [[Side; 2]; 2],
+    /// Which side is looked at.
+    pub side: u32,
     /// Hashes of the subject: of which file it is, too, and for a grant.
     pub hash: [u64; 2],
     pub grant: [u64; 2],

@@ -19,8 +19,8 @@ use execlayer_common::{limits, reason::Reason};
 
 use crate::{
     kernel::{Dentry, File, Fs, MNT_NS_INTERNAL, SB_NOUSER, SuperBlock, Task, VfsMount, fields},
-    kread::{Field, member, offset, read_or_zero, typed, typed_at},
-    scratch::{PATH_END, Root, Scratch, Stop, forget},
+    kread::{load, member, offset, typed, typed_at},
+    scratch::{Above, PATH_END, Root, Scratch, Stop, forget},
     world::repeat,
 };
 
@@ -71,11 +71,6 @@ fn see(scratch: *mut Scratch, dentry: u64, count: u32) {
         let seen = ((*scratch).seen ^ dentry).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (*scratch).seen = seen.rotate_left(29).wrapping_add(u64::from(count));
     }
-}
-
-#[inline(always)]
-fn load(base: u64, field: &impl Field) -> u64 {
-    read_or_zero(base.wrapping_add(offset(field)))
 }
 
 #[inline(always)]
@@ -190,7 +185,7 @@ impl Stretches {
                 mnt: forget(scratch, self.root.mnt),
                 dentry: forget(scratch, self.root.dentry),
             };
-            above::climb::<COPY>(scratch, mnt, mnt_root, root);
+            above::climb::<COPY>(scratch, Above { dentry: mnt_root, mnt, mnt_root, root });
         }
         report(scratch)
     }
@@ -206,6 +201,12 @@ pub fn path(
 ) -> Result<(), Reason> {
     let mut state = Attempt { root, mnt, dentry, scratch };
     repeat(TRIES, attempt as *const () as *mut c_void, (&raw mut state).cast());
+    named(scratch)
+}
+
+/// What the last attempt came to.
+#[inline(always)]
+fn named(scratch: *mut Scratch) -> Result<(), Reason> {
     match ended(scratch) {
         end::ROOT => measure(scratch),
         end::NOWHERE => Err(Reason::NoName),
@@ -214,6 +215,43 @@ pub fn path(
         end::RACED => Err(Reason::PathRaced),
         _ => Err(Reason::PathTooDeep),
     }
+}
+
+#[repr(C)]
+struct AttemptAt {
+    from: Above,
+    scratch: *mut Scratch,
+}
+
+extern "C" fn attempt_at(_turn: u64, attempt: *mut AttemptAt) -> i64 {
+    // SAFETY: `bpf_loop` passes the context that `path_at` owns.
+    let attempt = unsafe { &*attempt };
+    let scratch = attempt.scratch;
+    // SAFETY: this task owns the buffer.
+    unsafe { (&raw mut (*scratch).pos).write_volatile(PATH_END) };
+    let (first, seen) = pass_at::<true>(scratch, attempt.from);
+    let (second, again) = pass_at::<false>(scratch, attempt.from);
+    let is_same = seen == again && (first != end::ROOT || second == end::ROOT);
+    let how = if is_same { first } else { end::RACED };
+    let _one = finish(scratch, how);
+    i64::from(how != end::RACED)
+}
+
+#[inline(always)]
+fn pass_at<const COPY: bool>(scratch: *mut Scratch, from: Above) -> (u64, u64) {
+    begin(scratch);
+    above::climb::<COPY>(scratch, from);
+    report(scratch)
+}
+
+/// [`path`] of what is known by addresses only: the same walk, and slower.
+#[inline(always)]
+pub fn path_at(scratch: *mut Scratch, root: Root, mnt: u64, dentry: u64) -> Result<(), Reason> {
+    let mnt_root = load(mnt, &fields::OFF_VFSMOUNT_ROOT);
+    let from = Above { dentry, mnt, mnt_root, root };
+    let mut state = AttemptAt { from, scratch };
+    repeat(TRIES, attempt_at as *const () as *mut c_void, (&raw mut state).cast());
+    named(scratch)
 }
 
 /// Notes the path's length, now that it is whole.

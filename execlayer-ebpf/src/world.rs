@@ -225,6 +225,16 @@ impl World for Kernel {
     }
 
     #[inline(always)]
+    fn goes_on(&self, number: u32, state: u32) {
+        // SAFETY: as in `keep_none`; the mask keeps the index inside the array.
+        unsafe {
+            let below = (&raw mut (*self.scratch).below).cast::<u32>();
+            let at = within::<{ SETS as u64 - 1 }>(u64::from(number));
+            below.add(at as usize).write(state);
+        }
+    }
+
+    #[inline(always)]
     fn forget(&self, value: u32) -> u32 {
         scratch::forget(self.scratch, u64::from(value)) as u32
     }

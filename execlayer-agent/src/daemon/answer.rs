@@ -189,6 +189,7 @@ impl Caller {
 fn programs() -> Vec<Program> {
     let hook = |attach: &Attach| match attach {
         Attach::Lsm(hook) => (*hook).to_owned(),
+        Attach::LsmFrom(hook, (major, minor)) => format!("{hook}, from {major}.{minor} on"),
         Attach::TaskIterator => "task iterator, on demand".to_owned(),
     };
     // A daemon that runs has attached all of them: anything else is a refusal to start.

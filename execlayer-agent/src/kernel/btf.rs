@@ -16,6 +16,7 @@ const KIND_UNION: u32 = 5;
 const KIND_ENUM: u32 = 6;
 const KIND_TYPEDEF: u32 = 8;
 const KIND_RESTRICT: u32 = 11;
+const KIND_FUNC: u32 = 12;
 const KIND_FUNC_PROTO: u32 = 13;
 const KIND_VAR: u32 = 14;
 const KIND_DATASEC: u32 = 15;
@@ -132,6 +133,23 @@ impl<'a> Types<'a> {
             }
         }
         Ok(if bits.is_multiple_of(8) { u32::try_from(bits / 8).ok() } else { None })
+    }
+
+    /// How many arguments the function `name` takes, or `None` if there is no such function.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes contradict themselves.
+    pub fn arguments(&self, name: &str) -> Result<Option<usize>, BtfError> {
+        for &start in &self.starts {
+            let found = entry(self.types, start as usize)?;
+            if found.kind() == KIND_FUNC && self.name(found.name)? == name.as_bytes() {
+                let index = found.size_or_type.checked_sub(1).ok_or(BtfError::Short)?;
+                let start = self.starts.get(index as usize).ok_or(BtfError::Short)?;
+                return Ok(Some(entry(self.types, *start as usize)?.members()));
+            }
+        }
+        Ok(None)
     }
 
     fn structure(&self, tag: &str) -> Result<Option<Type>, BtfError> {

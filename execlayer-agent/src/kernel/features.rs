@@ -119,6 +119,14 @@ pub struct Features {
     pub offsets: Vec<u32>,
     /// Bit in `f_mode` of a file that backs an overlay, or 0.
     pub backing: u32,
+    /// Offset in such a file of the overlay's path, or 0.
+    pub backing_path: u32,
+    /// Whether a super block's mounts point to one another.
+    pub mounts_point: u32,
+    /// Arguments before the dentry of `inode_setattr`.
+    pub setattr_before: u32,
+    /// Major and minor number of the kernel's series.
+    pub series: (u32, u32),
     /// Where cgroup2 is mounted.
     pub cgroup_root: PathBuf,
 }
@@ -149,7 +157,33 @@ pub fn probe(cgroup_root: Option<&Path>) -> Result<Features, FeatureError> {
     let types = Types::parse(&bytes)?;
     let offsets = offsets(&types, &release)?;
     let backing = backing_flag(types.has_structure("backing_file")?, series);
-    Ok(Features { release, offsets, backing, cgroup_root })
+    let missing = |structure: &'static str, member: &str| FeatureError::Field {
+        structure,
+        member: member.to_owned(),
+        release: release.clone(),
+    };
+    let backing_path = match backing {
+        0 => 0,
+        _ => types
+            .offset("backing_file", "user_path")?
+            .ok_or_else(|| missing("backing_file", "user_path"))?,
+    };
+    let mounts_point = u32::from(types.offset("mount", "mnt_next_for_sb")?.is_some());
+    let setattr_before = match types.arguments("bpf_lsm_inode_setattr")? {
+        Some(2) => 0,
+        Some(3) => 1,
+        _ => return Err(missing("bpf_lsm_inode_setattr", "dentry")),
+    };
+    Ok(Features {
+        release,
+        offsets,
+        backing,
+        backing_path,
+        mounts_point,
+        setattr_before,
+        series,
+        cgroup_root,
+    })
 }
 
 /// Whether bpffs is mounted at `path`; mounts it if not, because only a service asks.

@@ -76,6 +76,34 @@ fn mark_of(regs: *const Regs, number: u64) -> u64 {
     call
 }
 
+/// unlink, unlinkat, rmdir; mkdir, mkdirat; symlink, symlinkat; chmod, fchmod, fchmodat, fchmodat2; chown,
+/// fchown, lchown, fchownat; truncate, ftruncate.
+#[inline(always)]
+fn changes_a_name(number: u64) -> bool {
+    let makes = matches!(number, 87 | 263 | 84 | 83 | 258 | 88 | 266);
+    makes || matches!(number, 90 | 91 | 268 | 452 | 92 | 93 | 94 | 260 | 76 | 77)
+}
+
+/// Whether a task executes a file just now, by either table of system calls: what the kernel maps then was
+/// judged when it was opened.
+#[inline(always)]
+pub fn is_executing(task: *const Task) -> bool {
+    let status: u32 = typed(task, &fields::OFF_TASK_STATUS);
+    let number: u64 = typed(registers(task), &fields::OFF_REGS_NUMBER);
+    if status & TS_COMPAT != 0 {
+        // KERNEL: arch/x86/entry/syscalls/syscall_32.tbl.
+        return matches!(number, 11 | 358);
+    }
+    // KERNEL: x32's own numbers (syscall_64.tbl) have bit 30.
+    matches!(number, EXECVE | EXECVEAT | 0x4000_0208 | 0x4000_0221)
+}
+
+/// The number of the system call that a task is in.
+#[inline(always)]
+pub fn number_of(task: *const Task) -> u64 {
+    typed(registers(task), &fields::OFF_REGS_NUMBER)
+}
+
 const EXECVE: u64 = 59;
 const EXECVEAT: u64 = 322;
 /// KERNEL: include/uapi/linux/fcntl.h (6.14).
@@ -99,6 +127,9 @@ fn is_held_at(number: u64, hook: u32) -> bool {
     const SENDTO: u64 = 44;
     const SENDMSG: u64 = 46;
     const SENDMMSG: u64 = 307;
+    const LISTEN: u64 = 50;
+    const ACCEPT: u64 = 43;
+    const ACCEPT4: u64 = 288;
     let opens = matches!(number, OPEN | CREAT | OPENAT | OPENAT2 | OPEN_BY_HANDLE_AT);
     let executes = matches!(number, EXECVE | EXECVEAT);
     match hook {
@@ -108,6 +139,13 @@ fn is_held_at(number: u64, hook: u32) -> bool {
         h if h == Hook::SocketConnect as u32 => number == CONNECT,
         h if h == Hook::UnixConnect as u32 => number == CONNECT,
         h if h == Hook::UnixSend as u32 => matches!(number, CONNECT | SENDTO | SENDMSG | SENDMMSG),
+        h if h == Hook::SocketSend as u32 => matches!(number, SENDTO | SENDMSG | SENDMMSG),
+        h if h == Hook::SocketBind as u32 => matches!(number, BIND | LISTEN | ACCEPT | ACCEPT4),
+        h if h == Hook::PathChange as u32 => changes_a_name(number),
+        h if h & (Hook::OldName as u32 | Hook::NewName as u32) != 0 => {
+            // rename, renameat, renameat2, link, linkat
+            matches!(number, 82 | 264 | 316 | 86 | 265)
+        }
         _ => false,
     }
 }

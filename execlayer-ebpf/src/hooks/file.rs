@@ -3,23 +3,28 @@
 use aya_ebpf::programs::LsmContext;
 use execlayer_common::{
     access::{Access, Operation},
-    event,
+    event, feature as common,
     question::Hook,
 };
 
 use crate::{
+    feature,
     gate::{self, Call, Object},
-    hold,
+    guard, hold,
+    hooks::inode::IO_URING,
     kernel::{
-        Dentry, F_SETFL, FMODE_CREATED, FMODE_EXEC, FMODE_READ, FMODE_WRITE, File, O_APPEND,
-        O_CREAT, O_EXCL, O_TRUNC, VfsMount, fields,
+        ANON_INODE_FS_MAGIC, Dentry, F_SETFL, FMODE_CREATED, FMODE_EXEC, FMODE_PATH, FMODE_READ,
+        FMODE_WRITE, File, O_APPEND, O_CREAT, O_EXCL, O_TMPFILE, O_TRUNC, S_IFBLK, S_IFCHR, S_IFMT,
+        SuperBlock, VfsMount, fields,
     },
-    kread::{UNSET, typed, variable},
-    label, walk,
+    kread::{UNSET, member, typed, typed_at, variable},
+    label,
+    place::{Change, Kind},
+    walk,
 };
 
 #[unsafe(no_mangle)]
-static FMODE_BACKING: u32 = UNSET;
+pub static FMODE_BACKING: u32 = UNSET;
 
 /// `int file_open(struct file *file)`
 #[inline(always)]
@@ -44,7 +49,8 @@ pub fn open(ctx: &LsmContext) -> i32 {
     // Restarted, a call that has made the file and must be the one to make it would find it there.
     let is_made = mode & FMODE_CREATED != 0 && flags & O_EXCL != 0;
     let hook = if is_made { Hook::Never } else { Hook::FileOpen };
-    gate::object(&Call { label, operation, wanted, flags: 0, hook }, mnt, dentry, Object::Opened)
+    let object = Object::Opened(flags);
+    gate::object(&Call { label, operation, wanted, flags: 0, hook }, mnt, dentry, object)
 }
 
 /// `int file_fcntl(struct file *file, unsigned int cmd, unsigned long arg)`
@@ -85,15 +91,49 @@ pub fn mknod(ctx: &LsmContext) -> i32 {
     let dir: *const crate::kernel::Path = ctx.arg(0);
     let dentry: *const Dentry = ctx.arg(1);
     let mnt: *const VfsMount = typed(dir, &fields::OFF_PATH_MNT);
+    let mode: u16 = ctx.arg(2);
+    let is_device = matches!(mode & S_IFMT, S_IFCHR | S_IFBLK);
     let call = Call {
         label,
         operation: Operation::File,
-        wanted: Access::CREATE,
+        wanted: if is_device { Access::MKNOD } else { Access::CREATE },
         flags: event::EVENT_PROVISIONAL,
         hook: Hook::PathMknod,
     };
     gate::object(&call, mnt, dentry, Object::New)
 }
+
+/// `int file_receive(struct file *file)`: a descriptor that comes from another task.
+#[inline(always)]
+pub fn receive(ctx: &LsmContext) -> i32 {
+    let Some(label) = label::of(label::current()) else { return 0 };
+    let file: *const File = ctx.arg(0);
+    let mode: u32 = typed(file, &fields::OFF_FILE_MODE);
+    if mode & FMODE_PATH != 0 {
+        return 0;
+    }
+    let (mnt, dentry) = walk::place_of(file);
+    let sb: *const SuperBlock = typed(dentry, &fields::OFF_DENTRY_SB);
+    let magic: u64 = typed(sb, &fields::OFF_SB_MAGIC);
+    if magic == ANON_INODE_FS_MAGIC {
+        let name: u64 = typed_at(member(dentry, &fields::OFF_DENTRY_INLINE), 0);
+        return match name {
+            IO_URING => feature::used(label, &common::IO_URING),
+            name if name & 0xff_ffff == BPF => guard::deny(label, RECEIVED),
+            _ => 0,
+        };
+    }
+    let flags: u32 = typed(file, &fields::OFF_FILE_FLAGS);
+    // It was emptied, or made, by whoever opened it.
+    let wanted = wanted(mode, flags & O_APPEND);
+    let (operation, kind, hook) = (Operation::File, Kind::Received, Hook::Never);
+    Change { label, operation, wanted, kind, hook }.at(mnt, dentry)
+}
+
+/// Beginnings of the names of maps, programs and links.
+const BPF: u64 = 0x66_7062;
+/// What the record says.
+const RECEIVED: u64 = u64::from_le_bytes(*b"(bpf fd)");
 
 /// Judges a file by its own path.
 #[inline(always)]
@@ -111,6 +151,10 @@ fn wanted(mode: u32, flags: u32) -> Access {
     // Emptying the file is a change anywhere in it, even with a descriptor that only reads or appends.
     if flags & O_TRUNC != 0 {
         wanted |= Access::WRITE.0;
+    }
+    // A file that has no name yet, in a directory.
+    if flags & O_TMPFILE != 0 {
+        wanted |= Access::CREATE.0;
     }
     // Neither read nor write (access mode 3) is for ioctl only; it still names the file.
     if mode & FMODE_READ != 0 || wanted == 0 {

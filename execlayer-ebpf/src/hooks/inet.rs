@@ -1,23 +1,15 @@
-//! Connecting to addresses. Unix sockets are judged where the peer is known.
+//! Addresses: connecting and sending to them, being bound to them. Unix sockets are judged where the peer is
+//! known.
 
 use aya_ebpf::programs::LsmContext;
-use execlayer_common::{
-    access::{Access, Operation},
-    question::Hook,
-    reason::Reason,
-    subject::{Inet, Protocol},
-};
+use execlayer_common::{access::Access, label::Label, question::Hook, reason::Reason};
 
+use super::unix;
 use crate::{
-    enforce::ON_FAILURE,
-    gate::{self, Call},
-    kernel::{
-        AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, IPPROTO_MPTCP, IPPROTO_TCP, IPPROTO_UDP, Sock,
-        Socket, fields,
-    },
+    address::Asked,
+    kernel::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, Message, Sock, Socket, fields},
     kread::{read, typed},
     label,
-    scratch::Scratch,
 };
 
 /// `int socket_connect(struct socket *sock, struct sockaddr *address, int addrlen)`
@@ -27,67 +19,82 @@ use crate::{
 #[inline(always)]
 pub fn connect(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
-    let socket: *const Socket = ctx.arg(0);
+    let asked = asked(label, Access::CONNECT, Hook::SocketConnect, ctx.arg(0));
     let address: u64 = ctx.arg(1);
     let len: i32 = ctx.arg(2);
-    let call = Call {
-        label,
-        operation: Operation::Inet,
-        wanted: Access::CONNECT,
-        flags: 0,
-        hook: Hook::SocketConnect,
-    };
     if len < 2 {
-        return gate::fail(&call, Reason::AddressFamily);
+        return asked.unnamed(Reason::AddressFamily);
     }
-    let Some(family) = read::<u16>(address) else {
-        return gate::fail(&call, Reason::ReadFault);
-    };
+    let Some(family) = read::<u16>(address) else { return asked.unnamed(Reason::ReadFault) };
     // AF_UNSPEC takes a connection back. A unix peer is judged by unix_stream_connect and
     // unix_may_send, which see it.
     if family == AF_UNSPEC || family == AF_UNIX {
         return 0;
     }
-    let sock: *const Sock = typed(socket, &fields::OFF_SOCKET_SK);
-    if sock.is_null() {
-        return gate::fail(&call, Reason::ReadFault);
-    }
-    let protocol = match typed::<u16, _>(sock, &fields::OFF_SOCK_PROTOCOL) {
-        IPPROTO_TCP | IPPROTO_MPTCP => Protocol::Tcp,
-        IPPROTO_UDP => Protocol::Udp,
-        _ => Protocol::Other,
-    };
-    let Some(scratch) = gate::take(&call) else { return ON_FAILURE };
-    gate::judge(&call, scratch, write(scratch, protocol, family, address, len))
+    asked.at(family, address, len as u32)
 }
 
-/// VERIFIER: a function of its own, so that its stack is free again when the loops begin.
-#[inline(never)]
-fn write(
-    scratch: *mut Scratch,
-    protocol: Protocol,
-    family: u16,
-    address: u64,
-    len: i32,
-) -> Result<(), Reason> {
-    // KERNEL: sockaddr_in and sockaddr_in6 (include/uapi/linux/in.h, in6.h): port at 2, address at 4
-    // and 8.
-    let port = u16::from_be(read(address.wrapping_add(2)).ok_or(Reason::ReadFault)?);
-    let inet = if family == AF_INET && len >= 8 {
-        let bytes = read(address.wrapping_add(4)).ok_or(Reason::ReadFault)?;
-        Inet::v4(protocol, bytes, port)
-    } else if family == AF_INET6 && len >= 24 {
-        let bytes = read(address.wrapping_add(8)).ok_or(Reason::ReadFault)?;
-        Inet::v6(protocol, bytes, port)
-    } else {
-        return Err(Reason::AddressFamily);
-    };
-    let (bytes, len) = inet.raw();
-    // SAFETY: this task owns the buffer, which is longer than the address.
-    unsafe {
-        (&raw mut (*scratch).path).cast::<[u8; Inet::MAX]>().write_unaligned(*bytes);
-        (*scratch).pos = 0;
-        (*scratch).len = u64::from(len);
+/// `int socket_sendmsg(struct socket *sock, struct msghdr *msg, int size)`: a datagram that names where it
+/// goes, or TCP that connects while it sends.
+#[inline(always)]
+pub fn send(ctx: &LsmContext) -> i32 {
+    let message: *const Message = ctx.arg(1);
+    let address: u64 = typed(message, &fields::OFF_MSG_NAME);
+    if address == 0 {
+        return 0;
     }
-    Ok(())
+    let Some(label) = label::of(label::current()) else { return 0 };
+    let asked = asked(label, Access::CONNECT, Hook::SocketSend, ctx.arg(0));
+    let Some(of_socket) = asked.family() else { return 0 };
+    let len: u32 = typed(message, &fields::OFF_MSG_NAMELEN);
+    let Some(family) = read::<u16>(address) else { return asked.unnamed(Reason::ReadFault) };
+    // KERNEL: on an IPv4 UDP socket AF_UNSPEC is taken for AF_INET, on an IPv6 one there is no address then
+    // (net/ipv4/udp.c, `udp_sendmsg`; net/ipv6/udp.c, `udpv6_sendmsg`; 6.1).
+    match (of_socket, family) {
+        (AF_INET, AF_UNSPEC) => asked.at(AF_INET, address, len),
+        (_, AF_UNSPEC) => 0,
+        _ => asked.at(family, address, len),
+    }
+}
+
+/// `int socket_bind(struct socket *sock, struct sockaddr *address, int addrlen)`
+#[inline(always)]
+pub fn bind(ctx: &LsmContext) -> i32 {
+    let Some(label) = label::of(label::current()) else { return 0 };
+    let asked = asked(label, Access::BIND, Hook::SocketBind, ctx.arg(0));
+    let address: u64 = ctx.arg(1);
+    let len: i32 = ctx.arg(2);
+    let of_socket: u16 = typed(asked.sock, &fields::OFF_SOCK_FAMILY);
+    if of_socket == AF_UNIX {
+        return unix::bind(label, address, len);
+    }
+    let Some(of_socket) = asked.family() else { return 0 };
+    let Some(family) = read::<u16>(address) else { return asked.unnamed(Reason::ReadFault) };
+    // KERNEL: AF_UNSPEC is taken for AF_INET (net/ipv4/af_inet.c, `__inet_bind`, 6.1).
+    let family = if family == AF_UNSPEC { of_socket } else { family };
+    asked.at(family, address, len as u32)
+}
+
+/// `int socket_listen(struct socket *sock, int backlog)` and `int socket_accept(struct socket *sock, struct
+/// socket *newsock)`: a socket that was bound before its task was governed, or never.
+#[inline(always)]
+pub fn serve(ctx: &LsmContext) -> i32 {
+    let Some(label) = label::of(label::current()) else { return 0 };
+    let asked = asked(label, Access::BIND, Hook::SocketBind, ctx.arg(0));
+    if asked.family().is_some() { asked.bound() } else { 0 }
+}
+
+#[inline(always)]
+fn asked(label: Label, wanted: Access, hook: Hook, socket: *const Socket) -> Asked {
+    Asked { label, wanted, hook, sock: typed(socket, &fields::OFF_SOCKET_SK) }
+}
+
+impl Asked {
+    /// The socket's family, if it is one of addresses that are judged.
+    #[inline(always)]
+    fn family(&self) -> Option<u16> {
+        let sock: *const Sock = self.sock;
+        let family: u16 = typed(sock, &fields::OFF_SOCK_FAMILY);
+        matches!(family, AF_INET | AF_INET6).then_some(family)
+    }
 }

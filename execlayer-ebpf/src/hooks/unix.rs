@@ -7,6 +7,7 @@ use aya_ebpf::{
 };
 use execlayer_common::{
     access::{Access, Operation},
+    label::Label,
     limits,
     question::Hook,
     reason::Reason,
@@ -41,8 +42,22 @@ pub fn send(ctx: &LsmContext) -> i32 {
     peer(&call(label, Hook::UnixSend), typed(other, &fields::OFF_SOCKET_SK))
 }
 
+/// A unix socket that is to be bound; by path it is judged as a name that is made.
 #[inline(always)]
-const fn call(label: execlayer_common::label::Label, hook: Hook) -> Call {
+pub fn bind(label: Label, address: u64, len: i32) -> i32 {
+    // KERNEL: sockaddr_un is a u16 family and sun_path; without a path the kernel chooses an abstract name
+    // (net/unix/af_unix.c, `unix_autobind`, 6.1).
+    let name = address.wrapping_add(2);
+    if len <= 2 || read::<u8>(name) != Some(0) {
+        return 0;
+    }
+    let call = Call { wanted: Access::BIND, ..call(label, Hook::SocketBind) };
+    let Some(scratch) = gate::take(&call) else { return ON_FAILURE };
+    gate::judge(&call, scratch, write_name(scratch, name, (len as u64).wrapping_sub(2)))
+}
+
+#[inline(always)]
+const fn call(label: Label, hook: Hook) -> Call {
     Call { label, operation: Operation::Unix, wanted: Access::CONNECT, flags: 0, hook }
 }
 
@@ -84,7 +99,12 @@ fn abstract_name(scratch: *mut Scratch, address: u64) -> Result<(), Reason> {
     // KERNEL: sockaddr_un is a u16 family and sun_path, whose first byte is NUL here; the length
     // counts all of it (include/linux/un.h).
     let name = address.wrapping_add(offset(&fields::OFF_UNIX_ADDR_NAME)).wrapping_add(2);
-    let len = u64::from(len).wrapping_sub(2);
+    write_name(scratch, name, u64::from(len).wrapping_sub(2))
+}
+
+/// Writes `@` and the name that lies at `name`, behind a NUL that counts.
+#[inline(always)]
+fn write_name(scratch: *mut Scratch, name: u64, len: u64) -> Result<(), Reason> {
     if len == 0 || len > u64::from(limits::MAX_UNIX_NAME) {
         return Err(Reason::ReadFault);
     }

@@ -5,11 +5,11 @@ use core::ffi::c_void;
 
 use execlayer_common::limits;
 
-use super::{end, finish, load, name::prepend, see};
+use super::{end, finish, name::prepend, see};
 use crate::{
     kernel::fields,
-    kread::{offset, read_or_zero},
-    scratch::{Above, Root, Scratch},
+    kread::{load, offset, read_or_zero},
+    scratch::{Above, Scratch},
     world::repeat,
 };
 
@@ -69,11 +69,11 @@ fn cross(scratch: *mut Scratch, above: &mut Above) -> i64 {
     0
 }
 
-/// Goes from the root of `mnt` to the task's root, and writes names if `COPY`.
+/// Goes from a place to the task's root, and writes names if `COPY`.
 #[inline(always)]
-pub fn climb<const COPY: bool>(scratch: *mut Scratch, mnt: u64, mnt_root: u64, root: Root) {
+pub fn climb<const COPY: bool>(scratch: *mut Scratch, from: Above) {
     // SAFETY: this task owns the buffer.
-    unsafe { (*scratch).above = Above { dentry: mnt_root, mnt, mnt_root, root } };
+    unsafe { (*scratch).above = from };
     let mut pass = Pass { scratch };
     let up = up::<COPY> as *const () as *mut c_void;
     repeat(limits::MAX_COMPONENTS, up, (&raw mut pass).cast());

@@ -149,9 +149,15 @@ fn read(book: &Mutex<Book>, output: ChildStdout) {
             Some((number, end, is_disturbed)) => {
                 book.ended.insert(number, Call { end, is_disturbed });
             }
+            // One that was to be killed came to its end a moment before.
+            None if is_late(&book, end) => {}
             None => book.wrong = Some(line),
         }
     }
+}
+
+fn is_late(book: &Book, end: Option<(usize, End)>) -> bool {
+    end.is_some_and(|(number, end)| end == End::Killed && book.ended.contains_key(&number))
 }
 
 /// The program as one of the governed processes, if its first argument says so.

@@ -1,0 +1,130 @@
+//! A file that a hook names without its mount: judged by every name that it has in the task's mount
+//! namespace, and denied if one of them is.
+//!
+//! KERNEL: a super block lists its mounts: until 6.17 by `struct list_head` in both, from 6.18 on by
+//! pointers from mount to mount (fs/mount.h, `mnt_instance`, `mnt_next_for_sb`).
+
+use core::ffi::c_void;
+
+use super::{Outcome, Reason, ask_again, judged};
+use crate::{
+    enforce::ON_FAILURE,
+    gate,
+    hold::call,
+    kernel::{PF_IO_WORKER, SB_NOUSER, Task, fields},
+    kread::{UNSET, load, offset, typed, variable},
+    label,
+    scratch::{self, Scratch},
+    walk,
+    world::repeat,
+};
+use execlayer_common::{limits::MAX_SB_MOUNTS, question::Hook};
+
+/// Whether mounts point to one another, and not into one another.
+#[unsafe(no_mangle)]
+static MOUNTS_POINT: u32 = UNSET;
+
+#[repr(C)]
+struct Search {
+    scratch: *mut Scratch,
+    dentry: u64,
+    /// Address of the next mount, or of the list in it.
+    next: u64,
+    first: u64,
+    namespace: u64,
+    /// What the strictest judgement came to.
+    result: i32,
+    /// How many names there are.
+    names: u32,
+    is_done: u32,
+}
+
+/// VERIFIER: a global function, looked at once (see [`crate::judge`]).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn judge_everywhere(scratch: *mut Scratch, dentry: u64) -> i32 {
+    if scratch.is_null() {
+        return ON_FAILURE;
+    }
+    let sb = load(dentry, &fields::OFF_DENTRY_SB);
+    let task = label::current();
+    let result = if load(sb, &fields::OFF_SB_FLAGS) & SB_NOUSER != 0 || acts_for_another(task) {
+        0
+    } else {
+        search(scratch, task, sb, dentry)
+    };
+    scratch::release(scratch);
+    result
+}
+
+/// Whether a file system is at work below another that was asked first: it does so with its own
+/// credentials (fs/overlayfs/inode.c, `ovl_setattr`, 6.1). So do calls of io_uring with a personality, and
+/// those are nobody else's.
+#[inline(always)]
+fn acts_for_another(task: *const Task) -> bool {
+    const IO_URING_ENTER: u64 = 426;
+    let (acting, real): (u64, u64) =
+        (typed(task, &fields::OFF_TASK_CRED), typed(task, &fields::OFF_TASK_REAL_CRED));
+    let flags: u32 = typed(task, &fields::OFF_TASK_FLAGS);
+    acting != real && flags & PF_IO_WORKER == 0 && call::number_of(task) != IO_URING_ENTER
+}
+
+#[inline(always)]
+fn search(scratch: *mut Scratch, task: *const Task, sb: u64, dentry: u64) -> i32 {
+    let first = load(sb, &fields::OFF_SB_MOUNTS);
+    let spaces: u64 = typed(task, &fields::OFF_TASK_NSPROXY);
+    let namespace = load(spaces, &fields::OFF_NSPROXY_MNT);
+    let head = sb.wrapping_add(offset(&fields::OFF_SB_MOUNTS));
+    let mut search = Search {
+        scratch,
+        dentry,
+        next: first,
+        first: head,
+        namespace,
+        result: 0,
+        names: 0,
+        is_done: 0,
+    };
+    repeat(MAX_SB_MOUNTS, try_mount as *const () as *mut c_void, (&raw mut search).cast());
+    if search.result != 0 {
+        return search.result;
+    }
+    let missing = if search.is_done == 0 {
+        Reason::PathTooDeep
+    } else if search.names == 0 {
+        Reason::NoName
+    } else {
+        return 0;
+    };
+    let outcome = judged(scratch, Err(missing));
+    gate::settle(scratch, Hook::Never as u32, outcome)
+}
+
+extern "C" fn try_mount(_turn: u64, search: *mut Search) -> i64 {
+    // SAFETY: `bpf_loop` passes the context that `search` owns.
+    let search = unsafe { &mut *search };
+    let points = variable(&MOUNTS_POINT) != 0;
+    let node = search.next;
+    if node == 0 || !points && node == search.first {
+        search.is_done = 1;
+        return 1;
+    }
+    let next_at = offset(&fields::OFF_MOUNT_NEXT);
+    let mount = if points { node } else { node.wrapping_sub(next_at) };
+    search.next = load(mount, &fields::OFF_MOUNT_NEXT);
+    if load(mount, &fields::OFF_MOUNT_NS) != search.namespace {
+        return 0;
+    }
+    let (scratch, dentry) = (search.scratch, search.dentry);
+    let mnt = mount.wrapping_add(offset(&fields::OFF_MOUNT_MNT));
+    let root = walk::root_of(label::current());
+    // Most mounts of a file system show another part of it.
+    let Ok(()) = walk::path_at(scratch, root, mnt, dentry) else { return 0 };
+    search.names = search.names.wrapping_add(1);
+    // SAFETY: this task owns the buffer.
+    let wanted = unsafe { (*scratch).event.access };
+    ask_again(scratch, wanted);
+    let outcome: Outcome = judged(scratch, Ok(()));
+    search.result = gate::settle(scratch, Hook::Never as u32, outcome);
+    i64::from(search.result != 0)
+}

@@ -1,0 +1,87 @@
+//! An open file as a place: what is mapped. Must not know at which hook.
+
+use execlayer_common::feature;
+
+use super::{Change, judge_place, returned};
+use crate::{
+    enforce::ON_FAILURE,
+    feature::judge_feature,
+    kernel::{File, O_APPEND, SB_NOUSER, fields},
+    kread::{UNSET, load, offset, read, variable},
+    scratch::{self, Scratch, forget},
+};
+use execlayer_common::access::{Access, Operation};
+
+/// See [`crate::hooks::file`].
+#[unsafe(no_mangle)]
+static BACKING_PATH: u32 = UNSET;
+
+impl Change {
+    /// Judges what is mapped to be executed; a file that nobody can name is memory, as no file is.
+    #[inline(always)]
+    pub fn mapped(&self, file: *const File) -> i32 {
+        let Some(scratch) = self.prepare() else { return ON_FAILURE };
+        let file = forget(scratch, file as u64);
+        returned(judge_mapped(scratch, file))
+    }
+
+    /// Judges a file that was opened to append only.
+    #[inline(always)]
+    pub fn appended(&self, file: *const File) -> i32 {
+        let Some(scratch) = self.prepare() else { return ON_FAILURE };
+        let file = forget(scratch, file as u64);
+        returned(judge_appended(scratch, file))
+    }
+}
+
+/// VERIFIER: a global function, looked at once (see [`crate::judge`]).
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn judge_mapped(scratch: *mut Scratch, file: u64) -> i32 {
+    if scratch.is_null() {
+        return ON_FAILURE;
+    }
+    let (mnt, dentry) = place_of(file);
+    let sb = load(dentry, &fields::OFF_DENTRY_SB);
+    if file == 0 || load(sb, &fields::OFF_SB_FLAGS) & SB_NOUSER != 0 {
+        // SAFETY: this task owns the buffer.
+        unsafe {
+            (*scratch).event.operation = Operation::Feature as u8;
+            (*scratch).event.access = Access::USE.0;
+        }
+        return judge_feature(scratch, feature::EXECUTABLE_MEMORY.number.into(), 0);
+    }
+    judge_place(scratch, mnt, dentry)
+}
+
+/// VERIFIER: a global function, looked at once (see [`crate::judge`]).
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn judge_appended(scratch: *mut Scratch, file: u64) -> i32 {
+    if scratch.is_null() {
+        return ON_FAILURE;
+    }
+    let flags: u32 = read(file.wrapping_add(offset(&fields::OFF_FILE_FLAGS))).unwrap_or(O_APPEND);
+    if file == 0 || flags & O_APPEND == 0 {
+        scratch::release(scratch);
+        return 0;
+    }
+    let (mnt, dentry) = place_of(file);
+    judge_place(scratch, mnt, dentry)
+}
+
+/// Where a file lies; that of an overlay, for the file that backs it.
+///
+/// KERNEL: what is mapped of an overlay's file is the layer's file (fs/overlayfs/file.c, `ovl_mmap`). From
+/// 6.5 on that one knows the overlay's path (fs/file_table.c, `struct backing_file`).
+#[inline(always)]
+fn place_of(file: u64) -> (u64, u64) {
+    let backing = variable(&crate::hooks::file::FMODE_BACKING);
+    let mode: u32 = read(file.wrapping_add(offset(&fields::OFF_FILE_MODE))).unwrap_or(0);
+    let path = if mode & backing != 0 {
+        file.wrapping_add(u64::from(variable(&BACKING_PATH)))
+    } else {
+        file.wrapping_add(offset(&fields::OFF_FILE_PATH))
+    };
+    (load(path, &fields::OFF_PATH_MNT), load(path, &fields::OFF_PATH_DENTRY))
+}

@@ -1,0 +1,194 @@
+//! Calls with two names: moving and linking. Besides what is wanted of each name, the file must not be
+//! given more by its new name than by its old one.
+//!
+//! INVARIANT(names): a file that may not be read does not become one that may. A directory is moved only to
+//! where everything below it is judged as before: the automaton goes on in the same state at both names.
+//! What would break this fails with EXDEV, as between file systems, so that programs copy instead, and
+//! every copy is judged.
+
+use execlayer_common::{access::Access, question::Hook};
+
+use super::{Change, Kind, Reason, ask_again, identify, is_deleted, is_on_bpffs, judged, returned};
+use crate::{
+    enforce::ON_FAILURE,
+    gate, guard, judge,
+    kernel::{Dentry, EXDEV, S_IFDIR, S_IFMT, VfsMount, fields},
+    kread::{load, offset, read},
+    label,
+    scratch::{self, SETS, Scratch, Side, forget},
+    walk,
+};
+
+/// What is done with two names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Two {
+    /// The file has both.
+    Link = 0,
+    /// It goes from the old to the new one.
+    Move = 1,
+    /// Both files change places.
+    Exchange = 2,
+}
+
+impl Two {
+    /// What is wanted of the old name and of the new one, at which something is or is not.
+    #[inline(always)]
+    pub const fn wanted(self, replaces: bool) -> (Access, Access) {
+        let moved = Access::RENAME.union(Access::DELETE);
+        match self {
+            Self::Link => (Access::LINK, Access::LINK.union(Access::CREATE)),
+            Self::Move if replaces => (moved, moved.union(Access::CREATE)),
+            Self::Move => (moved, Access::RENAME.union(Access::CREATE)),
+            Self::Exchange => (moved.union(Access::CREATE), moved.union(Access::CREATE)),
+        }
+    }
+}
+
+impl Change {
+    /// Judges a call with two names in one mount, which is what `wanted` and `other` are wanted of.
+    #[inline(always)]
+    pub fn between(
+        &self,
+        two: Two,
+        other: Access,
+        mnt: *const VfsMount,
+        [old, new]: [*const Dentry; 2],
+    ) -> i32 {
+        let Some(scratch) = self.prepare() else { return ON_FAILURE };
+        let mnt = forget(scratch, mnt as u64);
+        let (old, new) = (forget(scratch, old as u64), forget(scratch, new as u64));
+        // SAFETY: this task owns the buffer.
+        unsafe {
+            (*scratch).call.kind = two as u32;
+            (*scratch).call.other = other.0;
+        }
+        returned(judge_two(scratch, mnt, old, new))
+    }
+}
+
+/// VERIFIER: a global function, looked at once (see [`crate::judge`]).
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn judge_two(scratch: *mut Scratch, mnt: u64, old: u64, new: u64) -> i32 {
+    if scratch.is_null() {
+        return ON_FAILURE;
+    }
+    let result = both(scratch, mnt, old, new);
+    scratch::release(scratch);
+    result
+}
+
+#[inline(always)]
+fn both(scratch: *mut Scratch, mnt: u64, old: u64, new: u64) -> i32 {
+    if is_on_bpffs(old) {
+        return guard::record_refusal(scratch);
+    }
+    // SAFETY: this task owns the buffer.
+    let (profile, two, other) =
+        unsafe { ((*scratch).event.profile, (*scratch).call.kind, (*scratch).call.other) };
+    // The names are looked at before either is judged: a record takes the buffer.
+    if !look_at(scratch, profile, mnt, old, 0) {
+        return refuse(scratch);
+    }
+    // SAFETY: as above.
+    let generation = unsafe { (*scratch).event.generation };
+    let outcome = judged(scratch, Ok(()));
+    identify(scratch, old, outcome, Kind::There as u32);
+    let result = gate::settle(scratch, Hook::OldName as u32, outcome);
+    if result != 0 {
+        return result;
+    }
+    ask_again(scratch, other);
+    if !look_at(scratch, profile, mnt, new, 1) {
+        return refuse(scratch);
+    }
+    // SAFETY: as above.
+    let is_same = generation == unsafe { (*scratch).event.generation };
+    let outcome = judged(scratch, Ok(()));
+    let inode = [load(old, &fields::OFF_DENTRY_INODE), load(new, &fields::OFF_DENTRY_INODE)];
+    let mut more = !is_same || gives_more(scratch, two, inode[0], false);
+    if two == Two::Exchange as u32 {
+        more |= gives_more(scratch, two, inode[1], true);
+    }
+    if (outcome.passes() || outcome.asks()) && more {
+        // SAFETY: as above.
+        unsafe { (*scratch).event.reason = Reason::GrantsMore as u8 };
+        let outcome = judge::judge(scratch, profile);
+        return if gate::settle(scratch, Hook::Never as u32, outcome) == 0 { 0 } else { -EXDEV };
+    }
+    identify(scratch, new, outcome, if inode[1] == 0 { Kind::New } else { Kind::There } as u32);
+    gate::settle(scratch, Hook::NewName as u32, outcome)
+}
+
+/// Writes a name into scratch, and what it gives into a side. False if that cannot be: the reason is in the
+/// record.
+#[inline(always)]
+fn look_at(scratch: *mut Scratch, profile: u32, mnt: u64, dentry: u64, side: u32) -> bool {
+    let inode = load(dentry, &fields::OFF_DENTRY_INODE);
+    let links: u32 = read(inode.wrapping_add(offset(&fields::OFF_INODE_NLINK))).unwrap_or(0);
+    let name = if inode != 0 && links != 0 && is_deleted(dentry) {
+        Err(Reason::Deleted)
+    } else {
+        // KERNEL: a file without any name is one of O_TMPFILE that is to get one: others cannot be linked
+        // (fs/namei.c, `vfs_link`, 6.1). Its dentry lies in the directory that it was opened in.
+        walk::path_at(scratch, walk::root_of(label::current()), mnt, dentry)
+    };
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        (*scratch).side = side;
+        if let Err(reason) = name {
+            (*scratch).len = 0;
+            (*scratch).event.reason = reason as u8;
+            return false;
+        }
+    }
+    if judge::examine(scratch, profile) {
+        return true;
+    }
+    // SAFETY: as above.
+    unsafe { (*scratch).event.reason = Reason::NoPolicy as u8 };
+    false
+}
+
+/// Denies for the reason that is in the record.
+#[inline(always)]
+fn refuse(scratch: *mut Scratch) -> i32 {
+    // SAFETY: this task owns the buffer.
+    let outcome = judge::judge(scratch, unsafe { (*scratch).event.profile });
+    gate::settle(scratch, Hook::Never as u32, outcome)
+}
+
+/// Whether a file or directory would be given more by its other name.
+#[inline(always)]
+fn gives_more(scratch: *mut Scratch, two: u32, inode: u64, is_back: bool) -> bool {
+    // SAFETY: this task owns the buffer.
+    let sides = unsafe { &(*scratch).sides };
+    let (old, new) = if is_back { (&sides[1], &sides[0]) } else { (&sides[0], &sides[1]) };
+    let mode: u16 = read(inode.wrapping_add(offset(&fields::OFF_INODE_MODE))).unwrap_or(S_IFDIR);
+    if mode & S_IFMT == S_IFDIR {
+        return differs_below(&old[0], &new[0]) || differs_below(&old[1], &new[1]);
+    }
+    let of_file = if two == Two::Link as u32 { Access::OF_FILE.0 } else { Access::READ.0 };
+    let of_program = if two == Two::Link as u32 { Access::EXEC.0 } else { 0 };
+    more(&old[0], &new[0]) & of_file != 0 || more(&old[1], &new[1]) & of_program != 0
+}
+
+/// Bits of which `new` gives more.
+#[inline(always)]
+fn more(old: &Side, new: &Side) -> u32 {
+    let mut differs = 0;
+    for lane in 0..SETS {
+        differs |= old.sets[lane] ^ new.sets[lane];
+    }
+    if differs == 0 { 0 } else { new.rights.more_than(old.rights).0 }
+}
+
+#[inline(always)]
+fn differs_below(old: &Side, new: &Side) -> bool {
+    let mut differs = 0;
+    for lane in 0..SETS {
+        differs |= old.below[lane] ^ new.below[lane];
+    }
+    differs != 0
+}
