@@ -94,8 +94,12 @@ pub struct Rule {
     pub except: Vec<Written>,
     /// Internet destinations, for `connect`; patterns over [`execlayer_common::subject::Inet`].
     pub inet: Vec<Written>,
-    /// Unix socket names, for `connect`; `@` before an abstract name.
+    /// The machine's own addresses, for `bind`; the same, but `0.0.0.0` and `::` are not loopback.
+    pub local: Vec<Written>,
+    /// Unix socket names, for `connect` and `bind`; `@` before an abstract name.
     pub unix: Vec<Written>,
+    /// Features, for `use`: exact names.
+    pub features: Vec<Written>,
     /// When it holds.
     pub when: Condition,
     /// For people and agents.

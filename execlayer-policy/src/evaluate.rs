@@ -87,7 +87,11 @@ pub fn selects(policy: &CheckedPolicy, operation: Operation, subject: &[u8]) -> 
     match operation {
         Operation::SelectCgroup => any(policy.cgroups(), subject),
         Operation::SelectExe => any(policy.executables(), subject),
-        Operation::Exec | Operation::File | Operation::Inet | Operation::Unix => false,
+        Operation::Exec
+        | Operation::File
+        | Operation::Inet
+        | Operation::Unix
+        | Operation::Feature => false,
     }
 }
 
@@ -116,7 +120,8 @@ impl Hit {
         facts: Facts,
     ) -> Option<Self> {
         let bits = rule.access.intersection(Access::of(operation)).intersection(wanted);
-        let hit = !bits.is_empty() && holds(rule.when, facts) && is_about(rule, operation, subject);
+        let bits = about(rule, operation, subject, bits);
+        let hit = !bits.is_empty() && holds(rule.when, facts);
         hit.then(|| Self {
             rule: RuleIndex(number),
             effect: rule.effect,
@@ -139,14 +144,18 @@ fn holds(when: Condition, facts: Facts) -> bool {
     when.uid.is_none_or(|uid| uid == facts.uid) && when.between.is_none_or(in_time)
 }
 
-fn is_about(rule: &Rule, operation: Operation, subject: &[u8]) -> bool {
+/// Those of `bits` that the rule is about, of this subject.
+fn about(rule: &Rule, operation: Operation, subject: &[u8], bits: Access) -> Access {
+    let some = |bits: Access, is_about: bool| if is_about { bits } else { Access::default() };
     match operation {
         Operation::Exec | Operation::File => {
-            any(&rule.paths, subject) && !any(&rule.except, subject)
+            some(bits, any(&rule.paths, subject) && !any(&rule.except, subject))
         }
-        Operation::Inet => any(&rule.inet, subject),
-        Operation::Unix => any(&rule.unix, subject),
-        Operation::SelectCgroup | Operation::SelectExe => false,
+        Operation::Inet => some(bits.intersection(Access::CONNECT), any(&rule.inet, subject))
+            .union(some(bits.intersection(Access::BIND), any(&rule.local, subject))),
+        Operation::Unix => some(bits, any(&rule.unix, subject)),
+        Operation::Feature => some(bits, any(&rule.features, subject)),
+        Operation::SelectCgroup | Operation::SelectExe => Access::default(),
     }
 }
 

@@ -3,22 +3,44 @@
 
 use std::fmt::Write as _;
 
-use execlayer_common::{access::Access, image::Effect};
+use execlayer_common::{
+    access::Access,
+    feature::{self, Rules},
+    image::Effect,
+};
 
 use crate::{
     asking,
-    check::about_files,
+    check::ABOUT_FILES,
     checked::{CheckedPolicy, Condition, Mode, Record, Rule, Written},
 };
 
-/// What the accesses are called in sentences.
-const WORDS: [(Access, &str); 5] = [
+/// What the accesses to files are called in sentences; each stands for what is not said before it.
+const WORDS: [(Access, &str); 18] = [
     (Access::EXEC, "run"),
     (Access::READ, "read"),
-    (Access::WRITE, "change"),
+    (MODIFY, "modify in every way"),
+    (WRITE, "change"),
     (Access::APPEND, "add to"),
     (Access::CREATE, "make"),
+    (Access::DELETE, "delete"),
+    (Access::RENAME, "rename"),
+    (Access::LINK, "link"),
+    (Access::SYMLINK, "make symbolic links at"),
+    (Access::MKDIR, "make folders at"),
+    (Access::RMDIR, "remove folders at"),
+    (Access::MKNOD, "make devices at"),
+    (Access::CHMOD, "change the mode of"),
+    (Access::CHOWN, "change the owner of"),
+    (Access::UTIME, "change the times of"),
+    (Access::XATTR, "change the attributes of"),
+    (Access::IOCTL, "control"),
 ];
+const MODIFY: Access = {
+    let [(_, modify)] = Access::GROUPS;
+    modify
+};
+const WRITE: Access = Access::WRITE.union(Access::APPEND);
 const HEADINGS: [(Effect, &str); 3] = [
     (Effect::Deny, "Denied, whatever else is allowed"),
     (Effect::Ask, "Asked about, and denied unless the answer is yes"),
@@ -69,18 +91,16 @@ fn head(out: &mut String, policy: &CheckedPolicy) {
 
 fn explain_rule(out: &mut String, policy: &CheckedPolicy, rule: &Rule) {
     let _ = writeln!(out, "  {}", rule.id);
-    if about_files(rule.access) {
-        let verbs: Vec<&str> = WORDS
-            .into_iter()
-            .filter(|(bit, _)| rule.access.contains(*bit))
-            .filter(|(bit, _)| *bit != Access::APPEND || !rule.access.contains(Access::WRITE))
-            .map(|(_, word)| word)
-            .collect();
-        list(out, &verbs.join(", "), &quoted(&rule.paths, ""));
-        list(out, "but not", &quoted(&rule.except, ""));
+    list(out, &verbs(rule.access).join(", "), &quoted(&rule.paths, ""));
+    list(out, "but not", &quoted(&rule.except, ""));
+    for (access, what, inet) in
+        [(Access::CONNECT, "connect to", &rule.inet), (Access::BIND, "be reached at", &rule.local)]
+    {
+        if rule.access.contains(access) {
+            list(out, what, &[quoted(inet, ""), quoted(&rule.unix, "unix:")].concat());
+        }
     }
-    let to = [quoted(&rule.inet, ""), quoted(&rule.unix, "unix:")].concat();
-    list(out, "connect to", &to);
+    list(out, "use", &quoted(&rule.features, ""));
     if !rule.when.is_always() {
         let _ = writeln!(out, "    {}", condition(rule.when));
     }
@@ -92,6 +112,18 @@ fn explain_rule(out: &mut String, policy: &CheckedPolicy, rule: &Rule) {
     }
     let file = policy.files().get(rule.place.file as usize).map_or("", String::as_str);
     let _ = writeln!(out, "    ({file}:{})", rule.place.line);
+}
+
+fn verbs(access: Access) -> Vec<&'static str> {
+    let mut left = access.intersection(ABOUT_FILES);
+    let mut verbs = Vec::new();
+    for (bits, word) in WORDS {
+        if left.contains(bits) {
+            verbs.push(word);
+            left = Access(left.0 & !bits.0);
+        }
+    }
+    verbs
 }
 
 fn condition(when: Condition) -> String {
@@ -140,6 +172,8 @@ fn rest(out: &mut String, policy: &CheckedPolicy) {
         (Access::READ, "it can read no file and list no folder at all", "reading any other file"),
         (Access::WRITE, "it can change no file at all", "changing any other file"),
         (Access::CREATE, "it can make no file at all", "making a file anywhere else"),
+        (Access::DELETE, "it can delete no file at all", "deleting any other file"),
+        (Access::RENAME, "it can rename nothing at all", "renaming anything else"),
     ] {
         let _ = writeln!(out, "  {}", if can(access) { other } else { nothing });
     }
@@ -153,19 +187,27 @@ fn rest(out: &mut String, policy: &CheckedPolicy) {
             "connecting to any other address, and every protocol but TCP and UDP",
         ),
         (
+            some(|rule| &rule.local),
+            "it can be reached at no network address at all",
+            "being reached at any other address or port",
+        ),
+        (
             some(|rule| &rule.unix),
             "it can connect to no unix socket at all",
             "connecting to any other unix socket",
         ),
+        (
+            some(|rule| &rule.features),
+            "it can use no feature of the kernel that is judged by name",
+            "using any other feature of the kernel that is judged by name",
+        ),
     ] {
         let _ = writeln!(out, "  {}", if any { other } else { nothing });
     }
-    out.push_str(
-        "\nNot judged by this version: deleting, renaming, linking, truncating by name,\n",
-    );
-    out.push_str(
-        "changing owner or mode, binding and listening. The file system's own rules apply.\n",
-    );
+    out.push_str("\nNo rule can allow:\n");
+    for feature in feature::ALL.iter().filter(|feature| feature.rules == Rules::Never) {
+        let _ = writeln!(out, "  {}", feature.meaning);
+    }
 }
 
 /// What is done, to what: on one line if it is short.

@@ -1,7 +1,9 @@
 //! Tests of the stages together; each file holds the claims of one of them.
 
 mod bad_deciders;
+mod bad_features;
 mod bad_files;
+mod bad_operations;
 mod bad_rules;
 mod cases;
 mod deciders;
@@ -9,6 +11,7 @@ mod destinations;
 mod evaluator;
 mod explained;
 mod extends;
+mod features;
 mod globs;
 mod policies;
 mod rendering;

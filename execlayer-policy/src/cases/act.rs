@@ -1,10 +1,11 @@
-//! What a case does: `exec /usr/bin/git`, `read+write /workspace/a`, `connect tcp:10.0.0.1:443`. Owns
-//! that syntax; must not know the syntax of policies.
+//! What a case does: `exec /usr/bin/git`, `read+write /workspace/a`, `connect tcp:10.0.0.1:443`,
+//! `use io-uring`. Owns that syntax; must not know the syntax of policies.
 
 use std::net::{IpAddr, SocketAddr};
 
 use execlayer_common::{
     access::{Access, Operation},
+    feature,
     subject::{ABSTRACT, Inet, Protocol},
 };
 
@@ -22,7 +23,7 @@ pub struct Act {
 type Wrong = (String, &'static str);
 
 const FORM: &str = "write `exec /usr/bin/git`, `read /a`, `read+write /a`, `append /a`, `create /a`, \
-                    `connect tcp:10.0.0.1:443` or `connect unix:/run/x`";
+                    `connect tcp:10.0.0.1:443`, `connect unix:/run/x`, `bind tcp:0.0.0.0:80` or `use io-uring`";
 
 impl Act {
     pub(crate) const fn is_selection(&self) -> bool {
@@ -46,19 +47,24 @@ impl Act {
             let (_, bits) = known.ok_or_else(|| (format!("`{verb}` is no operation"), FORM))?;
             wanted = wanted.union(*bits);
         }
-        if wanted == Access::CONNECT {
-            let (operation, subject) = destination(target)?;
-            return Ok(Self { operation, subject, wanted });
-        }
-        let operation = match wanted {
-            Access::EXEC => Operation::Exec,
-            _ if Access::of(Operation::File).contains(wanted) => Operation::File,
+        let (operation, subject) = match wanted {
+            Access::CONNECT => address(target, Inet::v4, Inet::v6)?,
+            Access::BIND => match address(target, Inet::local_v4, Inet::local_v6)? {
+                (Operation::Unix, name) if name.first() != Some(&ABSTRACT) => {
+                    let message = format!("`{target}` is made and not bound to");
+                    return Err((message, "write `create /run/x` for the path of a socket"));
+                }
+                other => other,
+            },
+            Access::USE => (Operation::Feature, named(target)?),
+            Access::EXEC => (Operation::Exec, path(target)?),
+            _ if Access::of(Operation::File).contains(wanted) => (Operation::File, path(target)?),
             _ => {
                 let message = format!("`{verbs}` cannot be done in one call");
-                return Err((message, "only `read`, `write`, `append` and `create` go together"));
+                return Err((message, "only what is done with files goes together"));
             }
         };
-        Ok(Self { operation, subject: path(target)?, wanted })
+        Ok(Self { operation, subject, wanted })
     }
 }
 
@@ -71,7 +77,20 @@ fn path(text: &str) -> Result<Vec<u8>, Wrong> {
     }
 }
 
-fn destination(text: &str) -> Result<(Operation, Vec<u8>), Wrong> {
+fn named(text: &str) -> Result<Vec<u8>, Wrong> {
+    match feature::named(text) {
+        Some(feature) => Ok(feature.name.into()),
+        None => {
+            Err((format!("there is no feature `{text}`"), "write it as policies do: `io-uring`"))
+        }
+    }
+}
+
+fn address(
+    text: &str,
+    v4: fn(Protocol, [u8; 4], u16) -> Inet,
+    v6: fn(Protocol, [u8; 16], u16) -> Inet,
+) -> Result<(Operation, Vec<u8>), Wrong> {
     if let Some(name) = text.strip_prefix("unix:") {
         let bytes = unescape(name)?;
         return if bytes.first() == Some(&ABSTRACT) || bytes.first() == Some(&b'/') {
@@ -92,8 +111,8 @@ fn destination(text: &str) -> Result<(Operation, Vec<u8>), Wrong> {
         return Err((format!("`{text}` is no destination"), help));
     };
     let inet = match address.ip() {
-        IpAddr::V4(v4) => Inet::v4(protocol, v4.octets(), address.port()),
-        IpAddr::V6(v6) => Inet::v6(protocol, v6.octets(), address.port()),
+        IpAddr::V4(ip) => v4(protocol, ip.octets(), address.port()),
+        IpAddr::V6(ip) => v6(protocol, ip.octets(), address.port()),
     };
     Ok((Operation::Inet, inet.bytes().to_vec()))
 }

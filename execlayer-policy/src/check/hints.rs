@@ -4,15 +4,11 @@ use std::collections::HashSet;
 
 use execlayer_common::{access::Access, image::Effect};
 
-use crate::{check::about_files, checked::Rule, diagnostic::Diagnostic, source::Span};
+use crate::{checked::Rule, diagnostic::Diagnostic, source::Span};
 
 /// `allow read` of `/d/**` where nothing lets anybody list `/d` itself.
 pub(super) fn check(rules: &[(Rule, Span)], out: &mut Vec<Diagnostic>) {
-    let reads = |rule: &Rule| {
-        rule.effect == Effect::Allow
-            && about_files(rule.access)
-            && rule.access.contains(Access::READ)
-    };
+    let reads = |rule: &Rule| rule.effect == Effect::Allow && rule.access.contains(Access::READ);
     let texts: HashSet<&str> = rules
         .iter()
         .filter(|(rule, _)| reads(rule))

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use execlayer_common::limits::{MAX_BUDGETS, MAX_CONDITIONS, MAX_RULES};
 
 use crate::{
+    check::features,
     checked::{Condition, Rule},
     diagnostic::Diagnostic,
     parse::Policy,
@@ -14,10 +15,11 @@ use crate::{
 /// Rules of all files together; a single file's are counted when it is parsed.
 pub(super) fn rules(files: &[Policy], out: &mut Vec<Diagnostic>) {
     let mut all = files.iter().flat_map(|file| &file.rules);
-    if let Some(rule) = all.nth(MAX_RULES as usize) {
+    let most = MAX_RULES as usize - features::with_defaults().count();
+    if let Some(rule) = all.nth(most) {
         let count = files.iter().map(|file| file.rules.len()).sum::<usize>();
         let message = format!(
-            "the policy and what it extends have {count} rules; {MAX_RULES} are allowed (`MAX_RULES`)"
+            "the policy and what it extends have {count} rules; {most} are allowed (`MAX_RULES`, less those of features)"
         );
         out.push(
             Diagnostic::error(rule.span, message)

@@ -5,6 +5,7 @@ mod agent;
 mod conflicts;
 mod deciders;
 mod extends;
+mod features;
 mod hints;
 mod limits;
 mod names;
@@ -83,7 +84,7 @@ fn resolve(
     let agent = agent::check(main, sources, &variables, out);
     limits::rules(files, out);
     let mut deciders = deciders::Deciders::new(files, out);
-    let rules: Vec<(Rule, Span)> = files
+    let mut rules: Vec<(Rule, Span)> = files
         .iter()
         .flat_map(|file| &file.rules)
         .filter_map(|rule| {
@@ -93,7 +94,11 @@ fn resolve(
         .collect();
     limits::conditions(&rules, out);
     conflicts::check(&rules, out);
+    features::rings(&rules, out);
     hints::check(&rules, out);
+    if let Some(agent) = &main.agent {
+        rules.extend(features::defaults(&rules, sources, agent.span));
+    }
     let (mode, record) =
         main.agent.as_ref().map_or((Mode::Enforce, Record::Denied), |a| (a.mode, a.record));
     Some(CheckedPolicy {
@@ -110,7 +115,6 @@ fn resolve(
     })
 }
 
-/// Whether the accesses are about files.
-pub(crate) fn about_files(access: Access) -> bool {
-    access.0 & !Access::CONNECT.0 != 0
-}
+/// What is asked about files.
+pub(crate) const ABOUT_FILES: Access =
+    Access::EXEC.union(Access::of(execlayer_common::access::Operation::File));

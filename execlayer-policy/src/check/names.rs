@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    check::Options,
+    check::{Options, features},
     diagnostic::{Diagnostic, Severity},
     parse::{Policy, glob::Variables, text::Text},
     suggest::suggestion,
@@ -49,6 +49,13 @@ pub(super) fn check(files: &[Policy], out: &mut Vec<Diagnostic>) {
         }
         for id in file.rules.iter().filter_map(|rule| rule.id.as_ref()) {
             spelling(id, "id", out);
+            if features::with_defaults().any(|feature| id.value == features::default_id(feature)) {
+                out.push(
+                    Diagnostic::error(id.span, format!("the id `{}` is taken", id.value))
+                        .label("every policy has a rule of this id unless it allows the feature itself")
+                        .help("choose another id"),
+                );
+            }
             if let Some(first) = ids.insert(&id.value, id) {
                 out.push(
                     Diagnostic::error(id.span, format!("two rules have the id `{}`", id.value))

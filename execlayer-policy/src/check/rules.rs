@@ -1,9 +1,11 @@
 //! One rule: patterns understood, user known. Must not compare rules.
 
-use execlayer_common::provenance::Asking;
+use std::sync::Arc;
+
+use execlayer_common::{access::Access, provenance::Asking};
 
 use crate::{
-    check::Options,
+    check::{Options, features},
     checked::{Condition, Place, Rule, Written},
     diagnostic::Diagnostic,
     parse::{
@@ -26,18 +28,8 @@ pub(super) fn check(
 ) -> Option<(Rule, Span)> {
     let paths = paths(&rule.paths, sources, variables, out);
     let except = self::paths(&rule.except, sources, variables, out);
-    let (mut inet, mut unix) = (Vec::new(), Vec::new());
-    for text in &rule.to {
-        match understood(text, sources, out, |value| inet::parse(value, variables)) {
-            Some(Destination::Inet(text, pattern)) => {
-                inet.push(Written { text: text.into(), pattern });
-            }
-            Some(Destination::Unix(text, pattern)) => {
-                unix.push(Written { text: text.into(), pattern });
-            }
-            None => {}
-        }
-    }
+    let to = Addresses::check(rule, sources, variables, out);
+    let features = features::named(rule, out);
     let uid = match &rule.when.user {
         Some(User::Id(uid)) => Some(*uid),
         Some(User::Name(name)) => user(name, options, out),
@@ -59,13 +51,61 @@ pub(super) fn check(
         access: rule.access,
         paths,
         except,
-        inet,
-        unix,
+        inet: to.inet,
+        local: to.local,
+        unix: to.unix,
+        features,
         when: Condition { uid, between: rule.when.between, at_most: rule.when.at_most },
         reason,
         asking,
     };
     Some((checked, id.span))
+}
+
+/// What `to` lists, by what it is matched with.
+#[derive(Default)]
+struct Addresses {
+    inet: Vec<Written>,
+    local: Vec<Written>,
+    unix: Vec<Written>,
+}
+
+impl Addresses {
+    fn check(
+        rule: &policy::Rule,
+        sources: &Sources,
+        variables: &Variables,
+        out: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let (connects, binds) =
+            (rule.access.contains(Access::CONNECT), rule.access.contains(Access::BIND));
+        let mut to = Self::default();
+        for item in &rule.to {
+            match understood(item, sources, out, |value| inet::parse(value, variables)) {
+                Some(Destination::Inet { text, remote, local }) => {
+                    let text: Arc<str> = text.into();
+                    if connects {
+                        to.inet.push(Written { text: Arc::clone(&text), pattern: remote });
+                    }
+                    if binds {
+                        to.local.push(Written { text, pattern: local });
+                    }
+                }
+                Some(Destination::Unix { text, .. }) if binds && !text.starts_with('@') => {
+                    out.push(
+                        Diagnostic::error(item.span, "`bind` is not about paths of sockets")
+                            .label("binding to a path makes a file")
+                            .help("allow or deny `create` with a `path`; here, `unix:@name` names an abstract socket"),
+                    );
+                }
+                Some(Destination::Unix { text, pattern }) => {
+                    to.unix.push(Written { text: text.into(), pattern });
+                }
+                None => {}
+            }
+        }
+        to
+    }
 }
 
 /// Path patterns; those that are wrong are reported and left out.

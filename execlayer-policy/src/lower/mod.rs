@@ -165,7 +165,11 @@ fn write_starts(lanes: &[(Operation, Lane)], placed: &Placed, words: &mut [u32])
         words[layout::H_FLAGS as usize] |= match operation {
             Operation::SelectCgroup => layout::FLAG_SELECTS_CGROUP,
             Operation::SelectExe => layout::FLAG_SELECTS_EXE,
-            Operation::Exec | Operation::File | Operation::Inet | Operation::Unix => 0,
+            Operation::Exec
+            | Operation::File
+            | Operation::Inet
+            | Operation::Unix
+            | Operation::Feature => 0,
         };
     }
 }
@@ -210,9 +214,11 @@ fn blame(policy: &CheckedPolicy, operation: Operation, failure: Failure) -> Lowe
     let culprits = |rules: Vec<u16>| match operation {
         Operation::SelectCgroup => vec![selector(policy, "agent.cgroup")],
         Operation::SelectExe => vec![selector(policy, "agent.exe")],
-        Operation::Exec | Operation::File | Operation::Inet | Operation::Unix => {
-            culprits(policy, rules.into_iter())
-        }
+        Operation::Exec
+        | Operation::File
+        | Operation::Inet
+        | Operation::Unix
+        | Operation::Feature => culprits(policy, rules.into_iter()),
     };
     let operation = operation.name();
     match failure {

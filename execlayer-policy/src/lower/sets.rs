@@ -54,9 +54,17 @@ impl Entry {
     }
 }
 
-/// Sorts entries, and leaves of each what matters.
+/// Sorts entries, makes one of those of the same rule, and leaves of each what matters.
 pub(super) fn reduce(entries: &mut Vec<Entry>) {
     entries.sort_unstable();
+    // INVARIANT(own budget): a rule has one entry, so a call uses its budget once.
+    entries.dedup_by(|next, first| {
+        let same = (next.effect, next.rule) == (first.effect, first.rule);
+        if same {
+            first.access |= next.access;
+        }
+        same
+    });
     let mut kept: Vec<Entry> = Vec::with_capacity(entries.len().min(16));
     for entry in entries.iter() {
         let access = entry.left(&kept);
@@ -142,6 +150,21 @@ mod tests {
         ];
         reduce(&mut entries);
         assert_eq!(entries, [entry(Effect::Allow, Holds::Always, 1, 0b1)]);
+    }
+
+    #[test]
+    fn entries_of_one_rule_become_one() {
+        let mut entries = vec![
+            entry(Effect::Allow, Holds::Budget, 3, 0b010),
+            entry(Effect::Allow, Holds::Budget, 4, 0b111),
+            entry(Effect::Allow, Holds::Budget, 3, 0b101),
+        ];
+        reduce(&mut entries);
+        let (one, other) = (
+            entry(Effect::Allow, Holds::Budget, 3, 0b111),
+            entry(Effect::Allow, Holds::Budget, 4, 0b111),
+        );
+        assert_eq!(entries, [one, other]);
     }
 
     #[test]

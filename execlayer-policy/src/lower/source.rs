@@ -11,11 +11,11 @@ use super::{
     sets::{Entry, Holds},
 };
 use crate::{
-    checked::{CheckedPolicy, Written},
+    checked::{CheckedPolicy, Rule, Written},
     pattern::{ByteSet, Node, Pattern},
 };
 
-/// One rule's part in one operation.
+/// One rule's part in one operation. A rule has two where `connect` and `bind` mean other subjects.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'p> {
     pub(super) entry: Entry,
@@ -38,24 +38,51 @@ pub(super) fn sources<'p>(
     let mut sources = match operation {
         Operation::SelectCgroup => selector(&policy.cgroups),
         Operation::SelectExe => selector(&policy.executables),
-        Operation::Exec | Operation::File | Operation::Inet | Operation::Unix => {
-            let rules = policy.rules.iter().enumerate().map(|(number, rule)| {
-                let (patterns, excepts): (_, &[Written]) = match operation {
-                    Operation::Inet => (&rule.inet, &[]),
-                    Operation::Unix => (&rule.unix, &[]),
-                    _ => (&rule.paths, &rule.except),
-                };
+        Operation::Exec
+        | Operation::File
+        | Operation::Inet
+        | Operation::Unix
+        | Operation::Feature => {
+            let rules = policy.rules.iter().enumerate().flat_map(|(number, rule)| {
                 let (condition, holds) = conditions.of(number, &rule.when);
-                let access = rule.access.intersection(Access::of(operation)).0;
-                let (effect, rule) = (rule.effect, number as u16);
-                let entry = Entry { effect, holds, rule, condition, access };
-                Source { entry, patterns, excepts }
+                parts(rule, operation).into_iter().map(move |part| {
+                    let access = rule.access.intersection(part.access).0;
+                    let (effect, rule) = (rule.effect, number as u16);
+                    let entry = Entry { effect, holds, rule, condition, access };
+                    Source { entry, patterns: part.patterns, excepts: part.excepts }
+                })
             });
             rules.collect()
         }
     };
     sources.retain(|source| source.entry.access != 0 && !source.patterns.is_empty());
     sources
+}
+
+/// What one list of a rule's patterns is asked for.
+struct Part<'p> {
+    access: Access,
+    patterns: &'p [Written],
+    excepts: &'p [Written],
+}
+
+fn parts(rule: &Rule, operation: Operation) -> Vec<Part<'_>> {
+    let access = Access::of(operation);
+    let part = |access, patterns| Part { access, patterns, excepts: &[] };
+    match operation {
+        Operation::Inet if alike(&rule.inet, &rule.local) => vec![part(access, &rule.inet)],
+        Operation::Inet => {
+            vec![part(Access::CONNECT, &rule.inet), part(Access::BIND, &rule.local)]
+        }
+        Operation::Unix => vec![part(access, &rule.unix)],
+        Operation::Feature => vec![part(access, &rule.features)],
+        _ => vec![Part { access, patterns: &rule.paths, excepts: &rule.except }],
+    }
+}
+
+fn alike(one: &[Written], other: &[Written]) -> bool {
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(one, other)| one.pattern == other.pattern)
 }
 
 /// Where a pattern is open, and so from which end it is best read.

@@ -1,4 +1,4 @@
-//! `to`: the text of a destination to a [`Pattern`] over [`execlayer_common::subject`]'s bytes. Owns the
+//! `to`: the text of an address to [`Pattern`]s over [`execlayer_common::subject`]'s bytes. Owns the
 //! syntax of addresses, prefixes and ports; must not resolve names.
 
 use std::{
@@ -17,10 +17,15 @@ use crate::pattern::{ByteSet, Node, Pattern};
 /// A destination that was understood.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    /// Over [`execlayer_common::subject::Inet`]; text with variables filled in.
-    Inet(String, Pattern),
+    /// Over [`execlayer_common::subject::Inet`], as it is connected to and as it is bound to.
+    Inet {
+        /// Variables filled in, as in the other one.
+        text: String,
+        remote: Pattern,
+        local: Pattern,
+    },
     /// Over paths, and abstract names behind `@`.
-    Unix(String, Pattern),
+    Unix { text: String, pattern: Pattern },
 }
 
 const FORM: &str = "write address and port: `10.0.0.0/8:5432`, `[2001:db8::]/32:443`, `*:443`, \
@@ -31,9 +36,10 @@ pub(crate) fn parse(text: &str, variables: &Variables) -> Result<Destination, Pa
         return unix(name, variables).map_err(|error| shifted(error, "unix:".len()));
     }
     let filled = Filled::new(text, variables)?;
-    let spec = Spec::split(&filled.text).and_then(|spec| spec.nodes());
-    match spec {
-        Ok(nodes) => Ok(Destination::Inet(filled.text, Pattern(nodes))),
+    let patterns = Spec::split(&filled.text)
+        .and_then(|spec| Ok((spec.pattern(normal)?, spec.pattern(|address, _| address)?)));
+    match patterns {
+        Ok((remote, local)) => Ok(Destination::Inet { text: filled.text, remote, local }),
         Err(mut error) => {
             error.bytes = filled.origin(&error.bytes);
             Err(error)
@@ -48,7 +54,7 @@ fn unix(name: &str, variables: &Variables) -> Result<Destination, PatternError> 
             .help("write `unix:@**` for every abstract name"));
     }
     let glob = glob::parse(name, variables, kind)?;
-    Ok(Destination::Unix(glob.text, glob.pattern))
+    Ok(Destination::Unix { text: glob.text, pattern: glob.pattern })
 }
 
 fn shifted(mut error: PatternError, by: usize) -> PatternError {
@@ -92,6 +98,9 @@ impl Filled {
         start..end
     }
 }
+
+/// What an address with its prefix length means.
+type Means = fn(IpAddr, u32) -> IpAddr;
 
 /// The parts of a destination with where they begin.
 struct Spec<'t> {
@@ -151,14 +160,14 @@ impl<'t> Spec<'t> {
         Ok(Self { protocols, host, host_at, prefix, ports, ports_at })
     }
 
-    fn nodes(&self) -> Result<Vec<Node>, PatternError> {
-        let mut nodes = vec![Node::Class(self.protocols), Node::Either(self.address()?)];
+    fn pattern(&self, means: Means) -> Result<Pattern, PatternError> {
+        let mut nodes = vec![Node::Class(self.protocols), Node::Either(self.address(means)?)];
         nodes.push(Node::Either(ports(self.ports()?)));
-        Ok(nodes)
+        Ok(Pattern(nodes))
     }
 
     /// Family and address bytes; each choice is one range of addresses.
-    fn address(&self) -> Result<Vec<Vec<Node>>, PatternError> {
+    fn address(&self, means: Means) -> Result<Vec<Vec<Node>>, PatternError> {
         let bytes = self.host_at..self.host_at + self.host.len();
         let any = |family, count| prefix_nodes(family, &vec![0; count], 0);
         match self.host {
@@ -195,7 +204,7 @@ impl<'t> Spec<'t> {
         if let IpAddr::V6(v6) = address {
             self.refuse_mapped(v6, length)?;
         }
-        let octets = match normal(address, length) {
+        let octets = match means(address, length) {
             IpAddr::V4(v4) => v4.octets().to_vec(),
             IpAddr::V6(v6) => v6.octets().to_vec(),
         };

@@ -8,6 +8,7 @@ pub(crate) mod fields;
 pub(crate) mod glob;
 pub(crate) mod inet;
 mod lex;
+mod operations;
 pub(crate) mod policy;
 mod rule;
 mod shape;
@@ -90,6 +91,7 @@ fn agent(top: &Fields<'_>, out: &mut Vec<Diagnostic>) -> Option<Agent> {
     let modes = [("enforce", Mode::Enforce), ("monitor", Mode::Monitor)];
     let records = [("denied", Record::Denied), ("all", Record::All)];
     Some(Agent {
+        span,
         name: fields.text("name", out),
         cgroups: fields.texts("cgroup", out),
         executables: fields.texts("exe", out),

@@ -27,6 +27,7 @@ pub(crate) struct Policy {
 /// `[agent]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Agent {
+    pub(crate) span: Span,
     pub(crate) name: Option<Text>,
     pub(crate) cgroups: Vec<Text>,
     pub(crate) executables: Vec<Text>,
@@ -44,6 +45,7 @@ pub(crate) struct Rule {
     pub(crate) paths: Vec<Text>,
     pub(crate) except: Vec<Text>,
     pub(crate) to: Vec<Text>,
+    pub(crate) features: Vec<Text>,
     pub(crate) when: When,
     pub(crate) reason: Option<Text>,
     pub(crate) asking: Asking,

@@ -1,28 +1,26 @@
 //! One `[[rule]]`: its keys, and that they fit together. Must not look at other rules or into patterns.
 
-use execlayer_common::{access::Access, image::Effect};
+use execlayer_common::{
+    access::{Access, Operation},
+    image::Effect,
+};
 use toml::de::DeTable;
 
 use super::{
     asking,
-    fields::{Fields, list},
+    fields::Fields,
+    operations,
     policy::{Rule, When},
-    text::Text,
     when,
 };
-use crate::{diagnostic::Diagnostic, source::Span, suggest::suggestion};
+use crate::{diagnostic::Diagnostic, source::Span};
 
-const KEYS: [&str; 12] = [
-    "id", "allow", "ask", "deny", "path", "except", "to", "when", "reason", "timeout", "remember",
-    "deciders",
+const KEYS: [&str; 13] = [
+    "id", "allow", "ask", "deny", "path", "except", "to", "feature", "when", "reason", "timeout",
+    "remember", "deciders",
 ];
 const EFFECTS: [(&str, Effect); 3] =
     [("allow", Effect::Allow), ("ask", Effect::Ask), ("deny", Effect::Deny)];
-/// Acts that a rule may be about one day and that no program of this version judges.
-const NOT_ENFORCED: [&str; 17] = [
-    "bind", "chmod", "chown", "delete", "ioctl", "link", "listen", "mkdir", "mknod", "mmap",
-    "ptrace", "rename", "rmdir", "setxattr", "signal", "symlink", "truncate",
-];
 
 pub(crate) fn parse(table: &DeTable<'_>, span: Span, out: &mut Vec<Diagnostic>) -> Rule {
     let fields = Fields::new(table, "`[[rule]]`", span, &KEYS, out);
@@ -38,6 +36,7 @@ pub(crate) fn parse(table: &DeTable<'_>, span: Span, out: &mut Vec<Diagnostic>) 
         paths: fields.texts("path", out),
         except: fields.texts("except", out),
         to: fields.texts("to", out),
+        features: fields.texts("feature", out),
         when: when(&fields, effect.map(|(effect, _)| effect), out),
         reason: fields.text("reason", out),
         asking: asking::parse(&fields, effect.map(|(effect, _)| effect), out),
@@ -66,63 +65,55 @@ fn effect(fields: &Fields<'_>, out: &mut Vec<Diagnostic>) -> (Option<(Effect, Sp
                 .help("make two rules of it; deny beats ask, and ask beats allow"),
         );
     }
-    let mut access = Access::default();
-    for name in fields.texts(key, out) {
-        match bits(&name) {
-            Ok(bits) => access = access.union(bits),
-            Err(diagnostic) => out.push(*diagnostic),
-        }
-    }
-    (Some((effect, span)), access)
+    (Some((effect, span)), operations::parse(fields, key, effect, out))
 }
 
-/// The access bits of an operation's name. Writing includes appending: whoever may change a file
-/// anywhere may add to its end, and whoever may not change it may not add to it either.
-fn bits(name: &Text) -> Result<Access, Box<Diagnostic>> {
-    let known = Access::NAMES.iter().find(|(known, _)| *known == name.value);
-    if let Some(&(_, bits)) = known {
-        return Ok(if bits == Access::WRITE { bits.union(Access::APPEND) } else { bits });
-    }
-    let names: Vec<&str> = Access::NAMES.iter().map(|(name, _)| *name).collect();
-    if NOT_ENFORCED.contains(&name.value.as_str()) {
-        let message = format!("`{}` is not enforced by this version", name.value);
-        return Err(Box::new(Diagnostic::error(name.span, message).help(format!(
-            "leave it out; no rule can allow or deny it yet. Enforced are {}",
-            list(&names)
-        ))));
-    }
-    let help = suggestion(&name.value, names.iter().copied())
-        .unwrap_or_else(|| format!("operations are {}", list(&names)));
-    let message = format!("unknown operation `{}`", name.value);
-    Err(Box::new(Diagnostic::error(name.span, message).help(help)))
+/// A key that says what a rule is about, and the operations that it goes with.
+struct Subjects {
+    key: &'static str,
+    of: Access,
+    /// Where it is missing.
+    example: &'static str,
+    /// Where it is there for nothing.
+    needs: &'static str,
+    instead: &'static str,
 }
 
-/// That `path` and `to` are there for what is listed, and only then.
+const SUBJECTS: [Subjects; 3] = [
+    Subjects {
+        key: "path",
+        of: Access::EXEC.union(Access::of(Operation::File)),
+        example: "say which files: `path = \"/workspace/**\"`",
+        needs: "`path` needs an operation on files",
+        instead: "addresses and sockets are given with `to`, features with `feature`",
+    },
+    Subjects {
+        key: "to",
+        of: Access::of(Operation::Inet),
+        example: "say where to: `to = \"127.0.0.1:8080\"`",
+        needs: "`to` needs `connect` or `bind` among the operations",
+        instead: "add one of them, or give files with `path`",
+    },
+    Subjects {
+        key: "feature",
+        of: Access::of(Operation::Feature),
+        example: "say which: `feature = \"netlink-route\"`",
+        needs: "`feature` needs `use` among the operations",
+        instead: "add `use`: `allow = [\"use\"]`",
+    },
+];
+
+/// That each of these keys is there for what is listed, and only then.
 fn subjects(fields: &Fields<'_>, access: Access, out: &mut Vec<Diagnostic>) {
-    let about_files = access.0 & !Access::CONNECT.0 != 0;
-    let about_connections = access.contains(Access::CONNECT);
     if access.is_empty() {
         return;
     }
-    match fields.key("path") {
-        None if about_files => {
-            fields.missing("path", "say which files: `path = \"/workspace/**\"`", out);
+    for Subjects { key, of, example, needs, instead } in SUBJECTS {
+        match (fields.key(key), access.intersection(of).is_empty()) {
+            (None, false) => fields.missing(key, example, out),
+            (Some(span), true) => out.push(Diagnostic::error(span, needs).help(instead)),
+            _ => {}
         }
-        Some(span) if !about_files => out.push(
-            Diagnostic::error(span, "a rule about `connect` alone has no `path`")
-                .help("destinations are given with `to`; unix sockets as `to = \"unix:/run/x\"`"),
-        ),
-        _ => {}
-    }
-    match fields.key("to") {
-        None if about_connections => {
-            fields.missing("to", "say where to: `to = \"127.0.0.1:8080\"`", out);
-        }
-        Some(span) if !about_connections => out.push(
-            Diagnostic::error(span, "`to` needs `connect` among the operations")
-                .help("add `connect`, or give files with `path`"),
-        ),
-        _ => {}
     }
     if let (Some(span), None) = (fields.key("except"), fields.key("path")) {
         out.push(

@@ -287,7 +287,7 @@ policy.toml:9:1: error: unknown key `alow` in `[[rule]]`
 policy.toml:11:1: error: unknown key `priority` in `[[rule]]`
   11 | priority = 3
      | ^^^^^^^^
-  help: its keys are `id`, `allow`, `ask`, `deny`, `path`, `except`, `to`, `when`, `reason`, `timeout`, `remember`, `deciders`
+  help: its keys are `id`, `allow`, `ask`, `deny`, `path`, `except`, `to`, `feature`, `when`, `reason`, `timeout`, `remember`, `deciders`
 "#;
     assert_eq!(findings(rule), expected);
 }
@@ -330,33 +330,28 @@ fn rules_that_contradict_each_other_are_reported_by_their_ids() {
 }
 
 #[test]
-fn operations_that_no_program_judges_are_refused_and_not_swallowed() {
-    for operation in
-        ["delete", "rename", "link", "symlink", "truncate", "chmod", "chown", "bind", "mmap"]
-    {
-        let shown =
-            findings(&format!("[[rule]]\nid = \"r\"\ndeny = [\"{operation}\"]\npath = \"/x\"\n"));
-        assert!(
-            shown.contains(&format!("error: `{operation}` is not enforced by this version")),
-            "{shown}"
-        );
-    }
-    let shown = findings("[[rule]]\nid = \"r\"\nallow = [\"*\"]\npath = \"/x\"\n");
-    assert!(shown.contains("error: unknown operation `*`"), "{shown}");
-}
-
-#[test]
 fn subjects_must_fit_the_operations() {
     let table = [
         ("allow = [\"read\"]", "`[[rule]]` has no `path`"),
         ("allow = [\"connect\"]", "`[[rule]]` has no `to`"),
         (
             "allow = [\"connect\"]\nto = \"*:1\"\npath = \"/x\"",
-            "a rule about `connect` alone has no `path`",
+            "`path` needs an operation on files",
+        ),
+        ("allow = [\"bind\"]", "`[[rule]]` has no `to`"),
+        ("allow = [\"use\"]", "`[[rule]]` has no `feature`"),
+        (
+            "allow = [\"use\"]\nfeature = \"vsock\"\npath = \"/x\"",
+            "`path` needs an operation on files",
         ),
         (
+            "allow = [\"read\"]\npath = \"/x\"\nfeature = \"vsock\"",
+            "`feature` needs `use` among the operations",
+        ),
+        ("allow = [\"use\"]\nfeature = []", "`feature` is an empty list"),
+        (
             "allow = [\"read\"]\npath = \"/x\"\nto = \"*:1\"",
-            "`to` needs `connect` among the operations",
+            "`to` needs `connect` or `bind` among the operations",
         ),
         (
             "allow = [\"connect\"]\nto = \"*:1\"\nexcept = \"/x\"",
@@ -374,9 +369,8 @@ fn subjects_must_fit_the_operations() {
         assert_eq!(shown.matches("error: ").count(), 1, "{shown}");
         assert!(shown.contains(message), "{shown}");
     }
-    let both =
-        "[[rule]]\nid = \"r\"\nallow = [\"connect\", \"exec\"]\npath = \"/x\"\nto = \"*:1\"\n";
-    assert_eq!(findings(both), "", "files and destinations in one rule");
+    let both = "[[rule]]\nid = \"r\"\nallow = [\"connect\", \"exec\", \"use\"]\npath = \"/x\"\nto = \"*:1\"\nfeature = \"vsock\"\n";
+    assert_eq!(findings(both), "", "files, destinations and features in one rule");
 }
 
 #[test]

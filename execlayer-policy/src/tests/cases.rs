@@ -67,6 +67,22 @@ fn acts_are_the_subjects_that_the_kernel_side_makes() {
     );
     assert_eq!(act(r"connect unix:@a\x00b").subject, b"@a\0b");
     assert_eq!(act("connect unix:/run/x").operation, Operation::Unix);
+    let any = Inet::local_v4(Protocol::Tcp, [0, 0, 0, 0], 80);
+    assert_eq!(act("bind tcp:0.0.0.0:80").subject, any.bytes());
+    assert_eq!(act("bind udp:[::]:80").subject, Inet::local_v6(Protocol::Udp, [0; 16], 80).bytes());
+    let name = act("bind unix:@x");
+    assert_eq!((name.operation, name.wanted), (Operation::Unix, Access::BIND));
+    let ring = act("use io-uring");
+    assert_eq!(ring.operation, Operation::Feature);
+    assert_eq!((ring.subject.as_slice(), ring.wanted), (&b"io-uring"[..], Access::USE));
+    for (name, bit) in Access::NAMES {
+        if Access::of(Operation::File).contains(bit) {
+            let found = act(&format!("{name} /a"));
+            assert_eq!((found.operation, found.wanted), (Operation::File, bit), "{name}");
+        }
+    }
+    let moved = Access::RENAME.union(Access::CREATE).union(Access::DELETE);
+    assert_eq!(act("rename+create+delete /a").wanted, moved);
 }
 
 #[test]
@@ -122,6 +138,13 @@ fn wrong_cases_are_reported_together() {
         (case("connect 10.0.0.1:80", "deny", ""), "`10.0.0.1:80` is no destination"),
         (case("connect tcp:10.0.0.1", "deny", ""), "`tcp:10.0.0.1` is no destination"),
         (case("connect unix:run", "deny", ""), "`run` is no socket name"),
+        (case("bind unix:/run/x", "deny", ""), "`unix:/run/x` is made and not bound to"),
+        (
+            case("bind+connect tcp:10.0.0.1:80", "deny", ""),
+            "`bind+connect` cannot be done in one call",
+        ),
+        (case("modify /a", "deny", ""), "`modify` is no operation"),
+        (case("use io_uring", "deny", ""), "there is no feature `io_uring`"),
         (case("read /a", "maybe", ""), "`expect` cannot be `maybe`"),
         (case("read /a", "selected", ""), "nobody can expect this of that act"),
         (case("select-exe /a", "allow", ""), "nobody can expect this of that act"),

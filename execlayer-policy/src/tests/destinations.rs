@@ -15,7 +15,9 @@ use crate::{
 
 fn pattern(text: &str) -> Pattern {
     match parse(text, &Variables::new()) {
-        Ok(Destination::Inet(_, pattern) | Destination::Unix(_, pattern)) => pattern,
+        Ok(Destination::Inet { remote: pattern, .. } | Destination::Unix { pattern, .. }) => {
+            pattern
+        }
         Err(error) => panic!("{text}: {error:?}"),
     }
 }
@@ -138,6 +140,38 @@ fn every_prefix_length_matches_its_network_and_no_other() {
 }
 
 #[test]
+fn an_address_that_is_bound_to_is_not_made_loopback() {
+    let local = |text: &str| match parse(text, &Variables::new()) {
+        Ok(Destination::Inet { local, .. }) => local,
+        other => panic!("{text}: {other:?}"),
+    };
+    let bound = |text: &str, address: &str| {
+        let address: SocketAddr = address.parse().unwrap();
+        let inet = match address {
+            SocketAddr::V4(v4) => Inet::local_v4(Protocol::Tcp, v4.ip().octets(), v4.port()),
+            SocketAddr::V6(v6) => Inet::local_v6(Protocol::Tcp, v6.ip().octets(), v6.port()),
+        };
+        matches(&local(text), inet.bytes())
+    };
+    let table: [(&str, &[&str], &[&str]); 6] = [
+        ("*:80", &["0.0.0.0:80", "[::]:80", "127.0.0.1:80", "10.0.0.1:80"], &["0.0.0.0:81"]),
+        ("localhost:80", &["127.0.0.1:80", "[::1]:80"], &["0.0.0.0:80", "[::]:80"]),
+        ("0.0.0.0:80", &["0.0.0.0:80"], &["127.0.0.1:80", "10.0.0.1:80", "[::]:80"]),
+        ("[::]:80", &["[::]:80"], &["[::1]:80", "0.0.0.0:80"]),
+        ("0.0.0.0/0:80", &["0.0.0.0:80", "10.0.0.1:80"], &["[::]:80"]),
+        ("10.0.0.0/8:80", &["10.0.0.1:80", "[::ffff:10.0.0.1]:80"], &["0.0.0.0:80"]),
+    ];
+    for (text, good, bad) in table {
+        for address in good {
+            assert!(bound(text, address), "{text} must match {address}");
+        }
+        for address in bad {
+            assert!(!bound(text, address), "{text} must not match {address}");
+        }
+    }
+}
+
+#[test]
 fn unix_sockets_are_paths_and_abstract_names() {
     assert!(matches(&pattern("unix:/run/*/x.sock"), b"/run/a/x.sock"));
     assert!(!matches(&pattern("unix:/run/x"), b"@/run/x"));
@@ -155,7 +189,8 @@ fn variables_stand_for_parts_of_a_destination() {
         ("NET".to_owned(), "10.1.2.3/8".to_owned()),
         ("DIR".to_owned(), "/run/*".to_owned()),
     ]);
-    let Ok(Destination::Inet(text, pattern)) = parse("tcp:${DB}:5432", &variables) else {
+    let Ok(Destination::Inet { text, remote: pattern, .. }) = parse("tcp:${DB}:5432", &variables)
+    else {
         panic!()
     };
     assert_eq!(text, "tcp:10.1.2.3:5432");
@@ -168,6 +203,8 @@ fn variables_stand_for_parts_of_a_destination() {
     );
     let error = parse("tcp:${DX}:5432", &variables).unwrap_err();
     assert_eq!((error.bytes, error.help.as_deref()), (4..9, Some("did you mean `DB`?")));
-    let Ok(Destination::Unix(_, pattern)) = parse("unix:${DIR}/s", &variables) else { panic!() };
+    let Ok(Destination::Unix { pattern, .. }) = parse("unix:${DIR}/s", &variables) else {
+        panic!()
+    };
     assert!(matches(&pattern, b"/run/*/s") && !matches(&pattern, b"/run/a/s"));
 }

@@ -47,19 +47,55 @@ Allowed, unless a rule above says otherwise:
     run `/usr/bin/**`
     only for user 1000, from 08:00 to 20:00 UTC, at most 100 times a minute
     (policy.toml:7)
+  executable-memory-by-default
+    use `executable-memory`
+    (policy.toml:4)
 
 Everything else is denied:
   running any other program
   it can read no file and list no folder at all
   it can change no file at all
   it can make no file at all
+  it can delete no file at all
+  it can rename nothing at all
   connecting to any other address, and every protocol but TCP and UDP
+  it can be reached at no network address at all
   connecting to any other unix socket
+  using any other feature of the kernel that is judged by name
 
-Not judged by this version: deleting, renaming, linking, truncating by name,
-changing owner or mode, binding and listening. The file system's own rules apply.
+No rule can allow:
+  CAP_SYS_ADMIN: mounts, namespaces and much else
 ";
-    assert_eq!(explain(&policy(&text)), expected);
+    let told = explain(&policy(&text));
+    assert!(told.starts_with(expected), "{told}");
+}
+
+#[test]
+fn accesses_are_told_once_and_addresses_by_what_is_done_there() {
+    let rule = |access: &str, rest: &str| {
+        let text = format!("[[rule]]\nid = \"r\"\nallow = [{access}]\n{rest}\n");
+        let told = explain(&policy(&with_rules(&text)));
+        told.split_once("  r\n").unwrap().1.split_once("    (").unwrap().0.to_owned()
+    };
+    let table = [
+        ("\"read\", \"modify\"", "path = \"/a\"", "    read, modify in every way `/a`\n"),
+        (
+            "\"modify\", \"mknod\", \"ioctl\"",
+            "path = \"/a\"",
+            "    modify in every way, make devices at, control `/a`\n",
+        ),
+        ("\"append\", \"rename\"", "path = \"/a\"", "    add to, rename `/a`\n"),
+        ("\"bind\"", "to = [\"*:80\", \"unix:@a\"]", "    be reached at `*:80`, `unix:@a`\n"),
+        (
+            "\"bind\", \"connect\"",
+            "to = \"*:80\"",
+            "    connect to `*:80`\n    be reached at `*:80`\n",
+        ),
+        ("\"use\"", "feature = [\"keyring\", \"vsock\"]", "    use `keyring`, `vsock`\n"),
+    ];
+    for (access, rest, told) in table {
+        assert_eq!(rule(access, rest), told, "{access}");
+    }
 }
 
 #[test]

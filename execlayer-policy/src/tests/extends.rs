@@ -40,7 +40,16 @@ fn rules_of_what_is_extended_come_first_and_keep_their_places() {
         })
         .collect();
     // `d` is extended twice and there once.
-    assert_eq!(rules, [("of-d", "d", 3), ("of-b", "b", 4), ("of-c", "c", 4), ("own", "main", 6)]);
+    assert_eq!(
+        rules,
+        [
+            ("of-d", "d", 3),
+            ("of-b", "b", 4),
+            ("of-c", "c", 4),
+            ("own", "main", 6),
+            ("executable-memory-by-default", "main", 4),
+        ]
+    );
     assert_eq!((policy.name(), policy.agent()), ("main", "a"));
 }
 

@@ -68,14 +68,15 @@ fn a_full_policy_is_read_as_it_is_written() {
         [
             ("workspace", Effect::Allow),
             ("no-private-keys", Effect::Deny),
-            ("model-api", Effect::Allow)
+            ("model-api", Effect::Allow),
+            ("executable-memory-by-default", Effect::Allow)
         ]
     );
-    let [workspace, _, api] = policy.rules() else { panic!() };
+    let [workspace, _, api, _] = policy.rules() else { panic!() };
     assert_eq!((workspace.place.line, workspace.place.column), (15, 1));
     assert_eq!(workspace.paths.first().unwrap().text.as_ref(), "/workspace{,/**}");
     assert!(workspace.access.contains(Access::APPEND), "write includes append");
-    assert_eq!(api.inet.len() + api.unix.len(), 3);
+    assert_eq!((api.inet.len(), api.local.len(), api.unix.len()), (2, 0, 1));
     assert_eq!(api.when.uid, Some(1000));
     assert_eq!(api.when.between, Some((480, 1200)));
     assert_eq!(api.when.at_most, Some(Budget { uses: 100, window: 60 }));

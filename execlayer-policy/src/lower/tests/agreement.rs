@@ -61,8 +61,9 @@ fn patterns(policy: &CheckedPolicy, operation: Operation) -> Vec<&Written> {
     let of_rules = |rule| -> Vec<&Written> {
         let rule: &Rule = rule;
         match operation {
-            Operation::Inet => rule.inet.iter().collect(),
+            Operation::Inet => rule.inet.iter().chain(&rule.local).collect(),
             Operation::Unix => rule.unix.iter().collect(),
+            Operation::Feature => rule.features.iter().collect(),
             _ => rule.paths.iter().chain(&rule.except).collect(),
         }
     };
@@ -76,7 +77,7 @@ fn patterns(policy: &CheckedPolicy, operation: Operation) -> Vec<&Written> {
 /// Each access alone, all together, and some.
 fn wanted(operation: Operation, some: u32) -> impl Iterator<Item = Access> {
     let all = Access::of(operation);
-    let single = (0..6).map(|bit| Access(1 << bit)).filter(move |&bit| all.contains(bit));
+    let single = (0..20).map(|bit| Access(1 << bit)).filter(move |&bit| all.contains(bit));
     single.chain([all, Access(all.0 & some)]).filter(|wanted| !wanted.is_empty())
 }
 
@@ -98,7 +99,7 @@ fn compare(policy: &CheckedPolicy, bytes: &[u8], left: u64) -> Result<(), TestCa
                     prop_assert_eq!(found, reference, "{} {}", operation.name(), text);
                     continue;
                 }
-                for wanted in wanted(operation, choices.below(64) as u32) {
+                for wanted in wanted(operation, choices.number()) {
                     let reference = by_reference(policy, operation, &subject, wanted, left);
                     let found = by_image(words, operation, &subject, wanted, left);
                     prop_assert_eq!(found, reference, "{} {} {:?}", operation.name(), text, wanted);
@@ -153,14 +154,16 @@ fn subjects_made_of_patterns_of_the_shipped_policy_are_judged_as_the_reference_j
     let lowered = lower(&policy).unwrap();
     let mut verdicts = [0; 3];
     let bytes: Vec<u8> = (0..=u8::MAX).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect();
-    for operation in [Operation::Exec, Operation::File, Operation::Unix, Operation::Inet] {
+    for operation in
+        [Operation::Exec, Operation::File, Operation::Unix, Operation::Inet, Operation::Feature]
+    {
         for (turn, written) in patterns(&policy, operation).into_iter().enumerate() {
             let mut choices = Choices::new(&bytes[turn % 128..]);
             for _ in 0..6 {
                 let mut subject = Vec::new();
                 sample(&written.pattern.0, &mut choices, &mut subject);
                 mutate(&mut subject, &mut choices);
-                for wanted in wanted(operation, turn as u32) {
+                for wanted in wanted(operation, (turn as u32).wrapping_mul(0x9e37_79b9)) {
                     let reference = by_reference(&policy, operation, &subject, wanted, 0);
                     let found = by_image(lowered.image.words(), operation, &subject, wanted, 0);
                     assert_eq!(found, reference, "{} {}", operation.name(), subject.escape_ascii());

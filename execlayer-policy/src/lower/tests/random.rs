@@ -83,17 +83,21 @@ fn rule() -> impl Strategy<Value = Rule> {
         proptest::sample::select(vec![Effect::Deny, Effect::Ask, Effect::Allow, Effect::Allow]);
     let budget = option::weighted(0.2, Just(Budget { uses: 3, window: 60 }));
     let patterns = (vec(pattern(), 1..4), vec(pattern(), 0..3), vec(pattern(), 0..2));
-    (effect, 1..64_u32, condition(), budget, patterns).prop_map(
+    (effect, 1..1_u32 << 20, condition(), budget, patterns).prop_map(
         |(effect, access, mut when, budget, (paths, except, others))| {
             when.at_most = budget.filter(|_| effect == Effect::Allow);
-            let (inet, unix) = (others.clone(), others);
+            // Partly the same, as for addresses that are connected and bound to.
+            let local = others.iter().chain(paths.first()).skip(1).cloned().collect();
+            let (inet, unix, features) = (others.clone(), others.clone(), others);
             Rule {
                 effect,
                 access: Access(access),
                 paths,
                 except,
                 inet,
+                local,
                 unix,
+                features,
                 when,
                 ..testing::rule(1, &[])
             }
@@ -125,6 +129,11 @@ impl<'a> Choices<'a> {
         let (&first, rest) = self.bytes.split_first().unwrap_or((&0, &[]));
         self.bytes = rest;
         usize::from(first) % bound.max(1)
+    }
+
+    pub(super) fn number(&mut self) -> u32 {
+        let byte = |choices: &mut Self| choices.below(256) as u32;
+        byte(self) | byte(self) << 8 | byte(self) << 16
     }
 
     fn of(&mut self, set: &ByteSet) -> u8 {

@@ -45,7 +45,7 @@ fn an_empty_policy_is_a_header_that_denies() {
     let words = lowered.image.words();
     assert_eq!(words.len(), image::HEADER_WORDS as usize);
     assert_eq!(image::check_header(words), Ok(()));
-    assert_eq!(words[image::H_STARTS as usize..], [0; 24]);
+    assert_eq!(words[image::H_STARTS as usize..], [0; 28]);
 }
 
 #[test]
