@@ -58,6 +58,7 @@ pub trait Body<W: ?Sized> {
 pub struct Kept {
     sets: [Cell<u32>; limits::MAX_LANES as usize],
     count: Cell<usize>,
+    below: [Cell<u32>; limits::MAX_LANES as usize],
 }
 
 impl Kept {
@@ -73,6 +74,19 @@ impl Kept {
             cell.set(set);
             self.count.set(count.saturating_add(1));
         }
+    }
+
+    /// See [`World::goes_on`].
+    pub fn goes_on(&self, number: u32, state: u32) {
+        if let Some(cell) = self.below.get(number as usize) {
+            cell.set(state);
+        }
+    }
+
+    /// What [`Kept::goes_on`] noted, lane by lane.
+    #[must_use]
+    pub fn below(&self) -> [u32; limits::MAX_LANES as usize] {
+        self.below.each_ref().map(Cell::get)
     }
 
     /// See [`World::kept`].

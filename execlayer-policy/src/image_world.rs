@@ -89,6 +89,10 @@ impl<T: Table, B: FnMut(u32, u32, u32) -> bool> World for ImageWorld<'_, T, B> {
         self.kept.get(number)
     }
 
+    fn goes_on(&self, number: u32, state: u32) {
+        self.kept.goes_on(number, state);
+    }
+
     fn uid(&self) -> u32 {
         self.facts.uid
     }

@@ -36,6 +36,8 @@ impl World for Case<'_> {
         self.kept.push(set);
     }
 
+    fn goes_on(&self, _number: u32, _state: u32) {}
+
     fn kept(&self, number: u32) -> u32 {
         self.kept.get(number)
     }
