@@ -14,7 +14,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use execlayer_common::{access::Operation, limits};
+use execlayer_common::{
+    access::{Access, Operation},
+    limits,
+};
 use nix::{
     errno::Errno,
     mount::{MsFlags, mount},
@@ -84,8 +87,12 @@ impl Act {
                 let path = path(&act.subject)?;
                 Kind::File(FileAct::plan(path, act.wanted)?)
             }
+            Operation::Inet | Operation::Unix if act.wanted != Access::CONNECT => {
+                return Err("no act stands for being bound to an address");
+            }
             Operation::Inet => Kind::Inet(InetAct::plan(&act.subject)?),
             Operation::Unix => Kind::Unix(UnixAct::plan(&act.subject)?),
+            Operation::Feature => return Err("no act stands for a feature"),
             Operation::SelectCgroup | Operation::SelectExe => {
                 return Err("selecting a task is no act of it");
             }

@@ -110,13 +110,16 @@ fn draw_act(rule: &Rule, random: &mut Random) -> (Act, bool) {
     let operations: Vec<Operation> = [Operation::Exec, Operation::File]
         .into_iter()
         .filter(|operation| !access(*operation).is_empty() && !rule.paths.is_empty())
-        .chain((!rule.inet.is_empty()).then_some(Operation::Inet))
+        .chain((!rule.inet.is_empty() || !rule.local.is_empty()).then_some(Operation::Inet))
         .chain((!rule.unix.is_empty()).then_some(Operation::Unix))
+        .chain((!rule.features.is_empty()).then_some(Operation::Feature))
         .collect();
     let operation = random.pick(&operations).copied().unwrap_or(Operation::File);
     let patterns = match operation {
+        Operation::Inet if rule.inet.is_empty() || random.chance(1, 2) => &rule.local,
         Operation::Inet => &rule.inet,
         Operation::Unix => &rule.unix,
+        Operation::Feature => &rule.features,
         // Near an exception is as good as near the rule.
         _ if !rule.except.is_empty() && random.chance(1, 4) => &rule.except,
         _ => &rule.paths,

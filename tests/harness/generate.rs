@@ -23,20 +23,32 @@ const EFFECTS: [(Effect, &str); 5] = [
     (Effect::Ask, "ask"),
     (Effect::Deny, "deny"),
 ];
-const FILE_ACCESS: [&str; 6] = [
+const FILE_ACCESS: [&str; 10] = [
     "\"read\"",
     "\"write\"",
     "\"read\", \"write\"",
     "\"append\"",
     "\"create\", \"write\"",
     "\"read\", \"write\", \"create\"",
+    "\"create\", \"rename\", \"delete\"",
+    "\"link\", \"symlink\", \"read\"",
+    "\"mkdir\", \"rmdir\", \"mknod\", \"delete\"",
+    "\"chmod\", \"chown\", \"write\"",
 ];
+/// What cannot be asked about.
+const MORE_FILE_ACCESS: [&str; 3] =
+    ["\"modify\"", "\"read\", \"modify\"", "\"utime\", \"xattr\", \"ioctl\""];
+const NET_ACCESS: [&str; 4] = ["\"connect\"", "\"connect\"", "\"bind\"", "\"connect\", \"bind\""];
+/// Without those that no rule can allow, or not beside a rule that asks.
+const FEATURES: [&str; 5] =
+    ["netlink", "netlink-route", "executable-memory", "keyring", "cap-net-admin"];
 /// Few and alike, so that patterns of different rules meet.
 const NAMES: [&str; 12] =
     ["a", "b", "ab", "aab", "work", "src", ".git", "key.pem", "x.rs", "log1", "lib", "node"];
 const PIECES: [&str; 8] = ["a", "b", "ab", ".rs", ".pem", "lo", "g", "-"];
 const CLASSES: [&str; 6] = ["[ab]", "[!a]", "[a-f0-9]", "[.x]", "[!0-9.]", "[b-z]"];
-const V4: [&str; 8] = [
+const V4: [&str; 9] = [
+    "0.0.0.0",
     "10.0.0.0/8",
     "10.1.0.0/16",
     "10.1.2.3",
@@ -46,8 +58,8 @@ const V4: [&str; 8] = [
     "192.168.64.0/18",
     "localhost",
 ];
-const V6: [&str; 5] =
-    ["[2001:db8::]/32", "[2001:db8::1]", "[::]/0", "[fe80::]/10", "[2001:db8::8]/125"];
+const V6: [&str; 6] =
+    ["[::]", "[2001:db8::]/32", "[2001:db8::1]", "[::]/0", "[fe80::]/10", "[2001:db8::8]/125"];
 const PORTS: [&str; 7] = ["443", "80", "*", "0-1023", "250-1030", "8000-8999", "443-65535"];
 const CONDITIONS: [&str; 6] = [
     "{ user = 0 }",
@@ -80,18 +92,23 @@ pub fn text(drafts: &[Draft]) -> String {
 fn rule(random: &mut Random, number: usize) -> Draft {
     let (effect, verb) = random.pick(&EFFECTS).copied().unwrap_or((Effect::Deny, "deny"));
     let mut text = format!("[[rule]]\nid = \"r{number}\"\n");
-    match random.below(10) {
-        0..6 => files(random, verb, &mut text),
+    match random.below(11) {
+        0..6 => files(random, effect, verb, &mut text),
         6 | 7 => {
             let _ = writeln!(text, "{verb} = [\"exec\"]\npath = {}", list(random, path));
             except(random, &mut text);
         }
         8 => {
-            let _ = writeln!(text, "{verb} = [\"connect\"]\nto = {}", list(random, inet));
+            let access = one(random, &NET_ACCESS);
+            let _ = writeln!(text, "{verb} = [{access}]\nto = {}", list(random, inet));
         }
-        _ => {
-            let _ = writeln!(text, "{verb} = [\"connect\"]\nto = {}", list(random, unix));
+        9 => {
+            let access = one(random, &NET_ACCESS);
+            // A path is not bound to.
+            let name = if access.contains("bind") { abstract_name } else { unix };
+            let _ = writeln!(text, "{verb} = [{access}]\nto = {}", list(random, name));
         }
+        _ => return features(random, number),
     }
     if random.chance(1, 5) {
         let _ = writeln!(text, "when = {}", one(random, &CONDITIONS));
@@ -102,8 +119,23 @@ fn rule(random: &mut Random, number: usize) -> Draft {
     Draft { text, effect }
 }
 
-fn files(random: &mut Random, verb: &str, text: &mut String) {
-    let access = one(random, &FILE_ACCESS);
+/// Nobody is asked about features.
+fn features(random: &mut Random, number: usize) -> Draft {
+    let (effect, verb) =
+        if random.chance(1, 2) { (Effect::Allow, "allow") } else { (Effect::Deny, "deny") };
+    let mut text = format!("[[rule]]\nid = \"r{number}\"\n{verb} = [\"use\"]\n");
+    let features = list(random, |random| one(random, &FEATURES).to_owned());
+    let _ = writeln!(text, "feature = {features}");
+    if random.chance(1, 4) {
+        let _ = writeln!(text, "when = {}", one(random, &CONDITIONS));
+    }
+    text.push('\n');
+    Draft { text, effect }
+}
+
+fn files(random: &mut Random, effect: Effect, verb: &str, text: &mut String) {
+    let more = effect != Effect::Ask && random.chance(1, 4);
+    let access = if more { one(random, &MORE_FILE_ACCESS) } else { one(random, &FILE_ACCESS) };
     let _ = writeln!(text, "{verb} = [{access}]\npath = {}", list(random, path));
     except(random, text);
 }
@@ -178,10 +210,10 @@ fn inet(random: &mut Random) -> String {
     format!("{protocol}{host}:{}", one(random, &PORTS))
 }
 
+fn abstract_name(random: &mut Random) -> String {
+    format!("unix:@{}", component(random))
+}
+
 fn unix(random: &mut Random) -> String {
-    if random.chance(1, 3) {
-        format!("unix:@{}", component(random))
-    } else {
-        format!("unix:{}", path(random))
-    }
+    if random.chance(1, 3) { abstract_name(random) } else { format!("unix:{}", path(random)) }
 }

@@ -110,6 +110,10 @@ fn the_corpus_reaches_every_verdict_of_every_operation() {
             assert!(seen.contains(&key), "no case expects {expect:?} of {operation:?}");
         }
     }
+    for expect in [Expect::Allow, Expect::Deny] {
+        let key = (Operation::Feature, format!("{expect:?}"));
+        assert!(seen.contains(&key), "no case expects {expect:?} of a feature");
+    }
 }
 
 #[test]

@@ -93,7 +93,9 @@ impl Counts {
             "too many policies are refused: {:?}",
             self.refused
         );
-        for operation in [Operation::Exec, Operation::File, Operation::Inet, Operation::Unix] {
+        for operation in
+            [Operation::Exec, Operation::File, Operation::Inet, Operation::Unix, Operation::Feature]
+        {
             let count = self.by_operation.get(operation.name()).copied().unwrap_or(0);
             assert!(count * 50 >= self.compared, "{} is seldom: {count}", operation.name());
         }

@@ -32,11 +32,21 @@ enum Call {
     Exec,
 }
 
+/// What an open or an exec can want.
+const ACTS: Access = Access::EXEC
+    .union(Access::READ)
+    .union(Access::WRITE)
+    .union(Access::APPEND)
+    .union(Access::CREATE);
+
 impl FileAct {
     pub(super) fn plan(path: PathBuf, wanted: Access) -> Result<Self, &'static str> {
         let has = |bit| wanted.contains(bit);
         if has(Access::WRITE) && has(Access::APPEND) {
             return Err("one open either writes or appends");
+        }
+        if !ACTS.contains(wanted) {
+            return Err("no act stands for changing a name or what is said about a file");
         }
         let call = if wanted == Access::EXEC {
             Call::Exec
