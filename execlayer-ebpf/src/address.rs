@@ -165,7 +165,7 @@ fn settle(scratch: *mut Scratch, name: Result<Inet, Reason>) -> i32 {
         (*scratch).call.hook
     };
     // SAFETY: as above.
-    let outcome = judge::judge(scratch, unsafe { (*scratch).event.profile });
+    let outcome = judge::judge_slowly(scratch, unsafe { (*scratch).event.profile });
     let result = gate::settle(scratch, hook, outcome);
     scratch::release(scratch);
     result

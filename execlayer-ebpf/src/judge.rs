@@ -69,7 +69,7 @@ impl Outcome {
 /// that it knows nothing about, and never again at its calls (kernel/bpf/verifier.c,
 /// `do_check_subprogs`, 6.1).
 macro_rules! class {
-    ($name:ident, $map:ident, $class:literal, $body:ident) => {
+    ($name:ident, $map:ident, $class:literal, $body:ident, $fast:literal) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $name(scratch: *mut Scratch, slot: u64) -> u32 {
@@ -79,7 +79,7 @@ macro_rules! class {
             }
             let Some(table) = $map.get_value(slot.table(), &0) else { return Outcome::STALE };
             let mask = u64::from(CLASS_WORDS[$class] - 1);
-            let kernel = Kernel { table: table.as_ptr(), mask, scratch };
+            let kernel = Kernel::<$fast> { table: table.as_ptr(), mask, scratch };
             if kernel.word(image::H_GENERATION) != slot.generation() {
                 return Outcome::STALE;
             }
@@ -90,19 +90,23 @@ macro_rules! class {
     };
 }
 
-class!(judge_class_0, TABLES_0, 0, judge_before);
-class!(judge_class_1, TABLES_1, 1, judge_before);
-class!(judge_class_2, TABLES_2, 2, judge_before);
-class!(judge_class_3, TABLES_3, 3, judge_before);
-class!(select_class_0, TABLES_0, 0, select_before);
-class!(select_class_1, TABLES_1, 1, select_before);
-class!(select_class_2, TABLES_2, 2, select_before);
-class!(select_class_3, TABLES_3, 3, select_before);
+class!(judge_class_0, TABLES_0, 0, judge_before, true);
+class!(judge_class_1, TABLES_1, 1, judge_before, true);
+class!(judge_class_2, TABLES_2, 2, judge_before, true);
+class!(judge_class_3, TABLES_3, 3, judge_before, true);
+class!(select_class_0, TABLES_0, 0, select_before, true);
+class!(select_class_1, TABLES_1, 1, select_before, true);
+class!(select_class_2, TABLES_2, 2, select_before, true);
+class!(select_class_3, TABLES_3, 3, select_before, true);
 
-class!(examine_class_0, TABLES_0, 0, examine_before);
-class!(examine_class_1, TABLES_1, 1, examine_before);
-class!(examine_class_2, TABLES_2, 2, examine_before);
-class!(examine_class_3, TABLES_3, 3, examine_before);
+class!(judge_slow_class_0, TABLES_0, 0, judge_before, false);
+class!(judge_slow_class_1, TABLES_1, 1, judge_before, false);
+class!(judge_slow_class_2, TABLES_2, 2, judge_before, false);
+class!(judge_slow_class_3, TABLES_3, 3, judge_before, false);
+class!(examine_class_0, TABLES_0, 0, examine_before, false);
+class!(examine_class_1, TABLES_1, 1, examine_before, false);
+class!(examine_class_2, TABLES_2, 2, examine_before, false);
+class!(examine_class_3, TABLES_3, 3, examine_before, false);
 
 /// Notes what the name in `scratch` gives under the policy of `profile`, as one of the sides
 /// (`scratch.side`); false if the policy is not there.
@@ -126,6 +130,24 @@ pub fn judge(scratch: *mut Scratch, profile: u32) -> Outcome {
         2 => judge_class_2(scratch, slot.0),
         _ => judge_class_3(scratch, slot.0),
     });
+    judged(scratch, outcome)
+}
+
+/// [`judge`], for all but the few calls whose cost counts: less for the verifier to look at, in each of
+/// the many programs that judge.
+#[inline(always)]
+pub fn judge_slowly(scratch: *mut Scratch, profile: u32) -> Outcome {
+    let outcome = with_image(profile, |slot| match slot.class() {
+        0 => judge_slow_class_0(scratch, slot.0),
+        1 => judge_slow_class_1(scratch, slot.0),
+        2 => judge_slow_class_2(scratch, slot.0),
+        _ => judge_slow_class_3(scratch, slot.0),
+    });
+    judged(scratch, outcome)
+}
+
+#[inline(always)]
+fn judged(scratch: *mut Scratch, outcome: Option<u32>) -> Outcome {
     if let Some(outcome) = outcome {
         return Outcome(outcome);
     }
@@ -163,7 +185,7 @@ fn with_image(profile: u32, mut body: impl FnMut(Slot) -> u32) -> Option<u32> {
 }
 
 #[inline(always)]
-fn select_before(kernel: &Kernel) -> u32 {
+fn select_before<const FAST: bool>(kernel: &Kernel<FAST>) -> u32 {
     // SAFETY: a plain field of the buffer that this task owns.
     let operation = unsafe { (*kernel.scratch).event.operation };
     match Operation::from_raw(operation) {
@@ -173,7 +195,7 @@ fn select_before(kernel: &Kernel) -> u32 {
 }
 
 #[inline(always)]
-fn examine_before(kernel: &Kernel) -> u32 {
+fn examine_before<const FAST: bool>(kernel: &Kernel<FAST>) -> u32 {
     decide::matches_below(kernel, Operation::File);
     note_side(kernel, 0);
     decide::matches_below(kernel, Operation::Exec);
@@ -182,7 +204,7 @@ fn examine_before(kernel: &Kernel) -> u32 {
 }
 
 #[inline(always)]
-fn note_side(kernel: &Kernel, operation: usize) {
+fn note_side<const FAST: bool>(kernel: &Kernel<FAST>, operation: usize) {
     let scratch = kernel.scratch;
     let rights = decide::rights(kernel);
     // SAFETY: this task owns the buffer; there are two sides.
@@ -199,7 +221,7 @@ fn note_side(kernel: &Kernel, operation: usize) {
 }
 
 #[inline(always)]
-fn judge_before(kernel: &Kernel) -> u32 {
+fn judge_before<const FAST: bool>(kernel: &Kernel<FAST>) -> u32 {
     let scratch = kernel.scratch;
     // SAFETY: plain fields of the buffer that this task owns.
     let (profile, operation, wanted, reason) = unsafe {

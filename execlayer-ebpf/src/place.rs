@@ -162,7 +162,7 @@ fn judged(scratch: *mut Scratch, name: Result<(), Reason>) -> Outcome {
         }
     }
     // SAFETY: as above.
-    judge::judge(scratch, unsafe { (*scratch).event.profile })
+    judge::judge_slowly(scratch, unsafe { (*scratch).event.profile })
 }
 
 /// Notes which file is asked about; see [`gate`].

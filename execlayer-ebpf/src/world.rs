@@ -21,9 +21,10 @@ const CHUNK: u64 = 24;
 /// Bytes that one turn reads backward: most subjects end such a walk after a few.
 const BACK_CHUNK: u64 = 8;
 
-/// One subject before one image.
+/// One subject before one image. `FAST` reads many bytes in each turn of its loops, which is much for the
+/// verifier to look at; otherwise it reads one.
 #[repr(C)]
-pub struct Kernel {
+pub struct Kernel<const FAST: bool> {
     /// First word of the image.
     pub table: *const u32,
     /// Words of its size class minus one.
@@ -32,7 +33,7 @@ pub struct Kernel {
     pub scratch: *mut Scratch,
 }
 
-impl Kernel {
+impl<const FAST: bool> Kernel<FAST> {
     #[inline(always)]
     fn place_of(&self, number: u32) -> *mut u32 {
         // SAFETY: the mask keeps the index inside the array.
@@ -43,7 +44,7 @@ impl Kernel {
     }
 }
 
-impl Table for Kernel {
+impl<const FAST: bool> Table for Kernel<FAST> {
     #[inline(always)]
     fn word(&self, index: u32) -> u32 {
         word(self.table, self.mask, index)
@@ -118,6 +119,27 @@ macro_rules! steps {
     };
 }
 
+/// One byte, from the front or from behind.
+extern "C" fn one<const REVERSE: bool>(turn: u64, walk: *mut Walk) -> i64 {
+    // SAFETY: `bpf_loop` passes the context it was given, which `run` owns for the whole call.
+    let walk = unsafe { &mut *walk };
+    let cells = Cells { table: walk.table, mask: walk.mask };
+    let (pos, len) = walk.subject();
+    if turn >= len {
+        return 1;
+    }
+    let at = if REVERSE {
+        pos.wrapping_add(len).wrapping_sub(turn).wrapping_sub(1)
+    } else {
+        pos.wrapping_add(turn)
+    };
+    // SAFETY: within the buffer by the mask.
+    let byte = unsafe { walk.path().add(within::<IN_PATH>(at) as usize).read() };
+    let state = scratch::forget(walk.scratch, u64::from(walk.state)) as u32;
+    walk.state = automaton::step(&cells, state, byte);
+    i64::from(automaton::is_over(walk.state))
+}
+
 extern "C" fn forward(turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` passes the context it was given, which `run` owns for the whole call.
     let walk = unsafe { &mut *walk };
@@ -153,7 +175,7 @@ extern "C" fn backward(turn: u64, walk: *mut Walk) -> i64 {
     0
 }
 
-impl World for Kernel {
+impl<const FAST: bool> World for Kernel<FAST> {
     #[inline(always)]
     fn run(&self, start: u32, reverse: bool) -> u32 {
         let mut walk =
@@ -161,7 +183,14 @@ impl World for Kernel {
         if walk.subject().1 == 0 {
             return start;
         }
-        if reverse {
+        if !FAST {
+            let turns = limits::MAX_PATH + 1;
+            if reverse {
+                repeat(turns, one::<true> as *const () as *mut c_void, (&raw mut walk).cast());
+            } else {
+                repeat(turns, one::<false> as *const () as *mut c_void, (&raw mut walk).cast());
+            }
+        } else if reverse {
             let turns = limits::MAX_PATH / BACK_CHUNK as u32 + 1;
             repeat(turns, backward as *const () as *mut c_void, (&raw mut walk).cast());
         } else {
@@ -242,17 +271,20 @@ impl World for Kernel {
     #[inline(always)]
     fn repeat<B: Body<Self>>(&self, count: u32, body: &mut B) {
         let mut turns = Turns { world: self, body };
-        repeat(count, turn::<B> as *const () as *mut c_void, (&raw mut turns).cast());
+        repeat(count, turn::<B, FAST> as *const () as *mut c_void, (&raw mut turns).cast());
     }
 }
 
 #[repr(C)]
-struct Turns<'a, B> {
-    world: &'a Kernel,
+struct Turns<'a, B, const FAST: bool> {
+    world: &'a Kernel<FAST>,
     body: &'a mut B,
 }
 
-extern "C" fn turn<B: Body<Kernel>>(index: u64, turns: *mut Turns<'_, B>) -> i64 {
+extern "C" fn turn<B: Body<Kernel<FAST>>, const FAST: bool>(
+    index: u64,
+    turns: *mut Turns<'_, B, FAST>,
+) -> i64 {
     // SAFETY: `bpf_loop` passes the context it was given, which `World::repeat` owns.
     let turns = unsafe { &mut *turns };
     i64::from(!turns.body.turn(turns.world, index as u32))

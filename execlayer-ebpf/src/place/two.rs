@@ -114,7 +114,7 @@ fn both(scratch: *mut Scratch, mnt: u64, old: u64, new: u64) -> i32 {
     if (outcome.passes() || outcome.asks()) && more {
         // SAFETY: as above.
         unsafe { (*scratch).event.reason = Reason::GrantsMore as u8 };
-        let outcome = judge::judge(scratch, profile);
+        let outcome = judge::judge_slowly(scratch, profile);
         return if gate::settle(scratch, Hook::Never as u32, outcome) == 0 { 0 } else { -EXDEV };
     }
     identify(scratch, new, outcome, if inode[1] == 0 { Kind::New } else { Kind::There } as u32);
@@ -155,7 +155,7 @@ fn look_at(scratch: *mut Scratch, profile: u32, mnt: u64, dentry: u64, side: u32
 #[inline(always)]
 fn refuse(scratch: *mut Scratch) -> i32 {
     // SAFETY: this task owns the buffer.
-    let outcome = judge::judge(scratch, unsafe { (*scratch).event.profile });
+    let outcome = judge::judge_slowly(scratch, unsafe { (*scratch).event.profile });
     gate::settle(scratch, Hook::Never as u32, outcome)
 }
 
