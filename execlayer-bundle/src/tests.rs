@@ -106,7 +106,7 @@ fn the_same_input_gives_the_same_bytes() {
     // Golden: a change here changes the format.
     assert_eq!(
         manifest::sha256(&signed()),
-        "9621265574627b69994eb275200b4e08d06a5c689126d1f1c95885a27f7173b6"
+        "3a97be378d54f0b70e31964d3ae860cf4ebb63ee73bd0834b69d416ea2036296"
     );
 }
 

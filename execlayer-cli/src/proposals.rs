@@ -61,7 +61,7 @@ impl Proposal {
         if question.access.is_empty() || !question.access.iter().all(known) {
             return Err(refuse("a policy has no names for what it wants"));
         }
-        let (key, pattern) = if question.access == ["connect"] {
+        let (key, pattern) = if [["connect"], ["bind"]].iter().any(|to| question.access == to) {
             ("to", destination(subject).ok_or_else(|| refuse("it is no destination"))?)
         } else if subject.starts_with('/') {
             ("path", escaped(subject))

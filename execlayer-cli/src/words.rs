@@ -12,6 +12,7 @@ pub(crate) fn act(access: &[String], subject: &str) -> String {
     let verb = match access {
         [one] if one == "exec" => "execute".to_owned(),
         [one] if one == "connect" => "connect to".to_owned(),
+        [one] if one == "bind" => "be reached at".to_owned(),
         _ => access.join("+"),
     };
     printable(&format!("{verb} {subject}"))
@@ -125,6 +126,8 @@ mod tests {
         let access = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(act(&access(&["exec"]), "/bin/x"), "execute /bin/x");
         assert_eq!(act(&access(&["connect"]), "tcp:[::1]:1"), "connect to tcp:[::1]:1");
+        assert_eq!(act(&access(&["bind"]), "tcp:0.0.0.0:1"), "be reached at tcp:0.0.0.0:1");
+        assert_eq!(act(&access(&["use"]), "io-uring"), "use io-uring");
         assert_eq!(act(&access(&["read", "write"]), "/a\x1b[2J\n"), r"read+write /a\u{1b}[2J\u{a}");
         assert_eq!(command(&access(&["a", "b c", "", "it's\x07"])), r"a 'b c' '' 'it'\''s\u{7}'");
         assert_eq!(rule(Some("r\x1b"), Some("f"), Some(3)), r"rule `r\u{1b}` (f:3)");

@@ -42,6 +42,7 @@ fn signs_of_globs_stand_for_themselves() {
     assert_eq!(pattern(&["connect"], "@na*me"), socket);
     for address in ["tcp:192.0.2.1:443", "udp:[2001:db8::1]:53"] {
         assert_eq!(pattern(&["connect"], address), Some(("to", address.into())));
+        assert_eq!(pattern(&["bind"], address), Some(("to", address.into())));
     }
 }
 
@@ -55,6 +56,7 @@ fn what_is_not_surely_the_subject_is_refused() {
     for subject in ["other:192.0.2.1:1", "tcp:host:1", "tcp:192.0.2.1", "@", "x", r"@a\x00"] {
         assert_eq!(pattern(&["connect"], subject), None, "{subject:?}");
     }
+    assert_eq!(pattern(&["bind"], "/run/x"), None, "a path is made and not bound to");
     for access in [&[][..], &["govern"], &["read", "signal"]] {
         assert_eq!(pattern(access, "/a"), None, "{access:?}");
     }
