@@ -127,8 +127,8 @@ fn numbers_that_name_nothing_are_refused() {
             matches!(e, RecordError::Value("profile", 65))
         }),
         (offset_of!(EventHeader, rule), &[0, 0, 1], |e| matches!(e, RecordError::Value("rule", _))),
-        (offset_of!(EventHeader, operation), &[6], |e| {
-            matches!(e, RecordError::Value("operation", 6))
+        (offset_of!(EventHeader, operation), &[7], |e| {
+            matches!(e, RecordError::Value("operation", 7))
         }),
         (offset_of!(EventHeader, verdict), &[0], |e| matches!(e, RecordError::Value("verdict", 0))),
         (offset_of!(EventHeader, reason), &[200], |e| {
