@@ -91,7 +91,11 @@ fn every_bad_policy_is_refused_at_its_line_and_nothing_is_written() {
     bad(rule("allow = [\"read\"]\npath = \"/a\"\nwehn = {}"), 11, &["wehn", "when"]);
     bad(rule("alow = [\"read\"]\npath = \"/a\""), 9, &["alow", "allow"]);
     bad(rule("allow = [\"raed\"]\npath = \"/a\""), 9, &["raed", "read"]);
-    bad(rule("allow = [\"rename\"]\npath = \"/a\""), 9, &["rename", "not enforced"]);
+    bad(rule("allow = [\"truncate\"]\npath = \"/a\""), 9, &["truncate", "`write`"]);
+    bad(rule("ask = [\"modify\"]\npath = \"/a\""), 9, &["`modify`", "cannot be asked about"]);
+    bad(rule("allow = [\"bind\"]\nto = \"unix:/a\""), 10, &["`bind`", "`create`"]);
+    bad(rule("allow = [\"use\"]\nfeature = \"io_uring\""), 10, &["io_uring", "`io-uring`"]);
+    bad(rule("allow = [\"use\"]\nfeature = \"cap-bpf\""), 10, &["no policy", "CAP_BPF"]);
     bad(rule("allow = [\"read\"]"), 7, &["path"]);
     bad(path("\"\""), 10, &["empty"]);
     bad(path("[]"), 10, &["empty"]);
