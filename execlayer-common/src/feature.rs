@@ -77,6 +77,7 @@ features! {
     CHECKPOINT "cap-checkpoint-restore" Never "CAP_CHECKPOINT_RESTORE: other processes' insides";
     USER_NAMESPACE "user-namespace" Never "user namespaces: in one of its own a process is root and names what it likes";
     CHROOT "chroot" Never "another root directory: every name would mean something else";
+    TERMINAL_INPUT "terminal-input" Never "typing into a terminal for whoever reads there (TIOCSTI)";
     TRACE "trace" Never "memory, descriptors and places of processes outside of the policy";
     BE_TRACED "be-traced" Never "to be traced by a process of another policy";
 }

@@ -8,6 +8,8 @@ pub enum Attach {
     Lsm(&'static str),
     /// To this LSM hook, which kernels before this one do not have.
     LsmFrom(&'static str, (u32, u32)),
+    /// To this LSM hook, if it takes so many arguments in the running kernel.
+    LsmWith(&'static str, usize),
     /// A task iterator, run on demand: labels tasks that already are where a policy selects.
     TaskIterator,
 }
@@ -39,7 +41,8 @@ pub const PROGRAMS: &[(&str, Attach)] = &[
     ("file_receive", Attach::Lsm("file_receive")),
     ("file_ioctl", Attach::Lsm("file_ioctl")),
     ("file_ioctl_32", Attach::LsmFrom("file_ioctl_compat", (6, 8))),
-    ("inode_setattr", Attach::Lsm("inode_setattr")),
+    ("inode_setattr_2", Attach::LsmWith("inode_setattr", 2)),
+    ("inode_setattr_3", Attach::LsmWith("inode_setattr", 3)),
     ("inode_setxattr", Attach::Lsm("inode_setxattr")),
     ("inode_removexattr", Attach::Lsm("inode_removexattr")),
     ("inode_set_acl", Attach::LsmFrom("inode_set_acl", (6, 2))),
@@ -125,5 +128,3 @@ pub const FMODE_BACKING: &str = "FMODE_BACKING";
 pub const BACKING_PATH: &str = "BACKING_PATH";
 /// `.rodata`, u32: whether a super block's mounts point to one another (1) or are lists in one another (0).
 pub const MOUNTS_POINT: &str = "MOUNTS_POINT";
-/// `.rodata`, u32: arguments before the dentry of the hook `inode_setattr`.
-pub const SETATTR_BEFORE: &str = "SETATTR_BEFORE";

@@ -35,8 +35,9 @@ impl Asked {
     pub fn at(&self, family: u16, address: u64, len: u32) -> i32 {
         let Some(scratch) = self.prepare() else { return ON_FAILURE };
         let protocol: u16 = typed(self.sock, &fields::OFF_SOCK_PROTOCOL);
-        let kind = u64::from(protocol) << 16 | u64::from(family);
-        returned(judge_address(scratch, kind, address, len))
+        let kind = kind(protocol, family);
+        // VERIFIER: a global function takes no pointer of the kernel's as a number.
+        returned(judge_address(scratch, kind, forget(scratch, address), len))
     }
 
     /// Judges the address that the socket is bound to.
@@ -45,12 +46,6 @@ impl Asked {
         let Some(scratch) = self.prepare() else { return ON_FAILURE };
         let sock = forget(scratch, self.sock as u64);
         returned(judge_bound(scratch, sock))
-    }
-
-    /// Denies what has no address that could be named.
-    #[inline(always)]
-    pub fn unnamed(&self, reason: Reason) -> i32 {
-        gate::fail(&self.call(), reason)
     }
 
     #[inline(always)]
@@ -79,20 +74,19 @@ extern "C" fn judge_address(scratch: *mut Scratch, kind: u64, address: u64, len:
     if scratch.is_null() {
         return ON_FAILURE;
     }
-    let (protocol, family) = (protocol((kind >> 16) as u16), kind as u16);
-    // SAFETY: this task owns the buffer.
-    let is_local = unsafe { (*scratch).event.access } == Access::BIND.0;
+    let family = kind as u16;
     // KERNEL: sockaddr_in and sockaddr_in6 (include/uapi/linux/in.h, in6.h): port at 2, address at 4
     // and 8.
+    let (at, least) = if family == AF_INET { (4, 8) } else { (8, 24) };
     let port = read::<u16>(address.wrapping_add(2)).map(u16::from_be);
-    let at = address.wrapping_add(if family == AF_INET { 4 } else { 8 });
-    let name = match port {
-        None => Err(Reason::ReadFault),
-        Some(port) if family == AF_INET && len >= 8 => v4(protocol, at, port, is_local),
-        Some(port) if family == AF_INET6 && len >= 24 => v6(protocol, at, port, is_local),
-        Some(_) => Err(Reason::AddressFamily),
+    let reason = match port {
+        None => Reason::ReadFault as u32,
+        Some(_) if !matches!(family, AF_INET | AF_INET6) || len < least => {
+            Reason::AddressFamily as u32
+        }
+        Some(port) => put(scratch, kind, address.wrapping_add(at), port.into()),
     };
-    settle(scratch, name)
+    settle(scratch, reason)
 }
 
 /// VERIFIER: a global function, looked at once (see [`crate::judge`]).
@@ -102,24 +96,27 @@ extern "C" fn judge_bound(scratch: *mut Scratch, sock: u64) -> i32 {
     if scratch.is_null() {
         return ON_FAILURE;
     }
-    let half = |at: u64| read::<u16>(sock.wrapping_add(at));
-    let family = half(offset(&fields::OFF_SOCK_FAMILY)).unwrap_or(0);
-    let protocol = protocol(half(offset(&fields::OFF_SOCK_PROTOCOL)).unwrap_or(0));
-    let name = match half(offset(&fields::OFF_SOCK_NUM)) {
-        None => Err(Reason::ReadFault),
-        Some(port) if family == AF_INET => {
-            v4(protocol, sock.wrapping_add(offset(&fields::OFF_SOCK_LOCAL)), port, true)
-        }
-        Some(port) => {
-            v6(protocol, sock.wrapping_add(offset(&fields::OFF_SOCK_LOCAL_6)), port, true)
-        }
+    let half = |at: u64| read::<u16>(sock.wrapping_add(at)).unwrap_or(0);
+    let family = half(offset(&fields::OFF_SOCK_FAMILY));
+    let protocol = half(offset(&fields::OFF_SOCK_PROTOCOL));
+    let port = half(offset(&fields::OFF_SOCK_NUM));
+    let at = if family == AF_INET {
+        offset(&fields::OFF_SOCK_LOCAL)
+    } else {
+        offset(&fields::OFF_SOCK_LOCAL_6)
     };
-    settle(scratch, name)
+    let reason = put(scratch, kind(protocol, family), sock.wrapping_add(at), port.into());
+    settle(scratch, reason)
+}
+
+#[inline(always)]
+const fn kind(protocol: u16, family: u16) -> u64 {
+    (protocol as u64) << 16 | family as u64
 }
 
 /// KERNEL: include/uapi/linux/in.h.
 #[inline(always)]
-pub const fn protocol(number: u16) -> Protocol {
+const fn protocol(number: u16) -> Protocol {
     match number {
         IPPROTO_TCP | IPPROTO_MPTCP => Protocol::Tcp,
         IPPROTO_UDP | IPPROTO_UDPLITE => Protocol::Udp,
@@ -127,45 +124,51 @@ pub const fn protocol(number: u16) -> Protocol {
     }
 }
 
-#[inline(always)]
-fn v4(protocol: Protocol, at: u64, port: u16, is_local: bool) -> Result<Inet, Reason> {
-    let bytes = read(at).ok_or(Reason::ReadFault)?;
-    Ok(if is_local {
-        Inet::local_v4(protocol, bytes, port)
-    } else {
-        Inet::v4(protocol, bytes, port)
-    })
-}
-
-#[inline(always)]
-fn v6(protocol: Protocol, at: u64, port: u16, is_local: bool) -> Result<Inet, Reason> {
-    let bytes = read(at).ok_or(Reason::ReadFault)?;
-    Ok(if is_local {
-        Inet::local_v6(protocol, bytes, port)
-    } else {
-        Inet::v6(protocol, bytes, port)
-    })
-}
-
-/// Writes the address into scratch and judges it; gives the scratch back.
-#[inline(always)]
-fn settle(scratch: *mut Scratch, name: Result<Inet, Reason>) -> i32 {
-    // SAFETY: this task owns the buffer, which is longer than an address.
-    let hook = unsafe {
-        (*scratch).pos = 0;
-        (*scratch).len = 0;
-        match name {
-            Ok(inet) => {
-                let (bytes, len) = inet.raw();
-                (&raw mut (*scratch).path).cast::<[u8; Inet::MAX]>().write_unaligned(*bytes);
-                (*scratch).len = u64::from(len);
-            }
-            Err(reason) => (*scratch).event.reason = reason as u8,
+/// Writes the address that lies at `at` into scratch; the reason why not, or 0.
+///
+/// VERIFIER: a function of its own, so that its stack is free again when the loops begin.
+#[inline(never)]
+fn put(scratch: *mut Scratch, kind: u64, at: u64, port: u32) -> u32 {
+    let (protocol, port) = (protocol((kind >> 16) as u16), port as u16);
+    // SAFETY: this task owns the buffer.
+    let is_local = unsafe { (*scratch).event.access } == Access::BIND.0;
+    let inet = if kind as u16 == AF_INET {
+        let Some(bytes) = read(at) else { return Reason::ReadFault as u32 };
+        if is_local {
+            Inet::local_v4(protocol, bytes, port)
+        } else {
+            Inet::v4(protocol, bytes, port)
         }
-        (*scratch).call.hook
+    } else {
+        let Some(bytes) = read(at) else { return Reason::ReadFault as u32 };
+        if is_local {
+            Inet::local_v6(protocol, bytes, port)
+        } else {
+            Inet::v6(protocol, bytes, port)
+        }
     };
-    // SAFETY: as above.
-    let outcome = judge::judge_slowly(scratch, unsafe { (*scratch).event.profile });
+    let (bytes, len) = inet.raw();
+    // SAFETY: as above; the buffer is longer than an address.
+    unsafe {
+        (&raw mut (*scratch).path).cast::<[u8; Inet::MAX]>().write_unaligned(*bytes);
+        (*scratch).pos = 0;
+        (*scratch).len = u64::from(len);
+    }
+    0
+}
+
+/// Judges the address in scratch, or denies for the reason why it is not there; gives the scratch back.
+#[inline(always)]
+fn settle(scratch: *mut Scratch, reason: u32) -> i32 {
+    // SAFETY: this task owns the buffer.
+    let (hook, profile) = unsafe {
+        if reason != 0 {
+            (*scratch).len = 0;
+            (*scratch).event.reason = reason as u8;
+        }
+        ((*scratch).call.hook, (*scratch).event.profile)
+    };
+    let outcome = judge::judge_slowly(scratch, profile);
     let result = gate::settle(scratch, hook, outcome);
     scratch::release(scratch);
     result

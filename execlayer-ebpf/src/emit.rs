@@ -19,7 +19,7 @@ use crate::{
     kread::{opaque, typed, within},
     label,
     maps::{EVENTS, LOST},
-    scratch::{IN_PATH, PATH_END, Scratch},
+    scratch::{IN_PATH, PATH_END, Scratch, forget},
     walk,
 };
 
@@ -133,5 +133,6 @@ fn executable(scratch: *mut Scratch) -> Result<(), Reason> {
         return Err(Reason::NoName);
     }
     let (mnt, dentry) = walk::place_of(file);
-    walk::path(scratch, walk::root_of(task), mnt, dentry)
+    let (mnt, dentry) = (forget(scratch, mnt as u64), forget(scratch, dentry as u64));
+    walk::path_at(scratch, walk::root_of(task), mnt, dentry)
 }

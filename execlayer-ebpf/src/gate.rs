@@ -61,7 +61,9 @@ pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: 
     let is_new = matches!(object, Object::New);
     // Nor has it a name that is opened with O_TMPFILE; it lies in its directory.
     let is_temporary = || matches!(object, Object::Opened(flags) if flags & O_TMPFILE != 0);
-    let name = if !is_new && walk::is_deleted(dentry) && !is_temporary() {
+    let is_gone = !is_new && walk::is_deleted(dentry) && !is_temporary();
+    // VERIFIER: what follows is looked at once, not for every way to here.
+    let name = if scratch::forget(scratch, is_gone.into()) != 0 {
         Err(Reason::Deleted)
     } else {
         walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
@@ -141,10 +143,13 @@ pub fn fail(call: &Call, reason: Reason) -> i32 {
 /// back.
 #[inline(always)]
 pub fn judge(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> i32 {
-    let outcome = decide(call, scratch, name);
-    if outcome.asks() {
-        no_file(scratch);
-    }
+    let reason = match name {
+        Ok(()) => Reason::None,
+        Err(reason) => reason,
+    };
+    ask(call, scratch, reason);
+    no_file(scratch);
+    let outcome = judge::judge_slowly(scratch, call.label.profile);
     finish(call, scratch, outcome)
 }
 

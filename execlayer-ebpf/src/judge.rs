@@ -20,7 +20,7 @@ use crate::{
     kread::within,
     maps::{SLOTS, TABLES_0, TABLES_1, TABLES_2, TABLES_3},
     scratch::{SETS, Scratch, Side},
-    world::Kernel,
+    world::{Direct, Kernel, Remote, Source},
 };
 
 /// Attempts to catch a slot and its image together while policies are being swapped.
@@ -79,7 +79,8 @@ macro_rules! class {
             }
             let Some(table) = $map.get_value(slot.table(), &0) else { return Outcome::STALE };
             let mask = u64::from(CLASS_WORDS[$class] - 1);
-            let kernel = Kernel::<$fast> { table: table.as_ptr(), mask, scratch };
+            let source = Direct::<$fast> { table: table.as_ptr(), mask };
+            let kernel = Kernel { source, scratch };
             if kernel.word(image::H_GENERATION) != slot.generation() {
                 return Outcome::STALE;
             }
@@ -99,10 +100,10 @@ class!(select_class_1, TABLES_1, 1, select_before, true);
 class!(select_class_2, TABLES_2, 2, select_before, true);
 class!(select_class_3, TABLES_3, 3, select_before, true);
 
-class!(judge_slow_class_0, TABLES_0, 0, judge_before, false);
-class!(judge_slow_class_1, TABLES_1, 1, judge_before, false);
-class!(judge_slow_class_2, TABLES_2, 2, judge_before, false);
-class!(judge_slow_class_3, TABLES_3, 3, judge_before, false);
+class!(match_class_0, TABLES_0, 0, match_before, false);
+class!(match_class_1, TABLES_1, 1, match_before, false);
+class!(match_class_2, TABLES_2, 2, match_before, false);
+class!(match_class_3, TABLES_3, 3, match_before, false);
 class!(examine_class_0, TABLES_0, 0, examine_before, false);
 class!(examine_class_1, TABLES_1, 1, examine_before, false);
 class!(examine_class_2, TABLES_2, 2, examine_before, false);
@@ -138,12 +139,12 @@ pub fn judge(scratch: *mut Scratch, profile: u32) -> Outcome {
 #[inline(always)]
 pub fn judge_slowly(scratch: *mut Scratch, profile: u32) -> Outcome {
     let outcome = with_image(profile, |slot| match slot.class() {
-        0 => judge_slow_class_0(scratch, slot.0),
-        1 => judge_slow_class_1(scratch, slot.0),
-        2 => judge_slow_class_2(scratch, slot.0),
-        _ => judge_slow_class_3(scratch, slot.0),
+        0 => match_class_0(scratch, slot.0),
+        1 => match_class_1(scratch, slot.0),
+        2 => match_class_2(scratch, slot.0),
+        _ => match_class_3(scratch, slot.0),
     });
-    judged(scratch, outcome)
+    judged(scratch, outcome.map(|_matched| judge_matched(scratch)))
 }
 
 #[inline(always)]
@@ -185,7 +186,7 @@ fn with_image(profile: u32, mut body: impl FnMut(Slot) -> u32) -> Option<u32> {
 }
 
 #[inline(always)]
-fn select_before<const FAST: bool>(kernel: &Kernel<FAST>) -> u32 {
+fn select_before<const FAST: bool>(kernel: &Kernel<Direct<FAST>>) -> u32 {
     // SAFETY: a plain field of the buffer that this task owns.
     let operation = unsafe { (*kernel.scratch).event.operation };
     match Operation::from_raw(operation) {
@@ -195,7 +196,7 @@ fn select_before<const FAST: bool>(kernel: &Kernel<FAST>) -> u32 {
 }
 
 #[inline(always)]
-fn examine_before<const FAST: bool>(kernel: &Kernel<FAST>) -> u32 {
+fn examine_before<const FAST: bool>(kernel: &Kernel<Direct<FAST>>) -> u32 {
     decide::matches_below(kernel, Operation::File);
     note_side(kernel, 0);
     decide::matches_below(kernel, Operation::Exec);
@@ -204,7 +205,7 @@ fn examine_before<const FAST: bool>(kernel: &Kernel<FAST>) -> u32 {
 }
 
 #[inline(always)]
-fn note_side<const FAST: bool>(kernel: &Kernel<FAST>, operation: usize) {
+fn note_side<const FAST: bool>(kernel: &Kernel<Direct<FAST>>, operation: usize) {
     let scratch = kernel.scratch;
     let rights = decide::rights(kernel);
     // SAFETY: this task owns the buffer; there are two sides.
@@ -221,12 +222,12 @@ fn note_side<const FAST: bool>(kernel: &Kernel<FAST>, operation: usize) {
 }
 
 #[inline(always)]
-fn judge_before<const FAST: bool>(kernel: &Kernel<FAST>) -> u32 {
+fn judge_before<const FAST: bool>(kernel: &Kernel<Direct<FAST>>) -> u32 {
     let scratch = kernel.scratch;
     // SAFETY: plain fields of the buffer that this task owns.
-    let (profile, operation, wanted, reason) = unsafe {
+    let (operation, wanted, reason) = unsafe {
         let header = &raw const (*scratch).event;
-        ((*header).profile, (*header).operation, Access((*header).access), (*header).reason)
+        ((*header).operation, Access((*header).access), (*header).reason)
     };
     let flags = kernel.word(image::H_FLAGS);
     if reason != Reason::None as u8 {
@@ -237,10 +238,55 @@ fn judge_before<const FAST: bool>(kernel: &Kernel<FAST>) -> u32 {
     if flags & image::FLAG_RECORD_ALL == 0 && decide::allowed_at_once(kernel, wanted) {
         return 0;
     }
-    // SAFETY: as above.
+    judge_kept(kernel, wanted, flags)
+}
+
+/// Notes where the image is and what matches the subject, for [`judge_matched`].
+#[inline(always)]
+fn match_before<const FAST: bool>(kernel: &Kernel<Direct<FAST>>) -> u32 {
+    let scratch = kernel.scratch;
+    // SAFETY: this task owns the buffer.
+    let (operation, reason) = unsafe {
+        (&raw mut (*scratch).table).write_volatile(kernel.source.table as u64);
+        (&raw mut (*scratch).table_mask).write_volatile(kernel.source.mask);
+        ((*scratch).event.operation, (*scratch).event.reason)
+    };
+    if reason == Reason::None as u8 {
+        let Some(operation) = Operation::from_raw(operation) else { return Outcome::STALE };
+        decide::matches(kernel, operation);
+    }
+    0
+}
+
+/// VERIFIER: a global function, looked at once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn judge_matched(scratch: *mut Scratch) -> u32 {
+    if scratch.is_null() {
+        return Outcome::STRICT;
+    }
+    // SAFETY: plain fields of the buffer that this task owns.
+    let (source, wanted, reason) = unsafe {
+        let source = Remote { table: (*scratch).table, mask: (*scratch).table_mask };
+        (source, Access((*scratch).event.access), (*scratch).event.reason)
+    };
+    let kernel = Kernel { source, scratch };
+    let flags = kernel.word(image::H_FLAGS);
+    if reason != Reason::None as u8 {
+        return note(scratch, raw::DENY, reason, event::NO_RULE, flags);
+    }
+    judge_kept(&kernel, wanted, flags)
+}
+
+/// Judges by what is kept.
+#[inline(always)]
+fn judge_kept<S: Source>(kernel: &Kernel<S>, wanted: Access, flags: u32) -> u32 {
+    let scratch = kernel.scratch;
+    // SAFETY: this task owns the buffer.
     unsafe {
         (*scratch).uid = cred::euid();
         (*scratch).minute = clock::minute();
+        let profile = (*scratch).event.profile;
         (*scratch).budgets = profile.wrapping_sub(1).wrapping_mul(MAX_BUDGETS);
     }
     // SAFETY: as above; nobody else refers to the tally.

@@ -36,7 +36,7 @@ use execlayer_common::{
 use crate::{
     kread::within,
     scratch::{IN_PATH, Scratch},
-    world::Kernel,
+    world::{Direct, Kernel},
 };
 
 mod maps {
@@ -116,7 +116,7 @@ fn answer(ctx: &XdpContext) -> Option<[u32; 4]> {
         (*scratch).minute = request.minute;
         (*scratch).budgets = 0;
     }
-    let kernel = Kernel::<true> { table, mask, scratch };
+    let kernel = Kernel { source: Direct::<true> { table, mask }, scratch };
     let wanted = Access(request.wanted);
     decide::matches(&kernel, operation);
     if request.mode == FAST {

@@ -71,6 +71,8 @@ pub const PF_IO_WORKER: u32 = 0x10;
 /// KERNEL: include/uapi/linux/fs.h: FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS, FS_IOC_SETVERSION and
 /// FS_IOC_FSSETXATTR, which set what chattr(1) does.
 pub const SET_INODE_FLAGS: [u32; 4] = [0x4008_6602, 0x4004_6602, 0x4008_7602, 0x401c_5820];
+/// KERNEL: include/uapi/asm-generic/ioctls.h.
+pub const TIOCSTI: u32 = 0x5412;
 /// KERNEL: include/linux/fs.h, `ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_SIZE` and `ATTR_ATIME | ATTR_MTIME`.
 pub const ATTR_OTHERS: u32 = 0xf;
 pub const ATTR_TIMES: u32 = 0x30;

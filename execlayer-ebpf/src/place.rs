@@ -77,8 +77,7 @@ impl Change {
         gate::ask(&call, scratch, Reason::None);
         // SAFETY: this task owns the buffer.
         unsafe {
-            (*scratch).call =
-                PlaceCall { hook: self.hook as u32, kind: self.kind as u32, other: 0, flags: 0 };
+            (*scratch).call = PlaceCall { hook: self.hook as u32, kind: self.kind as u32 };
         }
         Some(scratch)
     }

@@ -87,10 +87,6 @@ pub struct PlaceCall {
     pub hook: u32,
     /// `place::` constants.
     pub kind: u32,
-    /// Access bits that are wanted of the second name.
-    pub other: u32,
-    /// `EVENT_` flags for the record.
-    pub flags: u32,
 }
 
 /// What a name gives.
@@ -128,6 +124,9 @@ pub struct Scratch {
     /// Decision sets that were found, and how many.
     pub kept: [u32; SETS],
     pub found: u32,
+    /// Address of the image, and its words less one.
+    pub table: u64,
+    pub table_mask: u64,
     /// Where each lane goes on below the subject.
     pub below: [u32; SETS],
     pub names: Names,

@@ -11,7 +11,7 @@ use execlayer_common::{
 };
 
 use crate::{
-    kread::{masked, within},
+    kread::{masked, read, within},
     maps,
     scratch::{self, IN_PATH, SETS, Scratch},
 };
@@ -21,19 +21,39 @@ const CHUNK: u64 = 24;
 /// Bytes that one turn reads backward: most subjects end such a walk after a few.
 const BACK_CHUNK: u64 = 8;
 
-/// One subject before one image. `FAST` reads many bytes in each turn of its loops, which is much for the
-/// verifier to look at; otherwise it reads one.
-#[repr(C)]
-pub struct Kernel<const FAST: bool> {
+/// Where an image's words come from, and how a subject is walked there.
+pub trait Source: Copy {
+    fn word(&self, index: u32) -> u32;
+    /// Walks the subject in scratch from `start`; the last state.
+    fn run(&self, scratch: *mut Scratch, start: u32, reverse: bool) -> u32;
+}
+
+/// A map value. `FAST` reads many bytes of the subject in each turn of its loops, which is much for the
+/// verifier to look at; otherwise one.
+#[derive(Clone, Copy)]
+pub struct Direct<const FAST: bool> {
     /// First word of the image.
     pub table: *const u32,
     /// Words of its size class minus one.
     pub mask: u64,
+}
+
+/// The same by its address, for whatever class: each word is read with a helper. Walks nothing.
+#[derive(Clone, Copy)]
+pub struct Remote {
+    pub table: u64,
+    pub mask: u64,
+}
+
+/// One subject before one image.
+#[repr(C)]
+pub struct Kernel<S> {
+    pub source: S,
     /// Holds the subject, and what is known of the caller.
     pub scratch: *mut Scratch,
 }
 
-impl<const FAST: bool> Kernel<FAST> {
+impl<S> Kernel<S> {
     #[inline(always)]
     fn place_of(&self, number: u32) -> *mut u32 {
         // SAFETY: the mask keeps the index inside the array.
@@ -44,10 +64,48 @@ impl<const FAST: bool> Kernel<FAST> {
     }
 }
 
-impl<const FAST: bool> Table for Kernel<FAST> {
+impl<S: Source> Table for Kernel<S> {
+    #[inline(always)]
+    fn word(&self, index: u32) -> u32 {
+        self.source.word(index)
+    }
+}
+
+impl<const FAST: bool> Source for Direct<FAST> {
     #[inline(always)]
     fn word(&self, index: u32) -> u32 {
         word(self.table, self.mask, index)
+    }
+
+    #[inline(always)]
+    fn run(&self, scratch: *mut Scratch, start: u32, reverse: bool) -> u32 {
+        let mut walk = Walk { table: self.table, mask: self.mask, scratch, state: start };
+        if walk.subject().1 == 0 {
+            return start;
+        }
+        let (step, chunk) = match (FAST, reverse) {
+            (true, true) => (backward as *const () as *mut c_void, BACK_CHUNK as u32),
+            (true, false) => (forward as *const () as *mut c_void, CHUNK as u32),
+            (false, true) => (one::<true> as *const () as *mut c_void, 1),
+            (false, false) => (one::<false> as *const () as *mut c_void, 1),
+        };
+        let turns = limits::MAX_PATH / chunk + 1;
+        repeat(turns, step, (&raw mut walk).cast());
+        scratch::forget(scratch, u64::from(walk.state)) as u32
+    }
+}
+
+impl Source for Remote {
+    #[inline(always)]
+    fn word(&self, index: u32) -> u32 {
+        let at = (u64::from(index) & self.mask).wrapping_mul(4);
+        // A word that cannot be read denies: it belongs to no state and to no rule.
+        read(self.table.wrapping_add(at)).unwrap_or(automaton::FREE)
+    }
+
+    #[inline(always)]
+    fn run(&self, _scratch: *mut Scratch, _start: u32, _reverse: bool) -> u32 {
+        automaton::DEAD
     }
 }
 
@@ -175,29 +233,10 @@ extern "C" fn backward(turn: u64, walk: *mut Walk) -> i64 {
     0
 }
 
-impl<const FAST: bool> World for Kernel<FAST> {
+impl<S: Source> World for Kernel<S> {
     #[inline(always)]
     fn run(&self, start: u32, reverse: bool) -> u32 {
-        let mut walk =
-            Walk { table: self.table, mask: self.mask, scratch: self.scratch, state: start };
-        if walk.subject().1 == 0 {
-            return start;
-        }
-        if !FAST {
-            let turns = limits::MAX_PATH + 1;
-            if reverse {
-                repeat(turns, one::<true> as *const () as *mut c_void, (&raw mut walk).cast());
-            } else {
-                repeat(turns, one::<false> as *const () as *mut c_void, (&raw mut walk).cast());
-            }
-        } else if reverse {
-            let turns = limits::MAX_PATH / BACK_CHUNK as u32 + 1;
-            repeat(turns, backward as *const () as *mut c_void, (&raw mut walk).cast());
-        } else {
-            let turns = limits::MAX_PATH / CHUNK as u32 + 1;
-            repeat(turns, forward as *const () as *mut c_void, (&raw mut walk).cast());
-        }
-        self.forget(walk.state)
+        self.source.run(self.scratch, start, reverse)
     }
 
     #[inline(always)]
@@ -271,20 +310,17 @@ impl<const FAST: bool> World for Kernel<FAST> {
     #[inline(always)]
     fn repeat<B: Body<Self>>(&self, count: u32, body: &mut B) {
         let mut turns = Turns { world: self, body };
-        repeat(count, turn::<B, FAST> as *const () as *mut c_void, (&raw mut turns).cast());
+        repeat(count, turn::<B, S> as *const () as *mut c_void, (&raw mut turns).cast());
     }
 }
 
 #[repr(C)]
-struct Turns<'a, B, const FAST: bool> {
-    world: &'a Kernel<FAST>,
+struct Turns<'a, B, S> {
+    world: &'a Kernel<S>,
     body: &'a mut B,
 }
 
-extern "C" fn turn<B: Body<Kernel<FAST>>, const FAST: bool>(
-    index: u64,
-    turns: *mut Turns<'_, B, FAST>,
-) -> i64 {
+extern "C" fn turn<B: Body<Kernel<S>>, S>(index: u64, turns: *mut Turns<'_, B, S>) -> i64 {
     // SAFETY: `bpf_loop` passes the context it was given, which `World::repeat` owns.
     let turns = unsafe { &mut *turns };
     i64::from(!turns.body.turn(turns.world, index as u32))

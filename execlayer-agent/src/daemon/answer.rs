@@ -189,6 +189,7 @@ impl Caller {
 fn programs() -> Vec<Program> {
     let hook = |attach: &Attach| match attach {
         Attach::Lsm(hook) => (*hook).to_owned(),
+        Attach::LsmWith(hook, count) => format!("{hook}, with {count} arguments"),
         Attach::LsmFrom(hook, (major, minor)) => format!("{hook}, from {major}.{minor} on"),
         Attach::TaskIterator => "task iterator, on demand".to_owned(),
     };

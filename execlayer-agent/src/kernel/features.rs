@@ -123,8 +123,8 @@ pub struct Features {
     pub backing_path: u32,
     /// Whether a super block's mounts point to one another.
     pub mounts_point: u32,
-    /// Arguments before the dentry of `inode_setattr`.
-    pub setattr_before: u32,
+    /// Arguments of `inode_setattr`, the one hook whose arguments differ and matter.
+    pub setattr_arguments: usize,
     /// Major and minor number of the kernel's series.
     pub series: (u32, u32),
     /// Where cgroup2 is mounted.
@@ -169,9 +169,8 @@ pub fn probe(cgroup_root: Option<&Path>) -> Result<Features, FeatureError> {
             .ok_or_else(|| missing("backing_file", "user_path"))?,
     };
     let mounts_point = u32::from(types.offset("mount", "mnt_next_for_sb")?.is_some());
-    let setattr_before = match types.arguments("bpf_lsm_inode_setattr")? {
-        Some(2) => 0,
-        Some(3) => 1,
+    let setattr_arguments = match types.arguments("bpf_lsm_inode_setattr")? {
+        Some(count @ (2 | 3)) => count,
         _ => return Err(missing("bpf_lsm_inode_setattr", "dentry")),
     };
     Ok(Features {
@@ -180,7 +179,7 @@ pub fn probe(cgroup_root: Option<&Path>) -> Result<Features, FeatureError> {
         backing,
         backing_path,
         mounts_point,
-        setattr_before,
+        setattr_arguments,
         series,
         cgroup_root,
     })

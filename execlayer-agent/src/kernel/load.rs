@@ -158,7 +158,6 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         .override_global(hooks::FMODE_BACKING, &features.backing, true)
         .override_global(hooks::BACKING_PATH, &features.backing_path, true)
         .override_global(hooks::MOUNTS_POINT, &features.mounts_point, true)
-        .override_global(hooks::SETATTR_BEFORE, &features.setattr_before, true)
         .override_global(hooks::SCRATCH_MASK, &mask, true)
         .map_max_entries(hooks::MAP_SCRATCH, scratch)
         .allow_unsupported_maps()
@@ -173,7 +172,8 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
             Attach::LsmFrom(_hook, series) if features.series < *series => {
                 tracing::debug!("this kernel has no such hook, nor what is asked about there");
             }
-            Attach::Lsm(hook) | Attach::LsmFrom(hook, _) => {
+            Attach::LsmWith(_hook, count) if features.setattr_arguments != *count => {}
+            Attach::Lsm(hook) | Attach::LsmFrom(hook, _) | Attach::LsmWith(hook, _) => {
                 let link = attach_lsm(&mut ebpf, name, hook, &btf, features, logs)?;
                 match pins {
                     Some(pins) => {

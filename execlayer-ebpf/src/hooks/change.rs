@@ -8,7 +8,7 @@ use execlayer_common::{
 };
 
 use crate::{
-    kernel::{Dentry, File, Inode, O_APPEND, Path, RENAME_EXCHANGE, VfsMount, fields},
+    kernel::{Dentry, File, O_APPEND, Path, RENAME_EXCHANGE, VfsMount, fields},
     kread::typed,
     label,
     place::{Change, Kind, Two},
@@ -80,9 +80,8 @@ pub fn link(ctx: &LsmContext) -> i32 {
     let old: *const Dentry = ctx.arg(0);
     let dir: *const Path = ctx.arg(1);
     let new: *const Dentry = ctx.arg(2);
-    let (wanted, other) = Two::Link.wanted(false);
     let mnt: *const VfsMount = typed(dir, &fields::OFF_PATH_MNT);
-    change(label, wanted, Kind::There).between(Two::Link, other, mnt, [old, new])
+    change(label, Two::Link.of_old(), Kind::There).between(Two::Link, mnt, [old, new])
 }
 
 /// `int path_rename(const struct path *old_dir, struct dentry *old_dentry, const struct path *new_dir,
@@ -96,11 +95,9 @@ pub fn rename(ctx: &LsmContext) -> i32 {
     let old: *const Dentry = ctx.arg(1);
     let new: *const Dentry = ctx.arg(3);
     let flags: u32 = ctx.arg(4);
-    let there: *const Inode = typed(new, &fields::OFF_DENTRY_INODE);
     let two = if flags & RENAME_EXCHANGE != 0 { Two::Exchange } else { Two::Move };
-    let (wanted, other) = two.wanted(!there.is_null());
     let mnt: *const VfsMount = typed(dir, &fields::OFF_PATH_MNT);
-    change(label, wanted, Kind::There).between(two, other, mnt, [old, new])
+    change(label, two.of_old(), Kind::There).between(two, mnt, [old, new])
 }
 
 #[inline(always)]

@@ -3,11 +3,13 @@
 use aya_ebpf::programs::LsmContext;
 use execlayer_common::{
     access::{Access, Operation},
+    feature as common,
     question::Hook,
 };
 
 use crate::{
-    kernel::{File, Inode, S_IFBLK, S_IFCHR, S_IFMT, SET_INODE_FLAGS, fields},
+    feature,
+    kernel::{File, Inode, S_IFBLK, S_IFCHR, S_IFMT, SET_INODE_FLAGS, TIOCSTI, fields},
     kread::typed,
     label,
     place::{Change, Kind},
@@ -20,6 +22,9 @@ pub fn ioctl(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
     let file: *const File = ctx.arg(0);
     let command: u32 = ctx.arg(1);
+    if command == TIOCSTI {
+        return feature::used(label, &common::TERMINAL_INPUT);
+    }
     let (mnt, dentry) = walk::place_of(file);
     let inode: *const Inode = typed(dentry, &fields::OFF_DENTRY_INODE);
     let mode: u16 = typed(inode, &fields::OFF_INODE_MODE);

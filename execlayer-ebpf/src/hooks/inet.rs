@@ -2,11 +2,12 @@
 //! known.
 
 use aya_ebpf::programs::LsmContext;
-use execlayer_common::{access::Access, label::Label, question::Hook, reason::Reason};
+use execlayer_common::{access::Access, label::Label, question::Hook};
 
 use super::unix;
 use crate::{
     address::Asked,
+    enforce::ON_FAILURE,
     kernel::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, Message, Sock, Socket, fields},
     kread::{read, typed},
     label,
@@ -19,16 +20,15 @@ use crate::{
 #[inline(always)]
 pub fn connect(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
-    let asked = asked(label, Access::CONNECT, Hook::SocketConnect, ctx.arg(0));
+    let Some(asked) = asked(label, Access::CONNECT, Hook::SocketConnect, ctx.arg(0)) else {
+        return ON_FAILURE;
+    };
     let address: u64 = ctx.arg(1);
     let len: i32 = ctx.arg(2);
-    if len < 2 {
-        return asked.unnamed(Reason::AddressFamily);
-    }
-    let Some(family) = read::<u16>(address) else { return asked.unnamed(Reason::ReadFault) };
+    let family = family_at(address);
     // AF_UNSPEC takes a connection back. A unix peer is judged by unix_stream_connect and
     // unix_may_send, which see it.
-    if family == AF_UNSPEC || family == AF_UNIX {
+    if len >= 2 && matches!(family, AF_UNSPEC | AF_UNIX) {
         return 0;
     }
     asked.at(family, address, len as u32)
@@ -44,10 +44,12 @@ pub fn send(ctx: &LsmContext) -> i32 {
         return 0;
     }
     let Some(label) = label::of(label::current()) else { return 0 };
-    let asked = asked(label, Access::CONNECT, Hook::SocketSend, ctx.arg(0));
+    let Some(asked) = asked(label, Access::CONNECT, Hook::SocketSend, ctx.arg(0)) else {
+        return ON_FAILURE;
+    };
     let Some(of_socket) = asked.family() else { return 0 };
     let len: u32 = typed(message, &fields::OFF_MSG_NAMELEN);
-    let Some(family) = read::<u16>(address) else { return asked.unnamed(Reason::ReadFault) };
+    let family = family_at(address);
     // KERNEL: on an IPv4 UDP socket AF_UNSPEC is taken for AF_INET, on an IPv6 one there is no address then
     // (net/ipv4/udp.c, `udp_sendmsg`; net/ipv6/udp.c, `udpv6_sendmsg`; 6.1).
     match (of_socket, family) {
@@ -61,7 +63,9 @@ pub fn send(ctx: &LsmContext) -> i32 {
 #[inline(always)]
 pub fn bind(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
-    let asked = asked(label, Access::BIND, Hook::SocketBind, ctx.arg(0));
+    let Some(asked) = asked(label, Access::BIND, Hook::SocketBind, ctx.arg(0)) else {
+        return ON_FAILURE;
+    };
     let address: u64 = ctx.arg(1);
     let len: i32 = ctx.arg(2);
     let of_socket: u16 = typed(asked.sock, &fields::OFF_SOCK_FAMILY);
@@ -69,7 +73,7 @@ pub fn bind(ctx: &LsmContext) -> i32 {
         return unix::bind(label, address, len);
     }
     let Some(of_socket) = asked.family() else { return 0 };
-    let Some(family) = read::<u16>(address) else { return asked.unnamed(Reason::ReadFault) };
+    let family = family_at(address);
     // KERNEL: AF_UNSPEC is taken for AF_INET (net/ipv4/af_inet.c, `__inet_bind`, 6.1).
     let family = if family == AF_UNSPEC { of_socket } else { family };
     asked.at(family, address, len as u32)
@@ -80,13 +84,22 @@ pub fn bind(ctx: &LsmContext) -> i32 {
 #[inline(always)]
 pub fn serve(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
-    let asked = asked(label, Access::BIND, Hook::SocketBind, ctx.arg(0));
+    let Some(asked) = asked(label, Access::BIND, Hook::SocketBind, ctx.arg(0)) else {
+        return ON_FAILURE;
+    };
     if asked.family().is_some() { asked.bound() } else { 0 }
 }
 
+/// The family of an address; one that cannot be judged if it cannot be read.
 #[inline(always)]
-fn asked(label: Label, wanted: Access, hook: Hook, socket: *const Socket) -> Asked {
-    Asked { label, wanted, hook, sock: typed(socket, &fields::OFF_SOCKET_SK) }
+fn family_at(address: u64) -> u16 {
+    read(address).unwrap_or(u16::MAX)
+}
+
+#[inline(always)]
+fn asked(label: Label, wanted: Access, hook: Hook, socket: *const Socket) -> Option<Asked> {
+    let sock: *const Sock = typed(socket, &fields::OFF_SOCKET_SK);
+    if sock.is_null() { None } else { Some(Asked { label, wanted, hook, sock }) }
 }
 
 impl Asked {

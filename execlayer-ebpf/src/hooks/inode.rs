@@ -11,23 +11,25 @@ use execlayer_common::{
 use crate::{
     feature::used,
     kernel::{ATTR_OTHERS, ATTR_TIMES, Dentry, Iattr, Qstr, fields},
-    kread::{UNSET, read, typed, typed_at, variable},
+    kread::{read, typed, typed_at},
     label,
     place::{Change, Kind},
 };
 
-/// How many arguments come before the dentry of `inode_setattr`.
-#[unsafe(no_mangle)]
-static SETATTR_BEFORE: u32 = UNSET;
-
-/// `int inode_setattr(struct dentry *dentry, struct iattr *attr)`; from 6.9 on an idmap comes first.
+/// `int inode_setattr(struct dentry *dentry, struct iattr *attr)`, as 6.1 has it.
 #[inline(always)]
-pub fn setattr(ctx: &LsmContext) -> i32 {
-    let (dentry, attr): (*const Dentry, *const Iattr) = if variable(&SETATTR_BEFORE) == 0 {
-        (ctx.arg(0), ctx.arg(1))
-    } else {
-        (ctx.arg(1), ctx.arg(2))
-    };
+pub fn setattr_2(ctx: &LsmContext) -> i32 {
+    setattr(ctx.arg(0), ctx.arg(1))
+}
+
+/// `int inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)`, as 6.12 has it.
+#[inline(always)]
+pub fn setattr_3(ctx: &LsmContext) -> i32 {
+    setattr(ctx.arg(1), ctx.arg(2))
+}
+
+#[inline(always)]
+fn setattr(dentry: *const Dentry, attr: *const Iattr) -> i32 {
     let valid: u32 = typed(attr, &fields::OFF_IATTR_VALID);
     // Mode, owner and length have hooks of their own, and set times as well.
     if valid & ATTR_TIMES == 0 || valid & ATTR_OTHERS != 0 {

@@ -16,11 +16,12 @@ use execlayer_common::{
 
 use crate::{
     enforce::ON_FAILURE,
-    gate::{self, Call, Object},
+    gate::{self, Call},
     guard::{self, Listener},
     kernel::{Dentry, Sock, Socket, UnixSock, VfsMount, fields},
     kread::{member, offset, read, typed, within},
     label,
+    place::{Change, Kind},
     scratch::Scratch,
 };
 
@@ -80,7 +81,8 @@ fn peer(call: &Call, sock: *const Sock) -> i32 {
     let dentry: *const Dentry = typed(path, &fields::OFF_PATH_DENTRY);
     if !dentry.is_null() {
         let mnt: *const VfsMount = typed(path, &fields::OFF_PATH_MNT);
-        return gate::object(call, mnt, dentry, Object::There);
+        let Call { label, operation, wanted, hook, .. } = *call;
+        return Change { label, operation, wanted, kind: Kind::Named, hook }.at(mnt, dentry);
     }
     let address: u64 = typed(peer, &fields::OFF_UNIX_ADDR);
     if address == 0 {

@@ -32,37 +32,41 @@ pub enum Two {
 }
 
 impl Two {
-    /// What is wanted of the old name and of the new one, at which something is or is not.
+    /// What is wanted of the old name.
     #[inline(always)]
-    pub const fn wanted(self, replaces: bool) -> (Access, Access) {
-        let moved = Access::RENAME.union(Access::DELETE);
+    pub const fn of_old(self) -> Access {
         match self {
-            Self::Link => (Access::LINK, Access::LINK.union(Access::CREATE)),
-            Self::Move if replaces => (moved, moved.union(Access::CREATE)),
-            Self::Move => (moved, Access::RENAME.union(Access::CREATE)),
-            Self::Exchange => (moved.union(Access::CREATE), moved.union(Access::CREATE)),
+            Self::Link => Access::LINK,
+            Self::Move => MOVED,
+            Self::Exchange => MOVED.union(Access::CREATE),
         }
     }
 }
 
+const MOVED: Access = Access::RENAME.union(Access::DELETE);
+
+/// What is wanted of the new name, at which something is or is not.
+#[inline(always)]
+const fn of_new(two: u32, replaces: bool) -> Access {
+    match (two, replaces) {
+        (LINK, _) => Access::LINK.union(Access::CREATE),
+        (MOVE, false) => Access::RENAME.union(Access::CREATE),
+        _ => MOVED.union(Access::CREATE),
+    }
+}
+
+const LINK: u32 = Two::Link as u32;
+const MOVE: u32 = Two::Move as u32;
+
 impl Change {
     /// Judges a call with two names in one mount, which is what `wanted` and `other` are wanted of.
     #[inline(always)]
-    pub fn between(
-        &self,
-        two: Two,
-        other: Access,
-        mnt: *const VfsMount,
-        [old, new]: [*const Dentry; 2],
-    ) -> i32 {
+    pub fn between(&self, two: Two, mnt: *const VfsMount, [old, new]: [*const Dentry; 2]) -> i32 {
         let Some(scratch) = self.prepare() else { return ON_FAILURE };
         let mnt = forget(scratch, mnt as u64);
         let (old, new) = (forget(scratch, old as u64), forget(scratch, new as u64));
         // SAFETY: this task owns the buffer.
-        unsafe {
-            (*scratch).call.kind = two as u32;
-            (*scratch).call.other = other.0;
-        }
+        unsafe { (*scratch).call.kind = two as u32 };
         returned(judge_two(scratch, mnt, old, new))
     }
 }
@@ -85,8 +89,7 @@ fn both(scratch: *mut Scratch, mnt: u64, old: u64, new: u64) -> i32 {
         return guard::record_refusal(scratch);
     }
     // SAFETY: this task owns the buffer.
-    let (profile, two, other) =
-        unsafe { ((*scratch).event.profile, (*scratch).call.kind, (*scratch).call.other) };
+    let (profile, two) = unsafe { ((*scratch).event.profile, (*scratch).call.kind) };
     // The names are looked at before either is judged: a record takes the buffer.
     if !look_at(scratch, profile, mnt, old, 0) {
         return refuse(scratch);
@@ -99,14 +102,14 @@ fn both(scratch: *mut Scratch, mnt: u64, old: u64, new: u64) -> i32 {
     if result != 0 {
         return result;
     }
-    ask_again(scratch, other);
+    let inode = [load(old, &fields::OFF_DENTRY_INODE), load(new, &fields::OFF_DENTRY_INODE)];
+    ask_again(scratch, of_new(two, inode[1] != 0).0);
     if !look_at(scratch, profile, mnt, new, 1) {
         return refuse(scratch);
     }
     // SAFETY: as above.
     let is_same = generation == unsafe { (*scratch).event.generation };
     let outcome = judged(scratch, Ok(()));
-    let inode = [load(old, &fields::OFF_DENTRY_INODE), load(new, &fields::OFF_DENTRY_INODE)];
     let mut more = !is_same || gives_more(scratch, two, inode[0], false);
     if two == Two::Exchange as u32 {
         more |= gives_more(scratch, two, inode[1], true);
@@ -169,8 +172,8 @@ fn gives_more(scratch: *mut Scratch, two: u32, inode: u64, is_back: bool) -> boo
     if mode & S_IFMT == S_IFDIR {
         return differs_below(&old[0], &new[0]) || differs_below(&old[1], &new[1]);
     }
-    let of_file = if two == Two::Link as u32 { Access::OF_FILE.0 } else { Access::READ.0 };
-    let of_program = if two == Two::Link as u32 { Access::EXEC.0 } else { 0 };
+    let of_file = if two == LINK { Access::OF_FILE.0 } else { Access::READ.0 };
+    let of_program = if two == LINK { Access::EXEC.0 } else { 0 };
     more(&old[0], &new[0]) & of_file != 0 || more(&old[1], &new[1]) & of_program != 0
 }
 
