@@ -1,23 +1,74 @@
 //! Attempts: one system call each, made in a process of its own, ungoverned, governed and ungoverned
 //! again. Owns how they are run and compared; must not know what they do.
 
+use crate::framework::note;
 use crate::gate::Gate;
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 use std::collections::BTreeMap;
-use std::process::{Command, ExitCode, Stdio};
+use std::fmt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 /// A module's attempts, by its name.
 pub(crate) type Set = (&'static str, &'static [Attempt]);
+
+/// How an act ended. The outer error is one on the way to the call that counts.
+pub(crate) type Act = Result<Result<(), Errno>>;
 
 /// Something that a process tries. Ungoverned, every attempt must succeed.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) name: &'static str,
     pub(crate) governed: Governed,
-    /// The outer error is one on the way to the call that counts.
-    pub(crate) act: fn() -> Result<Result<(), Errno>>,
+    pub(crate) act: fn() -> Act,
+    by: By,
 }
+
+impl Attempt {
+    pub(crate) const fn new(name: &'static str, governed: Governed, act: fn() -> Act) -> Self {
+        Self { name, governed, act, by: By::Anybody }
+    }
+
+    /// Nobody else can do it.
+    pub(crate) const fn by_root(mut self) -> Self {
+        self.by = By::Root;
+        self
+    }
+
+    fn is_for(&self, user: User) -> bool {
+        self.by == By::Anybody || user == User::Root
+    }
+}
+
+/// Who may make an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Anybody,
+    Root,
+}
+
+/// Who makes a set's attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum User {
+    Root,
+    /// Uid and gid 1000, no capability.
+    Agent,
+}
+
+/// An attempt that this kernel does not offer, as an outer error: it is said and left out.
+#[derive(Debug)]
+pub(crate) struct Absent(pub(crate) &'static str);
+
+impl fmt::Display for Absent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "left out: {}", self.0)
+    }
+}
+
+impl std::error::Error for Absent {}
 
 /// How an attempt of a governed process must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +76,22 @@ pub(crate) enum Governed {
     Passes,
     /// EACCES, and an event of the process that names this reason.
     Denied(&'static str),
+    /// Another error, and an event of the process that names this reason.
+    Fails(Errno, &'static str),
+    /// A signal that ends the process, and an event of the process that names this reason.
+    Killed(Signal, &'static str),
 }
+
+/// What an act returns when a descriptor that was sent to it did not arrive.
+pub(crate) const NOT_RECEIVED: Errno = Errno::ENOMSG;
 
 const PROGRAM: &str = "/opt/execlayer/vm";
 /// Exit code of an attempt that did not get to its call. No error number is as large.
 const LOST: u8 = 250;
+/// Exit code of an attempt that this kernel does not offer.
+const ABSENT: u8 = 251;
+/// The agent's uid and gid.
+const AGENT: u32 = 1000;
 
 /// A process and how it ended.
 #[derive(Clone, Copy, Debug)]
@@ -38,23 +100,42 @@ struct Ended {
     code: i32,
 }
 
-/// Runs a set's attempts three times and says which ended otherwise than they must.
+/// Runs a set's attempts three times as root and says which ended otherwise than they must.
 pub(crate) fn judge(gate: &Gate, set: Set, policy: &str) -> Result<()> {
+    judge_as(gate, set, policy, User::Root, |attempt| attempt.governed)
+}
+
+/// The same as some user, under a policy by which the attempts end as `expected` says.
+pub(crate) fn judge_as(
+    gate: &Gate,
+    set: Set,
+    policy: &str,
+    user: User,
+    expected: fn(&Attempt) -> Governed,
+) -> Result<()> {
     let (name, attempts) = set;
+    let attempts: Vec<_> = attempts.iter().filter(|attempt| attempt.is_for(user)).collect();
     let mut free = Command::new(PROGRAM);
     free.args(["attempts", name]);
+    let mut options = vec!["--quiet"];
+    if user == User::Agent {
+        free.uid(AGENT).gid(AGENT);
+        options.extend(["--user", "1000"]);
+    }
     let before = ended(&mut free)?;
-    let during = ended(&mut gate.run(policy, &["--quiet"], &[PROGRAM, "attempts", name]))?;
+    let during = ended(&mut gate.run(policy, &options, &[PROGRAM, "attempts", name]))?;
     let after = ended(&mut free)?;
-    let last = attempts.iter().rfind(|attempt| attempt.governed != Governed::Passes);
+    let last = attempts.iter().rfind(|attempt| expected(attempt) != Governed::Passes);
     let last = last.and_then(|attempt| during.get(attempt.name)).map_or(0, |ended| ended.pid);
-    let of = |event: &serde_json::Value, pid: u32| {
-        ["tgid", "ppid"].iter().any(|key| event.get(*key) == Some(&pid.into()))
-    };
-    let events = gate.events(|event| of(event, last))?;
+    let events = gate.events(|event| is_of(event, last))?;
     let mut wrong = Vec::new();
-    for attempt in attempts {
+    let mut absent = Vec::new();
+    for attempt in &attempts {
         let name = attempt.name;
+        if before.get(name).is_some_and(|ended| ended.code == i32::from(ABSENT)) {
+            absent.push(name);
+            continue;
+        }
         for (when, all) in [("before", &before), ("after", &after)] {
             let code = all.get(name).map(|ended| ended.code);
             if code != Some(0) {
@@ -65,21 +146,37 @@ pub(crate) fn judge(gate: &Gate, set: Set, policy: &str) -> Result<()> {
             wrong.push(format!("{name}: not tried"));
             continue;
         };
-        let (code, reason) = match attempt.governed {
+        let (code, reason) = match expected(attempt) {
             Governed::Passes => (0, None),
             Governed::Denied(reason) => (Errno::EACCES as i32, Some(reason)),
+            Governed::Fails(error, reason) => (error as i32, Some(reason)),
+            Governed::Killed(signal, reason) => (-(signal as i32), Some(reason)),
         };
         if ended.code != code {
             wrong.push(format!("{name}: {}, expected {code}", ended.code));
         }
-        let mine = events.iter().filter(|event| of(event, ended.pid));
+        let mine = events.iter().filter(|event| is_of(event, ended.pid));
         let reasons: Vec<_> = mine.filter_map(|event| event.get("reason")?.as_str()).collect();
         if reason.is_some_and(|reason| !reasons.contains(&reason)) {
             wrong.push(format!("{name}: recorded as {reasons:?}, expected {reason:?}"));
         }
     }
-    ensure!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), attempts.len(), wrong.join("\n"));
+    if !absent.is_empty() {
+        note(&format!("{user:?}: this kernel has no {}", absent.join(", ")));
+    }
+    ensure!(
+        wrong.is_empty(),
+        "{user:?}, {} of {}:\n{}",
+        wrong.len(),
+        attempts.len(),
+        wrong.join("\n")
+    );
     Ok(())
+}
+
+/// Whether it is an event of the process or of one that it started.
+fn is_of(event: &serde_json::Value, pid: u32) -> bool {
+    ["tgid", "ppid"].iter().any(|key| event.get(*key) == Some(&pid.into()))
 }
 
 fn ended(command: &mut Command) -> Result<BTreeMap<String, Ended>> {
@@ -95,11 +192,11 @@ fn ended(command: &mut Command) -> Result<BTreeMap<String, Ended>> {
 }
 
 /// The program as the process of all attempts or of one, if its first argument says so.
-pub(crate) fn role(sets: &[Set]) -> Option<ExitCode> {
+pub(crate) fn role(sets: &[&[Set]]) -> Option<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let role = arguments.next()?;
     let set = arguments.next()?;
-    let attempts = sets.iter().find(|(name, _)| *name == set)?.1;
+    let attempts = sets.iter().copied().flatten().find(|(name, _)| *name == set)?.1;
     match role.as_str() {
         "attempts" => Some(all(&set, attempts)),
         "attempt" => {
@@ -111,12 +208,13 @@ pub(crate) fn role(sets: &[Set]) -> Option<ExitCode> {
 }
 
 fn all(set: &str, attempts: &[Attempt]) -> ExitCode {
-    for attempt in attempts {
+    let user = if geteuid().is_root() { User::Root } else { User::Agent };
+    for attempt in attempts.iter().filter(|attempt| attempt.is_for(user)) {
         let child =
             Command::new(PROGRAM).args(["attempt", set, attempt.name]).stdin(Stdio::null()).spawn();
         match child.and_then(|mut child| Ok((child.id(), child.wait()?))) {
             Ok((pid, status)) => {
-                println!("{}\t{pid}\t{}", attempt.name, status.code().unwrap_or(-1));
+                println!("{}\t{pid}\t{}", attempt.name, code(status));
             }
             Err(error) => {
                 eprintln!("cannot try `{}`: {error}", attempt.name);
@@ -127,19 +225,24 @@ fn all(set: &str, attempts: &[Attempt]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The exit code, or the signal below zero.
+fn code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| Some(-status.signal()?)).unwrap_or(LOST.into())
+}
+
 fn one(attempt: &Attempt) -> ExitCode {
     match (attempt.act)() {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => ExitCode::from(u8::try_from(error as i32).unwrap_or(LOST)),
         Err(error) => {
             eprintln!("`{}`: {error:#}", attempt.name);
-            ExitCode::from(LOST)
+            ExitCode::from(if error.is::<Absent>() { ABSENT } else { LOST })
         }
     }
 }
 
 /// Executes a program to its end, which must be a success if it was executed at all.
-pub(crate) fn execute(program: &str) -> Result<Result<(), Errno>> {
+pub(crate) fn execute(program: &str) -> Act {
     match Command::new(program).stdin(Stdio::null()).output() {
         Ok(output) => {
             ensure!(output.status.success(), "`{program}` ended with {}", output.status);

@@ -23,6 +23,8 @@ pub(crate) enum Lane {
     Subjects,
     /// A disk, and a kernel booted with `preempt=full`; one kernel, or all with `--full`.
     Stress,
+    /// A disk, and ways around the gate; the oldest kernel, or all with `--full`.
+    Bypass,
 }
 
 impl Lane {
@@ -33,6 +35,7 @@ impl Lane {
             "subjects" => Ok(Self::Subjects),
             "hold" => Ok(Self::Hold),
             "stress" => Ok(Self::Stress),
+            "bypass" => Ok(Self::Bypass),
             _ => bail!("no lane `{name}`"),
         }
     }

@@ -9,11 +9,12 @@
 //! Asserting before, during and after the act that is judged is the rule. `/opt/execlayer` holds
 //! `bin/execlayerd`, `bin/execlayer`, `policies/` and `corpus/`; user `agent` has uid 1000.
 //! [`gate`] starts the daemon and runs programs under a policy; [`attempts`] are system calls that
-//! are made ungoverned, governed and ungoverned again. [`cost`] and [`hold::cost`] are no tests:
+//! are made ungoverned, governed and ungoverned again; [`bypass`] has those of ways around the gate. [`cost`] and [`hold::cost`] are no tests:
 //! `cargo xtask bench` runs them.
 //! Counts that differ between the tiers ask [`framework::full`].
 
 mod attempts;
+mod bypass;
 mod components;
 mod corpus;
 mod cost;
@@ -24,6 +25,7 @@ mod inherit;
 mod names;
 mod net;
 mod platform;
+mod raw;
 mod run;
 mod stress;
 
@@ -50,12 +52,17 @@ const ALL: &[&[Test]] = &[
     hold::subjects::kin::TESTS,
     hold::subjects::places::TESTS,
     hold::subjects::terminals::TESTS,
+    bypass::made::TESTS,
+    bypass::moved::TESTS,
+    bypass::attributes::TESTS,
+    bypass::content::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];
 
 /// Every module's attempts.
-const ATTEMPTS: &[attempts::Set] = &[("names", names::ATTEMPTS), ("net", net::ATTEMPTS)];
+const ATTEMPTS: &[&[attempts::Set]] =
+    &[&[("names", names::ATTEMPTS), ("net", net::ATTEMPTS)], bypass::SETS];
 
 fn main() -> ExitCode {
     if let Some(code) = attempts::role(ATTEMPTS)

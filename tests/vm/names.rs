@@ -3,10 +3,9 @@
 
 mod prepare;
 
-use crate::attempts::{self, Attempt, Governed, execute};
+use crate::attempts::{self, Act, Attempt, Governed, execute};
 use crate::gate::{Gate, policy};
 use anyhow::{Result, ensure};
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open, openat};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -21,8 +20,6 @@ use std::path::Path;
 crate::tests! { every_way_to_a_file_meets_its_own_name => .limit(290) }
 
 use Governed::{Denied, Passes};
-
-type Act = Result<Result<(), Errno>>;
 
 /// Each denied attempt stands beside the allowed one that differs in what is judged alone.
 pub(crate) const ATTEMPTS: &[Attempt] = &[
@@ -111,7 +108,7 @@ path = ["/srv/names/bin/{forbidden,forbidden-sh}", "/srv/names/ld-forbidden.so."
 "#;
 
 const fn case(name: &'static str, governed: Governed, act: fn() -> Act) -> Attempt {
-    Attempt { name, governed, act }
+    Attempt::new(name, governed, act)
 }
 
 fn every_way_to_a_file_meets_its_own_name() -> Result<()> {

@@ -1,10 +1,9 @@
 //! A connection is judged by where it really leads. The policy allows one port and a few sockets.
 
-use crate::attempts::{self, Attempt, Governed};
+use crate::attempts::{self, Act, Attempt, Governed};
 use crate::framework::Lane;
 use crate::gate::{Gate, policy};
 use anyhow::Result;
-use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, connect, recv,
     sendto, socket, socketpair,
@@ -20,8 +19,6 @@ use std::os::unix::net::{SocketAddr as UnixName, UnixDatagram, UnixListener};
 crate::tests! { every_connection_meets_its_destination => .lanes(&[Lane::Plain]).limit(290) }
 
 use Governed::{Denied, Passes};
-
-type Act = Result<Result<(), Errno>>;
 
 /// Each denied attempt stands beside the allowed one that differs in what is judged alone.
 pub(crate) const ATTEMPTS: &[Attempt] = &[
@@ -77,7 +74,7 @@ to = ["unix:/srv/net/open*", "unix:@net-open"]
 "#;
 
 const fn case(name: &'static str, governed: Governed, act: fn() -> Act) -> Attempt {
-    Attempt { name, governed, act }
+    Attempt::new(name, governed, act)
 }
 
 fn every_connection_meets_its_destination() -> Result<()> {

@@ -4,7 +4,8 @@ use super::Root;
 
 /// The one kernel on which `stress` and `subjects` run for every change.
 pub(super) const ONE_SERIES: &str = "6.12";
-/// The one on which `hold` does: its tests wait much. The oldest has the strictest verifier.
+/// The one on which `hold` and `bypass` do: they take long. The oldest has the strictest verifier, and
+/// the fewest hooks.
 const OLDEST: &str = "6.1";
 
 /// One boot of each kernel.
@@ -20,11 +21,13 @@ pub(crate) enum Lane {
     Subjects,
     /// A disk, and a kernel that may preempt everywhere, for what shows only under load
     Stress,
+    /// A disk, and ways around the gate: many attempts, as root and as a user
+    Bypass,
 }
 
 impl Lane {
     pub(super) const ALL: &[Self] =
-        &[Self::Hold, Self::Subjects, Self::Plain, Self::Overlay, Self::Stress];
+        &[Self::Hold, Self::Bypass, Self::Subjects, Self::Plain, Self::Overlay, Self::Stress];
 
     /// As on the command line, here and in the guest.
     pub(super) fn name(self) -> &'static str {
@@ -34,20 +37,21 @@ impl Lane {
             Self::Hold => "hold",
             Self::Subjects => "subjects",
             Self::Stress => "stress",
+            Self::Bypass => "bypass",
         }
     }
 
     pub(super) fn root(self) -> Root {
         match self {
             Self::Overlay => Root::Overlay,
-            Self::Plain | Self::Hold | Self::Subjects | Self::Stress => Root::Plain,
+            Self::Plain | Self::Hold | Self::Bypass | Self::Subjects | Self::Stress => Root::Plain,
         }
     }
 
     pub(super) fn append(self) -> &'static str {
         match self {
             Self::Stress => "preempt=full",
-            Self::Plain | Self::Hold | Self::Subjects | Self::Overlay => "",
+            Self::Plain | Self::Hold | Self::Bypass | Self::Subjects | Self::Overlay => "",
         }
     }
 
@@ -55,7 +59,7 @@ impl Lane {
     pub(super) fn is_for_every_change(self, series: &str) -> bool {
         match self {
             Self::Plain | Self::Overlay => true,
-            Self::Hold => series == OLDEST,
+            Self::Hold | Self::Bypass => series == OLDEST,
             Self::Subjects | Self::Stress => series == ONE_SERIES,
         }
     }
