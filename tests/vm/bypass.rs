@@ -8,8 +8,10 @@ pub(crate) mod attributes;
 pub(crate) mod content;
 mod files;
 mod giver;
+pub(crate) mod leave;
 pub(crate) mod made;
 pub(crate) mod moved;
+pub(crate) mod others;
 
 use crate::attempts::{self, Absent, Act, Attempt, Set, User};
 use crate::gate::Gate;
@@ -33,6 +35,10 @@ pub(crate) const SETS: &[Set] = &[
     content::SET,
     content::LOG,
     content::SENT,
+    others::SET,
+    others::STAYING,
+    leave::SET,
+    leave::LICENSED,
 ];
 
 /// Everything that the attempts need is below it.

@@ -56,6 +56,8 @@ const ALL: &[&[Test]] = &[
     bypass::moved::TESTS,
     bypass::attributes::TESTS,
     bypass::content::TESTS,
+    bypass::others::TESTS,
+    bypass::leave::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];
