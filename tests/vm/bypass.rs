@@ -5,6 +5,7 @@
 //! as root and as a user.
 
 pub(crate) mod attributes;
+pub(crate) mod code;
 pub(crate) mod content;
 mod files;
 mod giver;
@@ -39,6 +40,8 @@ pub(crate) const SETS: &[Set] = &[
     others::STAYING,
     leave::SET,
     leave::LICENSED,
+    code::SET,
+    code::MEMORY,
 ];
 
 /// Everything that the attempts need is below it.

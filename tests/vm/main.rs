@@ -58,6 +58,7 @@ const ALL: &[&[Test]] = &[
     bypass::content::TESTS,
     bypass::others::TESTS,
     bypass::leave::TESTS,
+    bypass::code::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];
