@@ -5,7 +5,6 @@ use crate::framework::note;
 use crate::gate::Gate;
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,8 +84,6 @@ pub(crate) enum Governed {
     Denied(&'static str),
     /// Another error, and an event of the process that names this reason.
     Fails(Errno, &'static str),
-    /// A signal that ends the process, and an event of the process that names this reason.
-    Killed(Signal, &'static str),
 }
 
 /// What an act returns when a descriptor that was sent to it did not arrive.
@@ -157,7 +154,6 @@ pub(crate) fn judge_as(
             Governed::Passes => (0, None),
             Governed::Denied(reason) => (Errno::EACCES as i32, Some(reason)),
             Governed::Fails(error, reason) => (error as i32, Some(reason)),
-            Governed::Killed(signal, reason) => (-(signal as i32), Some(reason)),
         };
         if ended.code != code {
             wrong.push(format!("{name}: {}, expected {code}", ended.code));

@@ -4,15 +4,22 @@
 //! or address, or the same set under a policy that allows it. What can be tried by anybody is tried
 //! as root and as a user.
 
+mod address;
 pub(crate) mod attributes;
 pub(crate) mod code;
 pub(crate) mod content;
+pub(crate) mod family;
 mod files;
 mod giver;
 pub(crate) mod leave;
 pub(crate) mod made;
 pub(crate) mod moved;
 pub(crate) mod others;
+pub(crate) mod own;
+pub(crate) mod ring;
+pub(crate) mod send;
+pub(crate) mod serve;
+pub(crate) mod service;
 
 use crate::attempts::{self, Absent, Act, Attempt, Set, User};
 use crate::gate::Gate;
@@ -42,6 +49,14 @@ pub(crate) const SETS: &[Set] = &[
     leave::LICENSED,
     code::SET,
     code::MEMORY,
+    send::SET,
+    send::ALIASES,
+    serve::SET,
+    family::SET,
+    service::SET,
+    ring::MADE,
+    ring::SET,
+    own::SET,
 ];
 
 /// Everything that the attempts need is below it.

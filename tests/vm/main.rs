@@ -59,6 +59,12 @@ const ALL: &[&[Test]] = &[
     bypass::others::TESTS,
     bypass::leave::TESTS,
     bypass::code::TESTS,
+    bypass::send::TESTS,
+    bypass::serve::TESTS,
+    bypass::family::TESTS,
+    bypass::service::TESTS,
+    bypass::ring::TESTS,
+    bypass::own::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];

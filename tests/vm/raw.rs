@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::libc;
 use std::arch::asm;
 use std::ffi::{CString, c_long};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 /// A call with up to six arguments. Addresses in them come from [`address`], [`map`] or [`text`]; what
 /// they point to lives until the call is over, and is as large as the call says.
@@ -135,4 +136,10 @@ pub(crate) fn child(
         0 => Ok(()),
         error => Err(Errno::from_raw(error)),
     })
+}
+
+/// A descriptor that a call made.
+pub(crate) fn owned(fd: i32) -> OwnedFd {
+    // SAFETY: the caller just got it from the kernel, and nothing else has it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
 }

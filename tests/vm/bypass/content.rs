@@ -6,7 +6,7 @@ use crate::attempts::Governed::{Denied, Fails, Passes};
 use crate::attempts::{Absent, Act, Attempt, Governed, NOT_RECEIVED};
 use crate::framework::Lane;
 use crate::raw::{address, address_mut, call, map, text};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
@@ -234,21 +234,29 @@ fn nameless() -> Act {
     Ok(linked.map(drop))
 }
 
-/// Asks the giver for a descriptor.
+/// Asks the giver for a descriptor, which it can send.
 pub(super) fn received(name: &str) -> Act {
+    let arrived = arrived(name)?.context("the giver sent nothing")?;
+    Ok(if arrived { Ok(()) } else { Err(NOT_RECEIVED) })
+}
+
+/// Whether a descriptor came with what the giver sent, if it could send it.
+pub(super) fn arrived(name: &str) -> Result<Option<bool>> {
     let socket = UnixStream::connect(format!("{TOP}/giver-{name}.sock"))?;
     let mut byte = [0];
     let mut parts = [IoSliceMut::new(&mut byte)];
     let mut space = nix::cmsg_space!(i32);
     let message =
         recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
-    ensure!(message.bytes == 1, "the giver sent nothing");
+    if message.bytes == 0 {
+        return Ok(None);
+    }
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(descriptors) = control
             && !descriptors.is_empty()
         {
-            return Ok(Ok(()));
+            return Ok(Some(true));
         }
     }
-    Ok(Err(NOT_RECEIVED))
+    Ok(Some(false))
 }
