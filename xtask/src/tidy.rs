@@ -3,6 +3,7 @@
 //! Every finding is one line, `file:line: message`. The rules live below `tidy/`, one file for
 //! each thing they look at; none of them changes a file unless asked to bless.
 
+mod bypasses;
 mod dependencies;
 mod documents;
 mod source;
@@ -40,6 +41,7 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
         source::check(file, &text, &mut findings);
     }
     documents::check(&files, &mut findings);
+    bypasses::check(&files, &mut findings);
     dependencies::check(arguments.bless, &mut findings)?;
     findings.0.iter().for_each(|finding| println!("{finding}"));
     match findings.0.len() {
