@@ -3,13 +3,15 @@
 
 use crate::framework::note;
 use crate::gate::Gate;
+use crate::raw;
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::geteuid;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
 
 /// A module's attempts, by its name.
 pub(crate) type Set = (&'static str, &'static [Attempt]);
@@ -120,7 +122,7 @@ pub(crate) fn judge_as(
     let (name, attempts) = set;
     let attempts: Vec<_> = attempts.iter().filter(|attempt| attempt.is_for(user)).collect();
     let mut free = Command::new(PROGRAM);
-    free.args(["attempts", name]);
+    free.args(["attempts", name]).stdin(Stdio::null());
     let mut options = vec!["--quiet"];
     if user == User::Agent {
         free.uid(AGENT).gid(AGENT);
@@ -194,31 +196,28 @@ fn ended(command: &mut Command) -> Result<BTreeMap<String, Ended>> {
     text.lines().map(line).collect()
 }
 
-/// The program as the process of all attempts or of one, if its first argument says so.
+/// The program as the process of a set's attempts, if its first argument says so.
 pub(crate) fn role(sets: &[&[Set]]) -> Option<ExitCode> {
     let mut arguments = std::env::args().skip(1);
-    let role = arguments.next()?;
-    let set = arguments.next()?;
-    let attempts = sets.iter().copied().flatten().find(|(name, _)| *name == set)?.1;
-    match role.as_str() {
-        "attempts" => Some(all(&set, attempts)),
-        "attempt" => {
-            let name = arguments.next()?;
-            Some(one(attempts.iter().find(|attempt| attempt.name == name)?))
-        }
-        _ => None,
+    if arguments.next()? != "attempts" {
+        return None;
     }
+    let set = arguments.next()?;
+    Some(all(sets.iter().copied().flatten().find(|(name, _)| *name == set)?.1))
 }
 
-fn all(set: &str, attempts: &[Attempt]) -> ExitCode {
+fn all(attempts: &[Attempt]) -> ExitCode {
     let user = if geteuid().is_root() { User::Root } else { User::Agent };
     for attempt in attempts.iter().filter(|attempt| attempt.is_for(user)) {
-        let child =
-            Command::new(PROGRAM).args(["attempt", set, attempt.name]).stdin(Stdio::null()).spawn();
-        match child.and_then(|mut child| Ok((child.id(), child.wait()?))) {
-            Ok((pid, status)) => {
-                println!("{}\t{pid}\t{}", attempt.name, code(status));
-            }
+        // A fork, not an exec: under emulation that takes longer than the rest.
+        let ended = raw::forked(|| one(attempt)).and_then(|pid| Ok((pid, waitpid(pid, None)?)));
+        let code = match ended {
+            Ok((_, WaitStatus::Exited(_, code))) => code,
+            Ok((_, WaitStatus::Signaled(_, signal, _))) => -(signal as i32),
+            _ => i32::from(LOST),
+        };
+        match ended {
+            Ok((pid, _)) => println!("{}\t{pid}\t{code}", attempt.name),
             Err(error) => {
                 eprintln!("cannot try `{}`: {error}", attempt.name);
                 return ExitCode::FAILURE;
@@ -228,19 +227,14 @@ fn all(set: &str, attempts: &[Attempt]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The exit code, or the signal below zero.
-fn code(status: ExitStatus) -> i32 {
-    status.code().or_else(|| Some(-status.signal()?)).unwrap_or(LOST.into())
-}
-
-fn one(attempt: &Attempt) -> ExitCode {
+fn one(attempt: &Attempt) -> u8 {
     match (attempt.act)() {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) if attempt.reaches == Some(error) => ExitCode::SUCCESS,
-        Ok(Err(error)) => ExitCode::from(u8::try_from(error as i32).unwrap_or(LOST)),
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) if attempt.reaches == Some(error) => 0,
+        Ok(Err(error)) => u8::try_from(error as i32).unwrap_or(LOST),
         Err(error) => {
             eprintln!("`{}`: {error:#}", attempt.name);
-            ExitCode::from(if error.is::<Absent>() { ABSENT } else { LOST })
+            if error.is::<Absent>() { ABSENT } else { LOST }
         }
     }
 }

@@ -6,6 +6,7 @@
 use anyhow::{Result, ensure};
 use nix::errno::Errno;
 use nix::libc;
+use nix::unistd::{ForkResult, Pid, fork};
 use std::arch::asm;
 use std::ffi::{CString, c_long};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -100,6 +101,15 @@ pub(crate) fn call_i386(number: u32, given: [u32; 5]) -> Result<u32, Errno> {
     match result.cast_signed() {
         error @ -4095..=-1 => Err(Errno::from_raw(-error)),
         _ => Ok(result),
+    }
+}
+
+/// A child that runs `child` and ends with what it returns. The process has one thread.
+pub(crate) fn forked(child: impl FnOnce() -> u8) -> nix::Result<Pid> {
+    // SAFETY: no other thread holds a lock that the child would wait for.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => std::process::exit(child().into()),
     }
 }
 

@@ -3,11 +3,12 @@
 use super::address::{self, DATAGRAM, STREAM, connect, inet, send_message, send_messages, send_to};
 use super::{Set, judge};
 use crate::attempts::Governed::{Denied, Passes};
-use crate::attempts::{Act, Attempt, Governed};
+use crate::attempts::{Absent, Act, Attempt, Governed};
 use crate::framework::Lane;
 use crate::gate::{Gate, policy};
 use crate::raw::{address as place, call};
 use anyhow::Result;
+use nix::errno::Errno;
 use nix::libc::{self, MSG_FASTOPEN};
 use std::net::{TcpListener, UdpSocket};
 
@@ -97,7 +98,10 @@ const ATTEMPTS: &[Attempt] = ports! {
     "MSG_FASTOPEN of MPTCP" => |port| {
         let to = at("127.0.0.1", port)?;
         let socket = address::socket(&to, STREAM, libc::IPPROTO_MPTCP)?;
-        send_to(socket, &to, MSG_FASTOPEN)
+        match send_to(socket, &to, MSG_FASTOPEN)? {
+            Err(Errno::EOPNOTSUPP) => Err(Absent("MSG_FASTOPEN of MPTCP").into()),
+            sent => Ok(sent),
+        }
     };
     "connect by 32-bit calls" => |port| {
         let to = at("127.0.0.1", port)?;
