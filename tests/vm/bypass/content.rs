@@ -128,7 +128,7 @@ fn truncate_by_descriptor(folder: &str) -> Act {
 }
 
 fn copied_into(folder: &str) -> Act {
-    let from = opened("/etc/passwd", OFlag::O_RDONLY)?;
+    let from = opened(&ready(FREE, "copied")?, OFlag::O_RDONLY)?;
     let to = match opened(&ready(folder, "copy")?, OFlag::O_WRONLY) {
         Ok(to) => to,
         Err(error) => return Ok(Err(error)),
