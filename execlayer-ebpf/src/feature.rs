@@ -10,6 +10,7 @@ use execlayer_common::{
 };
 
 use crate::{
+    emit,
     enforce::{self, ON_FAILURE},
     gate::{self, Call},
     judge,
@@ -86,12 +87,12 @@ pub extern "C" fn judge_feature(scratch: *mut Scratch, number: u32, is_quiet: u3
         (*scratch).len = (&raw const LENGTHS).cast::<u64>().add(number).read_volatile();
     }
     // SAFETY: as above.
-    let outcome = judge::judge_slowly(scratch, unsafe { (*scratch).event.profile });
-    let result = if is_quiet != 0 {
-        enforce::enforce(outcome)
-    } else {
-        gate::settle(scratch, Hook::Never as u32, outcome)
-    };
+    let outcome = judge::judge_remotely(scratch, unsafe { (*scratch).event.profile });
+    // No rule asks about a feature: nothing could be held here.
+    if outcome.is_recorded() && is_quiet == 0 {
+        emit::record(scratch);
+    }
+    let result = if outcome.asks() { ON_FAILURE } else { enforce::enforce(outcome) };
     scratch::release(scratch);
     result
 }

@@ -38,7 +38,7 @@ pub struct Direct<const FAST: bool> {
     pub mask: u64,
 }
 
-/// The same by its address, for whatever class: each word is read with a helper. Walks nothing.
+/// The same by its address, for whatever class: each word is read with a helper.
 #[derive(Clone, Copy)]
 pub struct Remote {
     pub table: u64,
@@ -104,8 +104,16 @@ impl Source for Remote {
     }
 
     #[inline(always)]
-    fn run(&self, _scratch: *mut Scratch, _start: u32, _reverse: bool) -> u32 {
-        automaton::DEAD
+    fn run(&self, scratch: *mut Scratch, start: u32, reverse: bool) -> u32 {
+        // VERIFIER: the table's address is in scratch, not on the stack, where it would be followed.
+        let mut walk = Walk { table: core::ptr::null(), mask: self.mask, scratch, state: start };
+        let step = if reverse {
+            remote::<true> as *const () as *mut c_void
+        } else {
+            remote::<false> as *const () as *mut c_void
+        };
+        repeat(limits::MAX_PATH + 1, step, (&raw mut walk).cast());
+        scratch::forget(scratch, u64::from(walk.state)) as u32
     }
 }
 
@@ -181,7 +189,21 @@ macro_rules! steps {
 extern "C" fn one<const REVERSE: bool>(turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` passes the context it was given, which `run` owns for the whole call.
     let walk = unsafe { &mut *walk };
-    let cells = Cells { table: walk.table, mask: walk.mask };
+    step_once::<REVERSE>(walk, &Cells { table: walk.table, mask: walk.mask }, turn)
+}
+
+/// [`one`] of an image by its address.
+extern "C" fn remote<const REVERSE: bool>(turn: u64, walk: *mut Walk) -> i64 {
+    // SAFETY: as in `one`; plain fields of the buffer that this task owns.
+    let (walk, source) = unsafe {
+        let scratch = (*walk).scratch;
+        (&mut *walk, Remote { table: (*scratch).table, mask: (*scratch).table_mask })
+    };
+    step_once::<REVERSE>(walk, &Kernel { source, scratch: walk.scratch }, turn)
+}
+
+#[inline(always)]
+fn step_once<const REVERSE: bool>(walk: &mut Walk, cells: &impl Table, turn: u64) -> i64 {
     let (pos, len) = walk.subject();
     if turn >= len {
         return 1;
@@ -194,7 +216,7 @@ extern "C" fn one<const REVERSE: bool>(turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: within the buffer by the mask.
     let byte = unsafe { walk.path().add(within::<IN_PATH>(at) as usize).read() };
     let state = scratch::forget(walk.scratch, u64::from(walk.state)) as u32;
-    walk.state = automaton::step(&cells, state, byte);
+    walk.state = automaton::step(cells, state, byte);
     i64::from(automaton::is_over(walk.state))
 }
 
