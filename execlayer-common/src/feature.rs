@@ -30,7 +30,11 @@ pub const MAX_NAME: usize = 24;
 
 macro_rules! features {
     ($($name:ident $text:literal $rules:ident $meaning:literal;)*) => {
-        #[allow(non_camel_case_types, reason = "names of constants, each used as its number")]
+        #[allow(
+            non_camel_case_types,
+            clippy::upper_case_acronyms,
+            reason = "names of constants, each used as its number"
+        )]
         #[repr(u8)]
         enum Number {
             $($name,)*
