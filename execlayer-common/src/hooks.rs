@@ -6,7 +6,7 @@
 pub enum Attach {
     /// To this LSM hook.
     Lsm(&'static str),
-    /// To this LSM hook, which kernels before this one do not have.
+    /// To this LSM hook, which kernels before this one need not have; some have it from a later one.
     LsmFrom(&'static str, (u32, u32)),
     /// To this LSM hook, if it takes so many arguments in the running kernel.
     LsmWith(&'static str, usize),

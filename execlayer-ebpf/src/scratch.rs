@@ -99,6 +99,19 @@ pub struct Side {
     pub below: [u32; SETS],
 }
 
+/// Where the search for a file's mounts is, and what it found.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Mounts {
+    /// Address of the next mount, or of the list in it.
+    pub next: u64,
+    /// What the strictest judgement came to.
+    pub result: i64,
+    /// How many names there are.
+    pub names: u64,
+    pub is_done: u64,
+}
+
 /// A scratch buffer.
 #[repr(C)]
 pub struct Scratch {
@@ -139,6 +152,7 @@ pub struct Scratch {
     pub call: PlaceCall,
     /// What the old name and the new one give, each as file and as program.
     pub sides: [[Side; 2]; 2],
+    pub mounts: Mounts,
     /// Which side is looked at.
     pub side: u32,
     /// Hashes of the subject: of which file it is, too, and for a grant.

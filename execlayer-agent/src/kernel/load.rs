@@ -169,12 +169,15 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
     for (name, attach) in hooks::PROGRAMS {
         tracing::debug!("loading program `{name}`");
         match attach {
-            Attach::LsmFrom(_hook, series) if features.series < *series => {
-                tracing::debug!("this kernel has no such hook, nor what is asked about there");
-            }
             Attach::LsmWith(_hook, count) if features.setattr_arguments != *count => {}
             Attach::Lsm(hook) | Attach::LsmFrom(hook, _) | Attach::LsmWith(hook, _) => {
-                let link = attach_lsm(&mut ebpf, name, hook, &btf, features, logs)?;
+                let link = match attach_lsm(&mut ebpf, name, hook, &btf, features, logs) {
+                    Err(LoadError::Hook { .. }) if may_be_missing(attach, features) => {
+                        tracing::debug!("this kernel has no hook `{hook}`");
+                        continue;
+                    }
+                    link => link?,
+                };
                 match pins {
                     Some(pins) => {
                         pin_program(&mut ebpf, name, pins)?;
@@ -219,6 +222,11 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
     set_hash_key(&mut gate.holding)?;
     let diagnostics = Diagnostics::of(&mut ebpf);
     Ok(Loaded { gate, ring: Ring::new(ring, diagnostics)? })
+}
+
+/// Whether the running kernel may be without the hook: then it does not have what is asked about there.
+fn may_be_missing(attach: &Attach, features: &Features) -> bool {
+    matches!(attach, Attach::LsmFrom(_, series) if features.series < *series)
 }
 
 fn attach_lsm(

@@ -14,7 +14,7 @@ use crate::{
     kernel::{PF_IO_WORKER, SB_NOUSER, Task, fields},
     kread::{UNSET, load, offset, typed, variable},
     label,
-    scratch::{self, Scratch},
+    scratch::{self, Mounts, Scratch},
     walk,
     world::repeat,
 };
@@ -24,19 +24,14 @@ use execlayer_common::{limits::MAX_SB_MOUNTS, question::Hook};
 #[unsafe(no_mangle)]
 static MOUNTS_POINT: u32 = UNSET;
 
+/// VERIFIER: what changes from turn to turn is in scratch. 6.1 looks at a loop's body once and believes that
+/// what its stack holds then is all that it can hold; code behind the loop for anything else is cut out.
 #[repr(C)]
 struct Search {
     scratch: *mut Scratch,
     dentry: u64,
-    /// Address of the next mount, or of the list in it.
-    next: u64,
     first: u64,
     namespace: u64,
-    /// What the strictest judgement came to.
-    result: i32,
-    /// How many names there are.
-    names: u32,
-    is_done: u32,
 }
 
 /// VERIFIER: a global function, looked at once (see [`crate::judge`]).
@@ -75,23 +70,20 @@ fn search(scratch: *mut Scratch, task: *const Task, sb: u64, dentry: u64) -> i32
     let spaces: u64 = typed(task, &fields::OFF_TASK_NSPROXY);
     let namespace = load(spaces, &fields::OFF_NSPROXY_MNT);
     let head = sb.wrapping_add(offset(&fields::OFF_SB_MOUNTS));
-    let mut search = Search {
-        scratch,
-        dentry,
-        next: first,
-        first: head,
-        namespace,
-        result: 0,
-        names: 0,
-        is_done: 0,
+    let mut search = Search { scratch, dentry, first: head, namespace };
+    // SAFETY: this task owns the buffer.
+    let found = unsafe {
+        let mounts = &raw mut (*scratch).mounts;
+        mounts.write_volatile(Mounts { next: first, result: 0, names: 0, is_done: 0 });
+        repeat(MAX_SB_MOUNTS, try_mount as *const () as *mut c_void, (&raw mut search).cast());
+        mounts.read_volatile()
     };
-    repeat(MAX_SB_MOUNTS, try_mount as *const () as *mut c_void, (&raw mut search).cast());
-    if search.result != 0 {
-        return search.result;
+    if found.result != 0 {
+        return found.result as i32;
     }
-    let missing = if search.is_done == 0 {
+    let missing = if found.is_done == 0 {
         Reason::PathTooDeep
-    } else if search.names == 0 {
+    } else if found.names == 0 {
         Reason::NoName
     } else {
         return 0;
@@ -103,28 +95,32 @@ fn search(scratch: *mut Scratch, task: *const Task, sb: u64, dentry: u64) -> i32
 extern "C" fn try_mount(_turn: u64, search: *mut Search) -> i64 {
     // SAFETY: `bpf_loop` passes the context that `search` owns.
     let search = unsafe { &mut *search };
+    let scratch = search.scratch;
+    // SAFETY: this task owns the buffer.
+    let mounts = unsafe { &mut (*scratch).mounts };
     let points = variable(&MOUNTS_POINT) != 0;
-    let node = search.next;
+    let node = mounts.next;
     if node == 0 || !points && node == search.first {
-        search.is_done = 1;
+        mounts.is_done = 1;
         return 1;
     }
     let next_at = offset(&fields::OFF_MOUNT_NEXT);
     let mount = if points { node } else { node.wrapping_sub(next_at) };
-    search.next = load(mount, &fields::OFF_MOUNT_NEXT);
+    mounts.next = load(mount, &fields::OFF_MOUNT_NEXT);
     if load(mount, &fields::OFF_MOUNT_NS) != search.namespace {
         return 0;
     }
-    let (scratch, dentry) = (search.scratch, search.dentry);
     let mnt = mount.wrapping_add(offset(&fields::OFF_MOUNT_MNT));
     let root = walk::root_of(label::current());
     // Most mounts of a file system show another part of it.
-    let Ok(()) = walk::path_at(scratch, root, mnt, dentry) else { return 0 };
-    search.names = search.names.wrapping_add(1);
+    let Ok(()) = walk::path_at(scratch, root, mnt, search.dentry) else { return 0 };
+    mounts.names = mounts.names.wrapping_add(1);
     // SAFETY: this task owns the buffer.
     let wanted = unsafe { (*scratch).event.access };
     ask_again(scratch, wanted);
     let outcome: Outcome = judged(scratch, Ok(()));
-    search.result = gate::settle(scratch, Hook::Never as u32, outcome);
-    i64::from(search.result != 0)
+    let result = gate::settle(scratch, Hook::Never as u32, outcome);
+    // SAFETY: as above.
+    unsafe { (*scratch).mounts.result = result.into() };
+    i64::from(result != 0)
 }
