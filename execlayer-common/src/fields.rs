@@ -135,6 +135,7 @@ fields! {
     OFF_MOUNT_NEXT: "mount" "mnt_next_for_sb" | "mnt_instance";
     OFF_IATTR_VALID: "iattr" "ia_valid";
     OFF_VMA_FILE: "vm_area_struct" "vm_file";
+    OFF_VMA_COPIES: "vm_area_struct" "anon_vma";
     OFF_VMA_FLAGS: "vm_area_struct" "vm_flags";
     OFF_MSG_NAME: "msghdr" "msg_name";
     OFF_MSG_NAMELEN: "msghdr" "msg_namelen";

@@ -253,6 +253,8 @@ fn examine_before<const FAST: bool>(kernel: &Kernel<Direct<FAST>>) -> u32 {
     note_side(kernel, 0);
     decide::matches_below(kernel, Operation::Exec);
     note_side(kernel, 1);
+    decide::matches_below(kernel, Operation::Unix);
+    note_side(kernel, 2);
     0
 }
 
@@ -262,7 +264,7 @@ fn note_side<const FAST: bool>(kernel: &Kernel<Direct<FAST>>, operation: usize) 
     let rights = decide::rights(kernel);
     // SAFETY: this task owns the buffer; there are two sides.
     unsafe {
-        let sides = (&raw mut (*scratch).sides).cast::<[Side; 2]>();
+        let sides = (&raw mut (*scratch).sides).cast::<[Side; 3]>();
         let side = within::<1>(u64::from((*scratch).side)) as usize;
         let side = (&raw mut (*sides.add(side))).cast::<Side>().add(operation);
         (*side).rights = rights;

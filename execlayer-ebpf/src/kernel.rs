@@ -56,6 +56,7 @@ pub const FMODE_PATH: u32 = 1 << 14;
 /// KERNEL: include/uapi/linux/stat.h.
 pub const S_IFMT: u16 = 0o170_000;
 pub const S_IFDIR: u16 = 0o040_000;
+pub const S_IFSOCK: u16 = 0o140_000;
 pub const S_IFCHR: u16 = 0o020_000;
 pub const S_IFBLK: u16 = 0o060_000;
 /// KERNEL: include/uapi/asm-generic/mman-common.h.

@@ -150,8 +150,8 @@ pub struct Scratch {
     pub place: u32,
     /// Of a call that is judged by addresses ([`crate::place`]).
     pub call: PlaceCall,
-    /// What the old name and the new one give, each as file and as program.
-    pub sides: [[Side; 2]; 2],
+    /// What the old name and the new one give, each as file, as program and as socket.
+    pub sides: [[Side; 3]; 2],
     pub mounts: Mounts,
     /// Which side is looked at.
     pub side: u32,

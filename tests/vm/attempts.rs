@@ -242,6 +242,8 @@ fn one(attempt: &Attempt) -> u8 {
 /// Executes a program to its end, which must be a success if it was executed at all.
 pub(crate) fn execute(program: &str) -> Act {
     match Command::new(program).stdin(Stdio::null()).output() {
+        // What a program says that executes another one and may not.
+        Ok(output) if output.status.code() == Some(126) => Ok(Err(Errno::EACCES)),
         Ok(output) => {
             ensure!(output.status.success(), "`{program}` ended with {}", output.status);
             Ok(Ok(()))

@@ -3,11 +3,13 @@
 use aya_ebpf::programs::LsmContext;
 use execlayer_common::{
     access::{Access, Operation},
+    feature as common,
     label::Label,
     question::Hook,
 };
 
 use crate::{
+    feature,
     hold::call,
     kernel::{File, MAP_SHARED, PROT_EXEC, PROT_WRITE, VM_EXEC, Vma, fields},
     kread::typed,
@@ -35,6 +37,9 @@ pub fn mmap(ctx: &LsmContext) -> i32 {
         if result != 0 {
             return result;
         }
+        if prot & PROT_WRITE != 0 && !is_shared {
+            return feature::used(label, &common::EXECUTABLE_MEMORY);
+        }
     }
     if is_shared { written(label).appended(file) } else { 0 }
 }
@@ -55,6 +60,11 @@ pub fn mprotect(ctx: &LsmContext) -> i32 {
         let result = executable(label).mapped(file);
         if result != 0 {
             return result;
+        }
+        // Pages that were written since, or may be from now on, are no file's any more.
+        let copies: u64 = typed(vma, &fields::OFF_VMA_COPIES);
+        if copies != 0 || prot & PROT_WRITE != 0 && now & VM_SHARED == 0 {
+            return feature::used(label, &common::EXECUTABLE_MEMORY);
         }
     }
     if prot & PROT_WRITE != 0 && now & VM_SHARED != 0 { written(label).appended(file) } else { 0 }

@@ -12,7 +12,7 @@ use super::{Change, Kind, Reason, ask_again, identify, is_deleted, is_on_bpffs, 
 use crate::{
     enforce::ON_FAILURE,
     gate, guard, judge,
-    kernel::{Dentry, EXDEV, S_IFDIR, S_IFMT, VfsMount, fields},
+    kernel::{Dentry, EXDEV, S_IFDIR, S_IFMT, S_IFSOCK, VfsMount, fields},
     kread::{load, offset, read},
     label,
     scratch::{self, SETS, Scratch, Side, forget},
@@ -170,10 +170,16 @@ fn gives_more(scratch: *mut Scratch, two: u32, inode: u64, is_back: bool) -> boo
     let (old, new) = if is_back { (&sides[1], &sides[0]) } else { (&sides[0], &sides[1]) };
     let mode: u16 = read(inode.wrapping_add(offset(&fields::OFF_INODE_MODE))).unwrap_or(S_IFDIR);
     if mode & S_IFMT == S_IFDIR {
-        return differs_below(&old[0], &new[0]) || differs_below(&old[1], &new[1]);
+        return differs_below(&old[0], &new[0])
+            || differs_below(&old[1], &new[1])
+            || differs_below(&old[2], &new[2]);
     }
     let of_file = if two == LINK { Access::OF_FILE.0 } else { Access::READ.0 };
     let of_program = if two == LINK { Access::EXEC.0 } else { 0 };
+    // A socket is known by the name that it has, and stays who listens there.
+    if mode & S_IFMT == S_IFSOCK && more(&old[2], &new[2]) != 0 {
+        return true;
+    }
     more(&old[0], &new[0]) & of_file != 0 || more(&old[1], &new[1]) & of_program != 0
 }
 

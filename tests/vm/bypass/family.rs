@@ -38,8 +38,8 @@ const ATTEMPTS: &[Attempt] = &[
     case("raw over v4", || made(libc::AF_INET, SOCK_RAW, libc::IPPROTO_ICMP)).by_root(),
     case("raw over v4 with headers", || made(libc::AF_INET, SOCK_RAW, libc::IPPROTO_RAW)).by_root(),
     case("raw over v6", || made(libc::AF_INET6, SOCK_RAW, libc::IPPROTO_ICMPV6)).by_root(),
-    case("icmp over v4", || made(libc::AF_INET, SOCK_DGRAM, libc::IPPROTO_ICMP)),
-    case("icmp over v6", || made(libc::AF_INET6, SOCK_DGRAM, libc::IPPROTO_ICMPV6)),
+    Attempt::new("icmp over v4", Passes, || made(libc::AF_INET, SOCK_DGRAM, libc::IPPROTO_ICMP)),
+    Attempt::new("icmp over v6", Passes, || made(libc::AF_INET6, SOCK_DGRAM, libc::IPPROTO_ICMPV6)),
     case("packets", || made(libc::AF_PACKET, SOCK_RAW, 0x300)).by_root(),
     case("packets without headers", || made(libc::AF_PACKET, SOCK_DGRAM, 0x300)).by_root(),
     case("packets by 32-bit calls", || {
@@ -51,8 +51,12 @@ const ATTEMPTS: &[Attempt] = &[
     case("the kernel's ciphers", || made(libc::AF_ALG, SOCK_SEQPACKET, 0)),
     case("xdp", || made(libc::AF_XDP, SOCK_RAW, 0)).by_root(),
     case("ipsec keys", || made(libc::AF_KEY, SOCK_RAW, 2)).by_root(),
-    case("udp-lite over v4", || made(libc::AF_INET, SOCK_DGRAM, libc::IPPROTO_UDPLITE)),
-    case("udp-lite over v6", || made(libc::AF_INET6, SOCK_DGRAM, libc::IPPROTO_UDPLITE)),
+    Attempt::new("udp-lite over v4", Passes, || {
+        made(libc::AF_INET, SOCK_DGRAM, libc::IPPROTO_UDPLITE)
+    }),
+    Attempt::new("udp-lite over v6", Passes, || {
+        made(libc::AF_INET6, SOCK_DGRAM, libc::IPPROTO_UDPLITE)
+    }),
     case("sctp", || made(libc::AF_INET, SOCK_STREAM, libc::IPPROTO_SCTP)),
     case("sctp for packets", || made(libc::AF_INET, SOCK_SEQPACKET, libc::IPPROTO_SCTP)),
     case("dccp", || made(libc::AF_INET, 6, libc::IPPROTO_DCCP)),

@@ -82,19 +82,19 @@ const STAY: &[Attempt] = &[
     Attempt::new("an undumpable process", Passes, || undumpable("free")),
     Attempt::new("an undumpable process, and the secret", RULE, || undumpable("secret")),
     Attempt::new("a signal", Passes, || signal(outsider()?)),
-    Attempt::new("a signal to the daemon", Denied("unlisted"), || signal(daemon()?)).by_root(),
+    Attempt::new("a signal to the daemon", Denied("guarded"), || signal(daemon()?)).by_root(),
     Attempt::new("a signal by pidfd", Passes, || signal_by_pidfd(outsider()?)),
-    Attempt::new("a signal by pidfd to the daemon", Denied("unlisted"), || {
+    Attempt::new("a signal by pidfd to the daemon", Denied("guarded"), || {
         signal_by_pidfd(daemon()?)
     })
     .by_root(),
     Attempt::new("a signal by tgkill", Passes, || signal_to_thread(outsider()?)),
-    Attempt::new("a signal by tgkill to the daemon", Denied("unlisted"), || {
+    Attempt::new("a signal by tgkill to the daemon", Denied("guarded"), || {
         signal_to_thread(daemon()?)
     })
     .by_root(),
     Attempt::new("a queued signal", Passes, || signal_queued(outsider()?)),
-    Attempt::new("a queued signal to the daemon", Denied("unlisted"), || signal_queued(daemon()?))
+    Attempt::new("a queued signal to the daemon", Denied("guarded"), || signal_queued(daemon()?))
         .by_root(),
 ];
 

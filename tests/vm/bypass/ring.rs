@@ -68,7 +68,13 @@ const IN_A_RING: &[Attempt] = pairs! {
     };
     "unlinkat of a folder" "free" "kept" RULE => |folder| {
         let (path, more) = (ready_folder(&below(folder), "ring-removed")?, libc::AT_REMOVEDIR as u32);
-        done(0, Entry { opcode: 36, fd: HERE, address: text(&path)?, more, ..Entry::default() })
+        let removed =
+            done(0, Entry { opcode: 36, fd: HERE, address: text(&path)?, more, ..Entry::default() })?;
+        // Nobody who is governed makes it again.
+        if removed.is_ok() {
+            ready_folder(&below(folder), "ring-removed")?;
+        }
+        Ok(removed)
     };
     "renameat" "free" "kept" RULE => |folder| {
         ready(&below(folder), "ring-old")?;

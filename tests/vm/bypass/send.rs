@@ -43,6 +43,10 @@ const ATTEMPTS: &[Attempt] = ports! {
         let socket = address::socket(&at("[::1]", port)?, DATAGRAM, 0)?;
         send_to(socket, &at("127.0.0.1", port)?, 0)
     };
+    "sendto over udp-lite" => |port| {
+        let to = at("127.0.0.1", port)?;
+        send_to(address::socket(&to, DATAGRAM, libc::IPPROTO_UDPLITE)?, &to, 0)
+    };
     "sendto from a connected socket" => |port| {
         let socket = connected("7200")?;
         send_to(socket, &at("127.0.0.1", port)?, 0)

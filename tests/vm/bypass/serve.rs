@@ -59,7 +59,7 @@ const ATTEMPTS: &[Attempt] = &[
     case("an abstract name for packets", Passes, || named("@bypass-open", SEQUENCE)),
     case("an abstract name for packets, forbidden", UNLISTED, || named("@bypass-shut", SEQUENCE)),
     case("an abstract name that ends otherwise", UNLISTED, || named("@bypass-open\0x", STREAM)),
-    case("an abstract name that the kernel chooses", UNLISTED, || {
+    case("an abstract name that the kernel chooses", Passes, || {
         let socket = address::socket(&unix("@"), STREAM, 0)?;
         bind(socket, &[1, 0])
     }),
