@@ -5,20 +5,15 @@
 //! `cargo xtask bench` boots the guest with `-icount shift=0`, so a nanosecond of its clock is one
 //! instruction.
 
+mod acts;
 mod empty;
 mod landlock;
 mod load;
 
 use crate::gate::{Gate, policy};
-use anyhow::{Context, Result, bail, ensure};
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, connect, socket};
-use nix::sys::stat::Mode;
-use nix::unistd::close;
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::fd::AsRawFd;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -26,10 +21,6 @@ use std::time::{Duration, Instant};
 const ROLE: &str = "cost";
 const PROGRAM: &str = "/opt/execlayer/vm";
 const SHIPPED: &str = "/opt/execlayer/policies/coding-agent";
-/// Three components, as in a source tree.
-const FILE: &str = "/workspace/a/x.rs";
-/// Nobody listens there: the connection is refused at once.
-const PORT: u16 = 9;
 /// Runs of a loop; the least counts: what comes in between only adds.
 const RUNS: usize = 9;
 /// What has to settle after a boot or a load.
@@ -59,7 +50,7 @@ path = "/proc/**"
 
 [[rule]]
 id = "workspace"
-allow = ["read", "write", "create"]
+allow = ["read", "modify"]
 path = "/workspace/**"
 
 [[rule]]
@@ -78,8 +69,8 @@ pub(crate) fn role() -> Option<ExitCode> {
     let done = match part.as_str() {
         "nothing" => return Some(ExitCode::SUCCESS),
         "all" => all(),
-        "acts" => acts().map(|acts| println!("{acts}")),
-        "landlock" => landlock::enter().and_then(|()| acts()).map(|acts| println!("{acts}")),
+        "acts" => acts::all().map(|acts| println!("{acts}")),
+        "landlock" => landlock::enter().and_then(|()| acts::all()).map(|acts| println!("{acts}")),
         "denials" => load::denials(),
         _ => return None,
     };
@@ -94,7 +85,7 @@ pub(crate) fn role() -> Option<ExitCode> {
 
 fn all() -> Result<()> {
     fs::create_dir_all("/workspace/a")?;
-    fs::write(FILE, "")?;
+    fs::write(acts::FILE, "")?;
     sleep(SETTLE);
     let own = |part: &str| {
         let mut command = Command::new(PROGRAM);
@@ -133,17 +124,8 @@ fn say(what: &str, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Instructions of each act.
-fn acts() -> Result<Value> {
-    Ok(json!({
-        "open": least(2_000, open_and_close)?,
-        "exec": least(40, execute)?,
-        "connect": least(500, connect_refused)?,
-    }))
-}
-
 /// Instructions of one act: the least of several loops.
-fn least(turns: u32, act: fn() -> Result<()>) -> Result<u64> {
+fn least(turns: u32, act: impl Fn() -> Result<()>) -> Result<u64> {
     let mut runs = Vec::new();
     for _ in 0..RUNS {
         let begin = Instant::now();
@@ -153,24 +135,4 @@ fn least(turns: u32, act: fn() -> Result<()>) -> Result<u64> {
         runs.push(u64::try_from(begin.elapsed().as_nanos())? / u64::from(turns));
     }
     runs.into_iter().min().context("no run")
-}
-
-fn open_and_close() -> Result<()> {
-    // Dropped, it would be looked at once more with fcntl: a check of this build, not of a program.
-    Ok(close(open(FILE, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)?)
-}
-
-/// A static program that ends at once: its start opens nothing.
-fn execute() -> Result<()> {
-    let status = Command::new(PROGRAM).args([ROLE, "nothing"]).status()?;
-    ensure!(status.success(), "{status}");
-    Ok(())
-}
-
-fn connect_refused() -> Result<()> {
-    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    match connect(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, PORT)) {
-        Err(Errno::ECONNREFUSED) => Ok(close(socket)?),
-        other => bail!("connecting to a closed port: {other:?}"),
-    }
 }

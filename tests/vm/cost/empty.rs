@@ -12,9 +12,16 @@ pub(super) fn attach() -> Result<Ebpf> {
     let btf = Btf::from_sys_fs()?;
     let mut object = EbpfLoader::new().load(&fs::read(OBJECT).context(OBJECT)?)?;
     for (name, attach) in PROGRAMS {
-        let Attach::Lsm(hook) = attach else { continue };
+        let (hook, may_be_missing) = match attach {
+            Attach::Lsm(hook) | Attach::LsmWith(hook, 3) => (hook, false),
+            Attach::LsmFrom(hook, _) => (hook, true),
+            Attach::LsmWith(..) | Attach::TaskIterator => continue,
+        };
         let program: &mut Lsm = object.program_mut(name).context(*name)?.try_into()?;
-        program.load(hook, &btf)?;
+        match program.load(hook, &btf) {
+            Err(_) if may_be_missing => continue,
+            loaded => loaded?,
+        }
         program.attach()?;
     }
     Ok(object)

@@ -18,7 +18,7 @@ pub(super) fn enter() -> Result<()> {
         .handle_access(AccessFs::from_all(VERSION))?
         .handle_access(AccessNet::ConnectTcp)?
         .create()?
-        .add_rule(NetPort::new(super::PORT, AccessNet::ConnectTcp))?;
+        .add_rule(NetPort::new(super::acts::PORT, AccessNet::ConnectTcp))?;
     for (path, access) in
         [("/usr", run), ("/opt", run), ("/etc", read), ("/proc", read), ("/workspace", all)]
     {

@@ -9,7 +9,17 @@ use std::fmt::Write as _;
 
 /// The guest's kernel: the newest long-term series of the distribution.
 const SERIES: &str = "6.12";
-const ACTS: [&str; 3] = ["open", "exec", "connect"];
+const ACTS: [(&str, &str); 9] = [
+    ("open", "open+close"),
+    ("stat", "stat"),
+    ("exec", "exec"),
+    ("fork", "fork"),
+    ("connect", "connect"),
+    ("mknod+unlink", "mknod+unlink"),
+    ("rename", "rename, both ways"),
+    ("mmap", "mmap(PROT_EXEC)+munmap"),
+    ("kill", "kill"),
+];
 /// Emulated instructions take their time; nothing is said meanwhile.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1800);
 
@@ -57,17 +67,16 @@ pub(super) fn table(rows: &Value) -> Result<String> {
     let base = rows.first().context("no rows")?;
     let number = |row: &Value, act: &str| row["acts"][act].as_u64();
     let mut text = String::from("instructions of one act (added to those without a gate)\n");
-    let _ = writeln!(text, "{:42}{:>20}{:>20}{:>20}", "", "open+close", "exec", "connect");
-    for row in rows.iter().filter(|row| row["acts"].is_object()) {
-        let _ = write!(text, "{:42}", row["what"].as_str().unwrap_or_default());
-        for act in ACTS {
+    for (act, name) in ACTS {
+        let _ = writeln!(text, "\n{name}");
+        for row in rows.iter().filter(|row| row["acts"].is_object()) {
             let (Some(total), Some(base)) = (number(row, act), number(base, act)) else {
                 bail!("a row without `{act}`: {row}");
             };
+            let what = row["what"].as_str().unwrap_or_default();
             let added = i128::from(total) - i128::from(base);
-            let _ = write!(text, "{:>20}", format!("{total} ({added:+})"));
+            let _ = writeln!(text, "    {what:42}{total:>12} ({added:+})");
         }
-        text.push('\n');
     }
     text.push_str("\nmemory of execlayerd, KiB\n");
     for row in rows.iter().filter(|row| row["memory"].is_object()) {
