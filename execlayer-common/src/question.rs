@@ -188,6 +188,8 @@ pub enum Hook {
     SocketBind = 1 << 9,
     /// socket_sendmsg.
     SocketSend = 1 << 10,
+    /// mmap_file and file_mprotect.
+    MapFile = 1 << 11,
     /// A hook whose call cannot be restarted: it never asks.
     Never = 0,
 }

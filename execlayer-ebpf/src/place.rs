@@ -184,6 +184,11 @@ fn identify(scratch: *mut Scratch, dentry: u64, outcome: Outcome, kind: u32) {
             let generation = half(inode, offset(&fields::OFF_INODE_GENERATION));
             [device, load(inode, &fields::OFF_INODE_INO), generation, 0, 0, 0]
         };
+        if !is_new && (*scratch).event.operation == Operation::Exec as u8 {
+            (*scratch).file[3] = load(inode, &fields::OFF_INODE_SIZE);
+            (*scratch).file[4] = load(inode, &fields::OFF_INODE_CTIME);
+            (*scratch).file[5] = half(inode, offset(&fields::OFF_INODE_CTIME_NS));
+        }
     }
 }
 

@@ -30,7 +30,7 @@ const FREE: &str = "/srv/hold/free";
 const RULES: &str = r#"
 [[rule]]
 id = "all"
-allow = ["read", "write", "create", "exec"]
+allow = ["read", "modify", "exec", "ioctl"]
 path = "/**"
 
 [[rule]]
@@ -40,7 +40,7 @@ to = "unix:/**"
 
 [[rule]]
 id = "asked-files"
-ask = ["read", "create"]
+ask = ["read", "create", "rename", "delete"]
 path = "/srv/hold/asked*"
 
 [[rule]]

@@ -132,7 +132,7 @@ fn keeps_from(name: &str, agent: &str) -> Result<String> {
         name,
         agent,
         &format!(
-            "[[rule]]\nid = \"all\"\nallow = [\"read\", \"write\", \"create\", \"exec\"]\n\
+            "[[rule]]\nid = \"all\"\nallow = [\"read\", \"modify\", \"exec\", \"ioctl\"]\n\
              path = [\"/\", \"/**\"]\n\n\
              [[rule]]\nid = \"kept\"\ndeny = [\"read\"]\npath = \"{TOP}/{name}\"\n"
         ),

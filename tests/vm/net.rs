@@ -59,7 +59,7 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
 const RULES: &str = r#"
 [[rule]]
 id = "files"
-allow = ["read", "write", "create", "exec"]
+allow = ["read", "modify", "exec", "ioctl"]
 path = ["/", "/**"]
 
 [[rule]]

@@ -141,6 +141,8 @@ fn is_held_at(number: u64, hook: u32) -> bool {
         h if h == Hook::UnixSend as u32 => matches!(number, CONNECT | SENDTO | SENDMSG | SENDMMSG),
         h if h == Hook::SocketSend as u32 => matches!(number, SENDTO | SENDMSG | SENDMMSG),
         h if h == Hook::SocketBind as u32 => matches!(number, BIND | LISTEN | ACCEPT | ACCEPT4),
+        // mmap, mprotect, pkey_mprotect: nothing is changed before the hook that is not changed alike again.
+        h if h == Hook::MapFile as u32 => matches!(number, 9 | 10 | 329),
         h if h == Hook::PathChange as u32 => changes_a_name(number),
         h if h & (Hook::OldName as u32 | Hook::NewName as u32) != 0 => {
             // rename, renameat, renameat2, link, linkat

@@ -76,7 +76,7 @@ const VM_SHARED: u64 = 8;
 #[inline(always)]
 const fn executable(label: Label) -> Change {
     let (operation, wanted) = (Operation::Exec, Access::EXEC);
-    Change { label, operation, wanted, kind: Kind::Named, hook: Hook::Never }
+    Change { label, operation, wanted, kind: Kind::Named, hook: Hook::MapFile }
 }
 
 /// What is mapped to be written is not only appended to.

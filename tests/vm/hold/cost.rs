@@ -37,7 +37,7 @@ at_most = "1000000/s"
 
 [[rule]]
 id = "all"
-allow = ["read", "write", "create", "exec"]
+allow = ["read", "modify", "exec", "ioctl"]
 path = "/**"
 
 [[rule]]

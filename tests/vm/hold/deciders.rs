@@ -20,7 +20,7 @@ crate::tests! {
 const ALL: &str = r#"
 [[rule]]
 id = "all"
-allow = ["read", "write", "create", "exec"]
+allow = ["read", "modify", "exec", "ioctl"]
 path = "/**"
 "#;
 

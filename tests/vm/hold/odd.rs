@@ -22,7 +22,7 @@ crate::tests! {
 const RULES: &str = r#"
 [[rule]]
 id = "all"
-allow = ["read", "append", "exec"]
+allow = ["read", "append", "exec", "delete", "rename", "ioctl", "chmod", "utime"]
 path = "/**"
 
 [[rule]]

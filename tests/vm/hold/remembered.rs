@@ -15,7 +15,7 @@ crate::tests! {
 const RULES: &str = r#"
 [[rule]]
 id = "all"
-allow = ["read", "write", "create", "exec"]
+allow = ["read", "modify", "exec", "ioctl"]
 path = "/**"
 
 [[rule]]

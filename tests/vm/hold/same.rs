@@ -33,20 +33,50 @@ const PAUSE: Duration = Duration::from_millis(5);
 const RULES: &str = r#"
 [[rule]]
 id = "every-file"
-ask = ["read", "write", "append", "create", "exec"]
+ask = [
+    "read", "write", "append", "create", "exec", "delete", "rename", "link", "symlink", "mkdir", "rmdir", "chmod",
+    "chown",
+]
 path = ["/", "/**"]
+
+[[rule]]
+id = "what-nobody-is-asked-about"
+allow = ["utime", "xattr", "ioctl"]
+path = ["/", "/**"]
+
+[[rule]]
+id = "features"
+allow = ["use"]
+feature = ["netlink-route", "netlink", "keyring", "cap-net-admin"]
 
 [[rule]]
 id = "every-peer"
 ask = ["connect"]
 to = ["*:*", "unix:/**", "unix:@**"]
+
+[[rule]]
+id = "every-place"
+ask = ["bind"]
+to = ["*:*", "unix:@**"]
 "#;
 /// The same, but for what is said at [`programs::EXCLUSIVE`].
 const RULES_BUT_WRITE: &str = r#"
 [[rule]]
 id = "every-file"
-ask = ["append", "create", "exec"]
+ask = [
+    "append", "create", "exec", "delete", "rename", "link", "symlink", "mkdir", "rmdir", "chmod", "chown",
+]
 path = ["/", "/**"]
+
+[[rule]]
+id = "what-nobody-is-asked-about"
+allow = ["utime", "xattr", "ioctl"]
+path = ["/", "/**"]
+
+[[rule]]
+id = "features"
+allow = ["use"]
+feature = ["netlink-route", "netlink", "keyring", "cap-net-admin"]
 
 [[rule]]
 id = "every-file-that-is-there"
@@ -63,6 +93,11 @@ path = ["/tmp/**", "/srv/same/work/**", "/dev/**"]
 id = "every-peer"
 ask = ["connect"]
 to = ["*:*", "unix:/**", "unix:@**"]
+
+[[rule]]
+id = "every-place"
+ask = ["bind"]
+to = ["*:*", "unix:@**"]
 "#;
 
 /// What a program did.

@@ -38,6 +38,7 @@ fn hold_each_question_of_a_call_by_itself() -> Result<()> {
     says(&said(&["approve", "deny"])?, "EINPROGRESS\nEACCES\n").context("connect, once")?;
     drop(listener);
     replaced(&held).context("a file that is replaced")?;
+    renamed(&held).context("a rename with two names")?;
     none_is_left()
 }
 
@@ -96,6 +97,37 @@ fn replaced(held: &Held) -> Result<()> {
     let child = held.spawn(&format!("cat {FILE}"))?;
     answer(&question()?, "approve")?;
     says(&finish(child)?, "content\n")
+}
+
+/// Both names ask, one after the other; the second time around the first answer still counts.
+fn renamed(held: &Held) -> Result<()> {
+    let (old, new) = (format!("{TOP}/asked-old"), format!("{TOP}/asked-new"));
+    let code = format!(
+        "import os\ntry: os.rename('{old}', '{new}'); print('moved')\nexcept OSError as e: print(e.errno)\n"
+    );
+    for (answers, expected, is_moved) in [
+        (&["approve", "approve"][..], "moved\n", true),
+        (&["approve", "deny"], "13\n", false),
+        (&["deny"], "13\n", false),
+    ] {
+        let _ = fs::remove_file(&new);
+        fs::write(&old, "content\n")?;
+        let child = held.command(&["/usr/bin/python3", "-ISc", &code]).spawn()?;
+        let mut subjects = Vec::new();
+        for how in answers {
+            let question = question()?;
+            subjects.push(question["subject"].as_str().unwrap_or_default().to_owned());
+            answer(&question, how)?;
+            gone(&question)?;
+        }
+        says(&finish(child)?, expected).with_context(|| format!("{answers:?}"))?;
+        ensure!(
+            [&old, &new].iter().zip(&subjects).all(|(name, asked)| *name == asked),
+            "{subjects:?}"
+        );
+        ensure!(fs::exists(&new)? == is_moved && fs::exists(&old)? != is_moved, "{answers:?}");
+    }
+    none_is_left()
 }
 
 /// Waits for the question's end.
