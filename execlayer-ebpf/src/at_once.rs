@@ -14,7 +14,6 @@ mod names;
 use execlayer_common::slot::Slot;
 
 use crate::{
-    gate::Call,
     kernel::{Dentry, VfsMount},
     label,
     maps::SLOTS,
@@ -25,12 +24,12 @@ use crate::{
 /// Whether the call is allowed at once. The question is in `scratch`, as for [`crate::judge::judge`].
 #[inline(always)]
 pub fn allows(
-    call: &Call,
+    profile: u32,
     scratch: *mut Scratch,
     mnt: *const VfsMount,
     dentry: *const Dentry,
 ) -> bool {
-    let Some(slot) = SLOTS.get(call.label.profile.wrapping_sub(1)) else { return false };
+    let Some(slot) = SLOTS.get(profile.wrapping_sub(1)) else { return false };
     let allowed = is_allowed(scratch, Slot(*slot), mnt, dentry);
     // VERIFIER: what comes behind is looked at once, not for every way to a no.
     forget(scratch, allowed.into()) != 0

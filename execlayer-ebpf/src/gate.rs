@@ -33,81 +33,84 @@ pub struct Call {
     pub hook: Hook,
 }
 
-/// How a call comes to an object that has a place in the file system.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Object {
-    /// It is being opened, with these flags.
-    Opened(u32),
-    /// It is there.
-    There,
-    /// It is about to be made.
-    New,
-}
-
-/// Judges an object that has a place in the file system.
+/// Judges a file that is being opened with `flags`.
+///
+/// VERIFIER: what the call is goes through memory, or each combination of what can be wanted would be looked at
+/// by itself.
 #[inline(always)]
-pub fn object(call: &Call, mnt: *const VfsMount, dentry: *const Dentry, object: Object) -> i32 {
+pub fn opened(call: &Call, flags: u32, mnt: *const VfsMount, dentry: *const Dentry) -> i32 {
     let Some(scratch) = take(call) else { return ON_FAILURE };
     ask(call, scratch, Reason::None);
+    let profile = call.label.profile;
+    // SAFETY: this task owns the buffer.
+    unsafe { (&raw mut (*scratch).call.hook).write_volatile(call.hook as u32) };
     let is_guarded = guard::is_on_bpffs(dentry);
-    if matches!(object, Object::Opened(_))
-        && !is_guarded
-        && at_once::allows(call, scratch, mnt, dentry)
-    {
+    if !is_guarded && at_once::allows(profile, scratch, mnt, dentry) {
         scratch::release(scratch);
         return 0;
     }
-    // A name that is about to be made is not hashed yet.
-    let is_new = matches!(object, Object::New);
-    // Nor has it a name that is opened with O_TMPFILE; it lies in its directory.
-    let is_temporary = || matches!(object, Object::Opened(flags) if flags & O_TMPFILE != 0);
-    let is_gone = !is_new && walk::is_deleted(dentry) && !is_temporary();
-    // VERIFIER: what follows is looked at once, not for every way to here.
+    // A file that is made with O_TMPFILE has no name, but lies in its directory.
+    let is_gone = walk::is_deleted(dentry) && flags & O_TMPFILE == 0;
     let name = if scratch::forget(scratch, is_gone.into()) != 0 {
         Err(Reason::Deleted)
     } else {
         walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
     };
-    let is_layer = || matches!(object, Object::Opened(_)) && walk::is_layer(mnt, dentry);
-    if name.is_err() && !is_new && (is_pipe(call, dentry) || is_layer()) {
+    if name.is_err() && (is_pipe(scratch, dentry) || walk::is_layer(mnt, dentry)) {
         scratch::release(scratch);
         return 0;
     }
-    if is_guarded {
-        if name.is_err() {
-            // SAFETY: this task owns the buffer.
-            unsafe { (*scratch).len = 0 };
+    if let Err(reason) = name {
+        // SAFETY: as above.
+        unsafe {
+            (*scratch).len = 0;
+            (*scratch).event.reason = reason as u8;
         }
-        return guard::refuse(call, scratch);
     }
-    let outcome = decide(call, scratch, name);
+    let result = if is_guarded {
+        guard::record_refusal(scratch)
+    } else {
+        judge_opened(scratch, profile, dentry)
+    };
+    scratch::release(scratch);
+    result
+}
+
+#[inline(always)]
+fn judge_opened(scratch: *mut Scratch, profile: u32, dentry: *const Dentry) -> i32 {
+    let outcome = judge::judge(scratch, profile);
+    // SAFETY: this task owns the buffer.
+    let hook = unsafe { (&raw const (*scratch).call.hook).read_volatile() };
     if outcome.asks() {
-        if hold::is_checked_later(call.operation, call.hook) {
-            scratch::release(scratch);
+        if hold::is_checked_later(operation(scratch), hook) {
             return 0;
         }
-        if is_new {
-            no_file(scratch);
-        } else {
-            identify(call, scratch, dentry);
-        }
+        identify(scratch, dentry);
     }
-    finish(call, scratch, outcome)
+    settle(scratch, hook, outcome)
+}
+
+/// Number of the operation that is asked about.
+#[inline(always)]
+fn operation(scratch: *const Scratch) -> u8 {
+    // SAFETY: a plain field of the buffer that this task owns.
+    unsafe { (&raw const (*scratch).event.operation).read_volatile() }
 }
 
 /// Notes which file it is: an answer is for this one, and not for another that takes its name. A program
 /// is another one when it was changed, too; a file that is read may grow meanwhile.
 #[inline(always)]
-fn identify(call: &Call, scratch: *mut Scratch, dentry: *const Dentry) {
+fn identify(scratch: *mut Scratch, dentry: *const Dentry) {
     let inode: *const Inode = typed(dentry, &fields::OFF_DENTRY_INODE);
     let sb: *const SuperBlock = typed(inode, &fields::OFF_INODE_SB);
     let device: u32 = typed(sb, &fields::OFF_SB_DEV);
     let generation: u32 = typed(inode, &fields::OFF_INODE_GENERATION);
+    let is_program = operation(scratch) == Operation::Exec as u8;
     // SAFETY: this task owns the buffer.
     unsafe {
         (*scratch).file =
             [device.into(), typed(inode, &fields::OFF_INODE_INO), generation.into(), 0, 0, 0];
-        if call.operation as u8 == Operation::Exec as u8 {
+        if is_program {
             (*scratch).file[3] = typed(inode, &fields::OFF_INODE_SIZE);
             (*scratch).file[4] = typed(inode, &fields::OFF_INODE_CTIME);
             let nanoseconds: u32 = typed(inode, &fields::OFF_INODE_CTIME_NS);
@@ -151,17 +154,6 @@ pub fn judge(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> i3
     no_file(scratch);
     let outcome = judge::judge_slowly(scratch, call.label.profile);
     finish(call, scratch, outcome)
-}
-
-/// The judgement alone.
-#[inline(always)]
-fn decide(call: &Call, scratch: *mut Scratch, name: Result<(), Reason>) -> Outcome {
-    let reason = match name {
-        Ok(()) => Reason::None,
-        Err(reason) => reason,
-    };
-    ask(call, scratch, reason);
-    judge::judge(scratch, call.label.profile)
 }
 
 /// Asks if that is the outcome, writes the record, and gives the scratch back.
@@ -213,8 +205,8 @@ pub fn ask(call: &Call, scratch: *mut Scratch, reason: Reason) {
 
 /// Whether it is a pipe as a file: opened again through /proc, it holds nothing but what its owner put in.
 #[inline(always)]
-fn is_pipe(call: &Call, dentry: *const Dentry) -> bool {
-    if call.operation as u8 != Operation::File as u8 {
+fn is_pipe(scratch: *const Scratch, dentry: *const Dentry) -> bool {
+    if operation(scratch) != Operation::File as u8 {
         return false;
     }
     let sb: *const SuperBlock = typed(dentry, &fields::OFF_DENTRY_SB);

@@ -392,8 +392,8 @@ fn is_opened_program(scratch: *const Scratch, hook: u32) -> bool {
 /// Whether what is opened to be executed is checked once more before it is, where it can be asked about
 /// and measured: everything but an ELF interpreter.
 #[inline(always)]
-pub fn is_checked_later(operation: Operation, hook: Hook) -> bool {
-    if operation as u8 != Operation::Exec as u8 || hook as u32 != Hook::FileOpen as u32 {
+pub fn is_checked_later(operation: u8, hook: u32) -> bool {
+    if operation != Operation::Exec as u8 || hook != Hook::FileOpen as u32 {
         return false;
     }
     let task = label::current();

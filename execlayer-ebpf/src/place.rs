@@ -48,6 +48,8 @@ pub struct Change {
     pub wanted: Access,
     pub kind: Kind,
     pub hook: Hook,
+    /// `EVENT_` flags for the record.
+    pub flags: u8,
 }
 
 impl Change {
@@ -72,7 +74,7 @@ impl Change {
     #[inline(always)]
     fn prepare(&self) -> Option<*mut Scratch> {
         let (label, operation, wanted) = (self.label, self.operation, self.wanted);
-        let call = Call { label, operation, wanted, flags: 0, hook: self.hook };
+        let call = Call { label, operation, wanted, flags: self.flags, hook: self.hook };
         let scratch = gate::take(&call)?;
         gate::ask(&call, scratch, Reason::None);
         // SAFETY: this task owns the buffer.

@@ -102,7 +102,7 @@ pub fn rename(ctx: &LsmContext) -> i32 {
 
 #[inline(always)]
 const fn change(label: Label, wanted: Access, kind: Kind) -> Change {
-    Change { label, operation: Operation::File, wanted, kind, hook: Hook::PathChange }
+    Change { label, operation: Operation::File, wanted, kind, hook: Hook::PathChange, flags: 0 }
 }
 
 /// A hook that is given a directory and a name in it.

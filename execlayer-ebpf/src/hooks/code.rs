@@ -76,12 +76,12 @@ const VM_SHARED: u64 = 8;
 #[inline(always)]
 const fn executable(label: Label) -> Change {
     let (operation, wanted) = (Operation::Exec, Access::EXEC);
-    Change { label, operation, wanted, kind: Kind::Named, hook: Hook::MapFile }
+    Change { label, operation, wanted, kind: Kind::Named, hook: Hook::MapFile, flags: 0 }
 }
 
 /// What is mapped to be written is not only appended to.
 #[inline(always)]
 const fn written(label: Label) -> Change {
     let (operation, wanted) = (Operation::File, Access::WRITE);
-    Change { label, operation, wanted, kind: Kind::There, hook: Hook::Never }
+    Change { label, operation, wanted, kind: Kind::There, hook: Hook::Never, flags: 0 }
 }

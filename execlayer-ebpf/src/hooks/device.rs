@@ -38,7 +38,8 @@ pub fn ioctl(ctx: &LsmContext) -> i32 {
     };
     let device: u32 = typed(inode, &fields::OFF_INODE_RDEV);
     let kind = if is_device && is_terminal(device) { Kind::Received } else { Kind::There };
-    Change { label, operation: Operation::File, wanted, kind, hook: Hook::Never }.at(mnt, dentry)
+    Change { label, operation: Operation::File, wanted, kind, hook: Hook::Never, flags: 0 }
+        .at(mnt, dentry)
 }
 
 /// Whether it is a pseudo terminal. A container's first one lies where nobody in it can name it.

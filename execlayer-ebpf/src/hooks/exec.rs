@@ -9,12 +9,12 @@ use execlayer_common::{
 
 use crate::{
     enforce::ON_FAILURE,
-    gate::Call,
     hold::{self, calls},
-    hooks::file,
     kernel::{Bprm, ENOMEM, File, fields},
     kread::{member, typed, typed_at},
-    label, select,
+    label,
+    place::{Change, Kind},
+    select, walk,
 };
 
 /// `int bprm_creds_for_exec(struct linux_binprm *bprm)`: once per exec, before any file is judged.
@@ -41,14 +41,16 @@ pub fn check(ctx: &LsmContext) -> i32 {
     let file: *const File = typed(bprm, &fields::OFF_BPRM_FILE);
     // KERNEL: `buf` has the first bytes of the file (fs/exec.c, `prepare_binprm`, 6.1).
     let first: u32 = typed_at(member(bprm, &fields::OFF_BPRM_BUF), 0);
-    let call = Call {
+    let change = Change {
         label,
         operation: Operation::Exec,
         wanted: Access::EXEC,
-        flags: if hold::is_measurable(file, first) { event::EVENT_MEASURABLE } else { 0 },
+        kind: Kind::Named,
         hook: Hook::BprmCheck,
+        flags: if hold::is_measurable(file, first) { event::EVENT_MEASURABLE } else { 0 },
     };
-    let result = file::of_file(&call, file);
+    let (mnt, dentry) = walk::place_of(file);
+    let result = change.at(mnt, dentry);
     if result != 0 {
         return result;
     }

@@ -9,7 +9,7 @@ use execlayer_common::{
 
 use crate::{
     feature,
-    gate::{self, Call, Object},
+    gate::{self, Call},
     guard, hold,
     hooks::inode::IO_URING,
     kernel::{
@@ -49,8 +49,7 @@ pub fn open(ctx: &LsmContext) -> i32 {
     // Restarted, a call that has made the file and must be the one to make it would find it there.
     let is_made = mode & FMODE_CREATED != 0 && flags & O_EXCL != 0;
     let hook = if is_made { Hook::Never } else { Hook::FileOpen };
-    let object = Object::Opened(flags);
-    gate::object(&Call { label, operation, wanted, flags: 0, hook }, mnt, dentry, object)
+    gate::opened(&Call { label, operation, wanted, flags: 0, hook }, flags, mnt, dentry)
 }
 
 /// `int file_fcntl(struct file *file, unsigned int cmd, unsigned long arg)`
@@ -69,16 +68,9 @@ pub fn fcntl(ctx: &LsmContext) -> i32 {
         return 0;
     }
     // What was opened for append becomes open for write.
-    of_file(
-        &Call {
-            label,
-            operation: Operation::File,
-            wanted: Access::WRITE,
-            flags: 0,
-            hook: Hook::Never,
-        },
-        file,
-    )
+    let (operation, wanted, kind) = (Operation::File, Access::WRITE, Kind::There);
+    let (mnt, dentry) = walk::place_of(file);
+    Change { label, operation, wanted, kind, hook: Hook::Never, flags: 0 }.at(mnt, dentry)
 }
 
 /// `int path_mknod(const struct path *dir, struct dentry *dentry, umode_t mode, unsigned int dev)`
@@ -93,14 +85,15 @@ pub fn mknod(ctx: &LsmContext) -> i32 {
     let mnt: *const VfsMount = typed(dir, &fields::OFF_PATH_MNT);
     let mode: u16 = ctx.arg(2);
     let is_device = matches!(mode & S_IFMT, S_IFCHR | S_IFBLK);
-    let call = Call {
+    let change = Change {
         label,
         operation: Operation::File,
         wanted: if is_device { Access::MKNOD } else { Access::CREATE },
-        flags: event::EVENT_PROVISIONAL,
+        kind: Kind::New,
         hook: Hook::PathMknod,
+        flags: event::EVENT_PROVISIONAL,
     };
-    gate::object(&call, mnt, dentry, Object::New)
+    change.at(mnt, dentry)
 }
 
 /// `int file_receive(struct file *file)`: a descriptor that comes from another task.
@@ -127,20 +120,13 @@ pub fn receive(ctx: &LsmContext) -> i32 {
     // It was emptied, or made, by whoever opened it.
     let wanted = wanted(mode, flags & O_APPEND);
     let (operation, kind, hook) = (Operation::File, Kind::Received, Hook::Never);
-    Change { label, operation, wanted, kind, hook }.at(mnt, dentry)
+    Change { label, operation, wanted, kind, hook, flags: 0 }.at(mnt, dentry)
 }
 
 /// Beginnings of the names of maps, programs and links.
 const BPF: u64 = 0x66_7062;
 /// What the record says.
 const RECEIVED: u64 = u64::from_le_bytes(*b"(bpf fd)");
-
-/// Judges a file by its own path.
-#[inline(always)]
-pub fn of_file(call: &Call, file: *const File) -> i32 {
-    let (mnt, dentry) = walk::place_of(file);
-    gate::object(call, mnt, dentry, Object::There)
-}
 
 #[inline(always)]
 fn wanted(mode: u32, flags: u32) -> Access {

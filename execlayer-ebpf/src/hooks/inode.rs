@@ -55,7 +55,7 @@ pub fn flags(ctx: &LsmContext) -> i32 {
 fn said(dentry: *const Dentry, wanted: Access) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
     let (operation, kind, hook) = (Operation::File, Kind::There, Hook::Never);
-    Change { label, operation, wanted, kind, hook }.everywhere(dentry)
+    Change { label, operation, wanted, kind, hook, flags: 0 }.everywhere(dentry)
 }
 
 /// `int inode_init_security_anon(struct inode *inode, const struct qstr *name, const struct inode *context)`

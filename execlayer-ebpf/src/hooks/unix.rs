@@ -82,7 +82,8 @@ fn peer(call: &Call, sock: *const Sock) -> i32 {
     if !dentry.is_null() {
         let mnt: *const VfsMount = typed(path, &fields::OFF_PATH_MNT);
         let Call { label, operation, wanted, hook, .. } = *call;
-        return Change { label, operation, wanted, kind: Kind::Named, hook }.at(mnt, dentry);
+        return Change { label, operation, wanted, kind: Kind::Named, hook, flags: 0 }
+            .at(mnt, dentry);
     }
     let address: u64 = typed(peer, &fields::OFF_UNIX_ADDR);
     if address == 0 {
