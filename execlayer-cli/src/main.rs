@@ -6,6 +6,7 @@ mod commands;
 mod compile;
 mod daemon;
 mod doctor;
+mod domain;
 mod error;
 mod files;
 mod held;

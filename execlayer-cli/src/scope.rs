@@ -93,6 +93,16 @@ pub(crate) fn start(
     user: Option<&User>,
     command: &[OsString],
 ) -> Result<Child, CliError> {
+    let mut helper = helper(cgroup, user, command)?;
+    helper.spawn().map_err(|error| CliError::failure(format!("the program did not start: {error}")))
+}
+
+/// That helper's command line.
+pub(crate) fn helper(
+    cgroup: &Path,
+    user: Option<&User>,
+    command: &[OsString],
+) -> Result<Command, CliError> {
     let own = std::env::current_exe()
         .map_err(|error| CliError::failure(format!("own executable not found: {error}")))?;
     let mut helper = Command::new(own);
@@ -103,7 +113,7 @@ pub(crate) fn start(
         helper.env("USER", &user.name).env("LOGNAME", &user.name).env("HOME", &user.home);
     }
     helper.arg("--").args(command);
-    helper.spawn().map_err(|error| CliError::failure(format!("the program did not start: {error}")))
+    Ok(helper)
 }
 
 /// The exit code that says how the program ended.

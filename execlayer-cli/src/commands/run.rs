@@ -7,17 +7,16 @@ use std::{
     process::ExitCode,
 };
 
-use execlayer_api::{Installed, Outcome, Profile, Request, Scope, Summary, places};
-use execlayer_bundle::UnsignedBundle;
+use execlayer_api::{Summary, places};
 use execlayer_common::provenance::{DeciderKind, Provenance};
-use execlayer_policy::Lowered;
 use nix::unistd::geteuid;
 
 use crate::{
     compile::{self, Filling},
-    daemon::{self, AskError, Places, Start},
+    daemon::{Places, Start},
+    domain,
     error::{CliError, Exit},
-    files, keys,
+    files,
     output::{Screen, to_json},
     scope::{self, Signals, User},
     summary,
@@ -80,9 +79,6 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
-/// How often a daemon may end between two questions.
-const TRIES: u32 = 3;
-
 pub(crate) fn run(args: &Args, screen: &Screen) -> Result<ExitCode, CliError> {
     if !geteuid().is_root() {
         return Err(CliError::new(Exit::Run, "`run` needs root: it puts a policy in the kernel")
@@ -98,12 +94,20 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<ExitCode, CliError> {
             "execlayer: calls that this policy asks about wait: answer with `sudo execlayer ask`",
         );
     }
-    let (bundle, agent) = sign(args, lowered)?;
+    let (bundle, agent) = domain::sign(&args.state_dir, lowered)?;
     let signals = Signals::hold()?;
-    let scope = open_scope(args, &bundle, &agent, screen)?;
+    let start = Start {
+        places: &args.places,
+        state_dir: &args.state_dir,
+        events: args.events.as_deref(),
+        remark: (!args.quiet).then_some(screen),
+    };
+    let refuse = || in_use(&agent);
+    let refuse: Option<&dyn Fn() -> CliError> = if args.replace { None } else { Some(&refuse) };
+    let scope = domain::open(&start, &bundle, &agent, refuse)?;
     let status = scope::start(Path::new(&scope.cgroup), user.as_ref(), &args.command)
         .and_then(|mut child| signals.wait(&mut child));
-    let summary = close_scope(args, &scope);
+    let summary = domain::close(&args.places, &scope);
     // The program's end counts for more than a summary that could not be had.
     let code = ExitCode::from(scope::exit_code(status?));
     match summary {
@@ -143,116 +147,13 @@ fn find_user(name: &str) -> Result<User, CliError> {
     }
 }
 
-/// Writes the signed bundle where the daemon can read it.
-fn sign(args: &Args, lowered: Lowered) -> Result<(BundleFile, String), CliError> {
-    let agent = lowered.provenance.agent.clone();
-    let key = keys::local(&args.state_dir)?;
-    let bundle = UnsignedBundle::new(lowered.image.words().to_vec(), lowered.provenance)
-        .map_err(|error| CliError::new(Exit::Policy, error.to_string()))?;
-    let signed = keys::sign(&bundle, &key)?;
-    let folder = args.state_dir.join(places::LOCAL_BUNDLES);
-    files::own_folder(&folder, 0o700)?;
-    let folder = folder.canonicalize().map_err(|error| files::cannot("read", &folder, &error))?;
-    // A file for each run: two of them must not exchange each other's policy.
-    let path = folder.join(format!("{}.bundle", std::process::id()));
-    files::write_whole(&path, signed.bytes(), 0o600)?;
-    Ok((BundleFile { path, digest: signed.digest().to_owned() }, agent))
-}
-
-/// A bundle on its way to the daemon, which keeps a copy of its own.
-struct BundleFile {
-    path: PathBuf,
-    digest: String,
-}
-
-impl Drop for BundleFile {
-    fn drop(&mut self) {
-        // A leftover harms nobody.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// Puts the policy in force and opens a scope; starts a daemon if there is none.
-fn open_scope(
-    args: &Args,
-    bundle: &BundleFile,
-    agent: &str,
-    screen: &Screen,
-) -> Result<Scope, CliError> {
-    let start = Start {
-        places: &args.places,
-        state_dir: &args.state_dir,
-        events: args.events.as_deref(),
-        remark: (!args.quiet).then_some(screen),
-    };
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        daemon::find_or_start(&start)?;
-        match install(args, bundle, agent) {
-            // An ephemeral daemon may end between two questions: the next one starts another.
-            Err(Step::Asked(error)) if error.is_gone() && tries < TRIES => {}
-            Err(Step::Asked(error)) => return Err(CliError::from(error)),
-            Err(Step::Failed(error)) => return Err(error),
-            Ok(scope) => return Ok(scope),
-        }
-    }
-}
-
-enum Step {
-    Asked(AskError),
-    Failed(CliError),
-}
-
-impl From<AskError> for Step {
-    fn from(error: AskError) -> Self {
-        Self::Asked(error)
-    }
-}
-
-fn install(args: &Args, bundle: &BundleFile, agent: &str) -> Result<Scope, Step> {
-    if !args.replace {
-        in_use(args, bundle, agent)?;
-    }
-    let request = Request::Install { path: bundle.path.display().to_string() };
-    match daemon::ask(&args.places, &request)? {
-        Outcome::Installed(Installed { .. }) => {}
-        other => return Err(Step::Failed(daemon::unexpected(&other))),
-    }
-    let request = Request::OpenScope { agent: agent.to_owned(), owner_pid: std::process::id() };
-    match daemon::ask(&args.places, &request)? {
-        Outcome::Scope(scope) => Ok(scope),
-        other => Err(Step::Failed(daemon::unexpected(&other))),
-    }
-}
-
-/// Refuses to change the policy of programs that run already.
-fn in_use(args: &Args, bundle: &BundleFile, agent: &str) -> Result<(), Step> {
-    let status = match daemon::ask(&args.places, &Request::Status {})? {
-        Outcome::Status(status) => status,
-        other => return Err(Step::Failed(daemon::unexpected(&other))),
-    };
-    let changes = |profile: &Profile| {
-        profile.agent == agent && profile.governed_tasks > 0 && profile.digest != bundle.digest
-    };
-    if !status.profiles.iter().any(changes) {
-        return Ok(());
-    }
+fn in_use(agent: &str) -> CliError {
     let message = format!(
         "agent `{agent}` is running under another version of this policy, or with other variables"
     );
-    Err(Step::Failed(
-        CliError::failure(message)
-            .help(format!("run this one beside it: `--agent {agent}-2`"))
-            .help("or change the policy of both: `--replace`"),
-    ))
-}
-
-fn close_scope(args: &Args, scope: &Scope) -> Result<Summary, CliError> {
-    match daemon::ask(&args.places, &Request::CloseScope { id: scope.id })? {
-        Outcome::Summary(summary) => Ok(summary),
-        other => Err(daemon::unexpected(&other)),
-    }
+    CliError::failure(message)
+        .help(format!("run this one beside it: `--agent {agent}-2`"))
+        .help("or change the policy of both: `--replace`")
 }
 
 fn show(args: &Args, agent: &str, summary: &Summary, screen: &Screen) -> Result<(), CliError> {
