@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The policy has errors, or a limit refuses it.
     Policy = 3,
-    /// A policy's test case did not go as expected.
+    /// A policy's test case, or an act of `selftest`, did not end as expected.
     Expectation = 4,
     /// It needs root.
     NeedsRoot = 5,
@@ -25,6 +25,10 @@ pub(crate) enum Exit {
     CannotEnforce = 6,
     /// No daemon answers.
     Unreachable = 7,
+    /// `selftest`: something forbidden went through.
+    WentThrough = 8,
+    /// `selftest`: something could not be tried.
+    NotTried = 9,
     /// `run` itself failed. Every smaller number is COMMAND's own, 128+n means that signal n ended it.
     Run = 125,
     /// `run`: COMMAND was found and could not be executed.
@@ -40,10 +44,12 @@ Exit codes:
   1    failure
   2    the arguments make no sense
   3    the policy has errors
-  4    a test case of a policy did not go as expected
+  4    a test case of a policy, or an act of `selftest`, did not end as expected
   5    needs root
   6    this machine cannot enforce (`execlayer doctor` says what to change)
   7    no daemon answers
+  8    `selftest`: something forbidden went through
+  9    `selftest`: something could not be tried
   `execlayer run` ends with COMMAND's own code, 128+n if signal n ended it, and with
   125 if it failed itself, 126 if COMMAND cannot be executed, 127 if it was not found";
 
@@ -129,6 +135,8 @@ mod tests {
             Exit::NeedsRoot,
             Exit::CannotEnforce,
             Exit::Unreachable,
+            Exit::WentThrough,
+            Exit::NotTried,
             Exit::Run,
             Exit::NotExecutable,
             Exit::NotFound,

@@ -14,6 +14,7 @@ mod keys;
 mod output;
 mod proposals;
 mod scope;
+mod selftest;
 mod summary;
 mod terminal;
 mod words;

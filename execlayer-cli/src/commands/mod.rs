@@ -14,6 +14,8 @@ mod man;
 mod pending;
 mod run;
 mod scope_exec;
+mod selftest;
+mod selftest_act;
 mod sign;
 mod status;
 mod test;
@@ -61,6 +63,8 @@ enum Command {
     Revoke(grants::Revoke),
     Why(why::Args),
     Doctor(doctor::Args),
+    #[command(name = "selftest")]
+    SelfTest(selftest::Args),
     #[command(subcommand)]
     Keys(keys::Command),
     Sign(sign::Args),
@@ -70,6 +74,8 @@ enum Command {
     Man(man::Args),
     #[command(hide = true)]
     ScopeExec(scope_exec::Args),
+    #[command(hide = true, name = "selftest-act")]
+    SelfTestAct(selftest_act::Args),
 }
 
 impl Cli {
@@ -90,6 +96,8 @@ impl Cli {
             Command::Revoke(args) => grants::revoke(&args, screen),
             Command::Why(args) => why::run(&args, screen),
             Command::Doctor(args) => doctor::run(&args, screen),
+            Command::SelfTest(args) => selftest::run(&args, screen),
+            Command::SelfTestAct(args) => selftest_act::run(&args, screen),
             Command::Keys(command) => keys::run(&command, screen),
             Command::Sign(args) => sign::run(&args, screen),
             Command::Verify(args) => verify::run(&args, screen),

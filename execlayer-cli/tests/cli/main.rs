@@ -22,6 +22,8 @@ mod pty;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod selftest;
+#[cfg(test)]
 mod start;
 #[cfg(test)]
 mod status;
