@@ -27,6 +27,7 @@ mod net;
 mod platform;
 mod raw;
 mod run;
+mod selftest;
 mod stress;
 
 use framework::Test;
@@ -36,6 +37,7 @@ use std::process::ExitCode;
 const ALL: &[&[Test]] = &[
     platform::TESTS,
     run::TESTS,
+    selftest::TESTS,
     names::TESTS,
     components::TESTS,
     net::TESTS,
