@@ -70,9 +70,13 @@ pub mod daemon {
     pub const RUN_DEVICE: u32 = 5;
     /// See [`RUN_DEVICE`].
     pub const RUN_INODE: u32 = 6;
+    /// What was loaded, as a number, once all of it is attached and pinned; else 0. Written by the daemon.
+    pub const OBJECT: u32 = 7;
+    /// How many links were pinned then. Written by the daemon.
+    pub const LINKS: u32 = 8;
     /// Behind it, by profile number: not 0 if the profile has no room for another question. Written by
     /// the daemon.
-    pub const FULL: u32 = 7;
+    pub const FULL: u32 = 9;
     /// How many words there are.
     pub const WORDS: u32 = FULL + limits::MAX_PROFILES + 1;
 }

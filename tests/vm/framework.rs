@@ -140,7 +140,7 @@ fn role(all: &[&[Test]]) -> Result<ExitCode> {
         all.iter().copied().flatten().filter(|test| choice.takes(test)).collect();
     match role.as_str() {
         "list" => chosen.iter().for_each(|test| println!("{}", test.full_name())),
-        "run" => return run::all(&chosen, choice.full),
+        "run" => return run::all(&chosen, choice.full, choice.lane),
         _ => bail!("no role `{role}`"),
     }
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,7 @@
 //! it with [`tests!`], add `mod NAME;` and `NAME::TESTS` below. A test's name is `NAME::claim`.
 //!
 //! Each test runs as root in a process and a cgroup of its own. When it ends, whatever it left
-//! running is killed and whatever it pinned in `/sys/fs/bpf` is removed. It fails with an error
+//! running is killed and whatever it pinned in `/sys/fs/bpf` is removed (but for the lane `bypass`). It fails with an error
 //! (use `anyhow::ensure!`), a panic, a signal or at its time limit; what it printed is then shown.
 //! Asserting before, during and after the act that is judged is the rule. `/opt/execlayer` holds
 //! `bin/execlayerd`, `bin/execlayer`, `policies/` and `corpus/`; user `agent` has uid 1000.
@@ -26,6 +26,7 @@ mod names;
 mod net;
 mod platform;
 mod raw;
+mod restart;
 mod run;
 mod selftest;
 mod stress;
@@ -36,6 +37,7 @@ use std::process::ExitCode;
 /// Every module's tests.
 const ALL: &[&[Test]] = &[
     platform::TESTS,
+    restart::TESTS,
     run::TESTS,
     selftest::TESTS,
     names::TESTS,

@@ -14,6 +14,8 @@ use aya::{
     maps::{Map, MapData, RingBuf},
     programs::{Iter, Lsm, ProgramError, links::FdLink},
 };
+use sha2::{Digest as _, Sha256};
+
 use execlayer_common::{
     hooks::{self, Attach},
     limits,
@@ -164,11 +166,20 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         .load(object.bytes())
         .map_err(|error| LoadError::Maps(chain(&error)))?;
 
+    let mark = mark(object.bytes(), mask, features);
+    let stays = match pins {
+        Some(pins) => is_pinned(pins, mark)?,
+        None => false,
+    };
+    if stays {
+        tracing::info!("the gate that is pinned is this daemon's own: it stays as it is");
+    }
     let mut links = Vec::new();
     let mut adopt = None;
     for (name, attach) in hooks::PROGRAMS {
         tracing::debug!("loading program `{name}`");
         match attach {
+            Attach::Lsm(_) | Attach::LsmFrom(..) | Attach::LsmWith(..) if stays => {}
             Attach::LsmWith(_hook, count) if features.setattr_arguments != *count => {}
             Attach::Lsm(hook) | Attach::LsmFrom(hook, _) | Attach::LsmWith(hook, _) => {
                 let link = match attach_lsm(&mut ebpf, name, hook, &btf, features, logs) {
@@ -220,8 +231,40 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         links,
     };
     set_hash_key(&mut gate.holding)?;
+    if let Some(pins) = pins {
+        gate.holding.tell(daemon::LINKS, pins.links()?)?;
+        gate.holding.tell(daemon::OBJECT, mark)?;
+    }
     let diagnostics = Diagnostics::of(&mut ebpf);
     Ok(Loaded { gate, ring: Ring::new(ring, diagnostics)? })
+}
+
+/// A number for what is loaded: the same programs with the same facts about the kernel. Never 0.
+fn mark(object: &[u8], scratch_mask: u32, features: &Features) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(object);
+    for fact in [scratch_mask, features.backing, features.backing_path, features.mounts_point] {
+        hash.update(fact.to_le_bytes());
+    }
+    hash.update(features.setattr_arguments.to_le_bytes());
+    hash.update(features.release.as_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
+    u64::from_le_bytes([a, b, c, d, e, f, g, h]) | 1
+}
+
+/// Whether just that is pinned and whole. If something else is, it is not whole any more from now on.
+fn is_pinned(pins: &Pins, mark: u64) -> Result<bool, LoadError> {
+    if !pins.exist() {
+        return Ok(false);
+    }
+    // Links without maps are nobody's: the loader makes new ones.
+    let Ok(mut holding) = pins.holding() else { return Ok(false) };
+    let is_same = holding.told(daemon::OBJECT)? == mark;
+    if is_same && holding.told(daemon::LINKS)? == pins.links()? {
+        return Ok(true);
+    }
+    holding.tell(daemon::OBJECT, 0)?;
+    Ok(false)
 }
 
 /// Whether the running kernel may be without the hook: then it does not have what is asked about there.

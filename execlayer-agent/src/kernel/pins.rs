@@ -159,6 +159,11 @@ impl Pins {
         fs::rename(&beside, &path).map_err(|source| PinsError::File { path, source })
     }
 
+    /// How many links are pinned.
+    pub(super) fn links(&self) -> Result<u64, PinsError> {
+        Ok(entries(&self.root.join("links"))?.len() as u64)
+    }
+
     /// Makes room for a program's pin.
     pub(super) fn forget_program(&self, name: &str) -> Result<(), PinsError> {
         remove(&self.program(name))
