@@ -31,5 +31,5 @@ fn a_restart_leaves_what_is_pinned() -> Result<()> {
 fn links() -> Result<BTreeSet<u32>> {
     Ok(loaded_links()
         .map(|link| Ok(link?.id()))
-        .collect::<Result<_, aya::programs::ProgramError>>()?)
+        .collect::<Result<_, aya::programs::links::LinkError>>()?)
 }
