@@ -15,6 +15,7 @@ use std::process::Command;
 
 const RELEASE: &str = "trixie";
 const PACKAGES: &[&str] = &[
+    "attr",
     "base-files",
     "base-passwd",
     "bash",
@@ -23,6 +24,7 @@ const PACKAGES: &[&str] = &[
     "curl",
     "dash",
     "diffutils",
+    "dpkg",
     "findutils",
     "git",
     "grep",
@@ -36,10 +38,14 @@ const PACKAGES: &[&str] = &[
     "mount",
     "ncurses-base",
     "nodejs",
+    "openssh-client",
     "passwd",
+    "patch",
     "procps",
     "python3",
+    "rsync",
     "sed",
+    "stress-ng",
     "sudo",
     "tar",
     "tmux",
