@@ -30,6 +30,7 @@ mod restart;
 mod run;
 mod selftest;
 mod stress;
+mod transparent;
 
 use framework::Test;
 use std::process::ExitCode;
@@ -69,6 +70,7 @@ const ALL: &[&[Test]] = &[
     bypass::service::TESTS,
     bypass::ring::TESTS,
     bypass::own::TESTS,
+    transparent::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];

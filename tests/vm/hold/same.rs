@@ -102,7 +102,7 @@ to = ["*:*", "unix:@**"]
 
 /// What a program did.
 #[derive(Debug, PartialEq, Eq)]
-struct Did {
+pub(crate) struct Did {
     code: String,
     out: String,
     errors: String,
@@ -167,7 +167,7 @@ fn compare(lists: &[(&[Program], &str, &str)]) -> Result<(Held, Vec<String>)> {
 }
 
 /// Runs a program in a fresh folder.
-fn run(command: &mut Command) -> Result<Did> {
+pub(crate) fn run(command: &mut Command) -> Result<Did> {
     let _ = fs::remove_dir_all(PLACE);
     let _ = fs::remove_dir_all("/tmp/same");
     fs::create_dir_all(WORK)?;
