@@ -49,6 +49,7 @@ pub(crate) struct Test {
     func: fn() -> Result<()>,
     lanes: &'static [Lane],
     limit: Duration,
+    fresh: bool,
 }
 
 impl Test {
@@ -63,6 +64,7 @@ impl Test {
             func,
             lanes: &[Lane::Plain, Lane::Overlay],
             limit: Duration::from_secs(60),
+            fresh: false,
         }
     }
 
@@ -75,6 +77,12 @@ impl Test {
     /// May take so many seconds instead of 60.
     pub(crate) const fn limit(mut self, seconds: u64) -> Self {
         self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Begins without a gate: what an earlier test pinned is removed first.
+    pub(crate) const fn fresh(mut self) -> Self {
+        self.fresh = true;
         self
     }
 
@@ -100,6 +108,14 @@ macro_rules! tests {
 /// True in the tier with the counts for a release.
 pub(crate) fn full() -> bool {
     std::env::var_os(run::FULL).is_some()
+}
+
+/// Where random sequences begin: as asked by `seed=NUMBER` among the filters, else a fixed place, or in the
+/// tier for a release another one each time.
+pub(crate) fn seed() -> u64 {
+    let now = || std::time::UNIX_EPOCH.elapsed().map_or(1, |since| since.as_secs());
+    let asked = std::env::var(run::SEED).ok().and_then(|seed| seed.parse().ok());
+    asked.unwrap_or_else(|| if full() { now() } else { 1 })
 }
 
 /// Says something about a test that passes, such as how much it did.
@@ -128,19 +144,22 @@ fn role(all: &[&[Test]]) -> Result<ExitCode> {
         let name = arguments.next().context("one needs a test's name")?;
         return run::one(find(all, &name)?, &arguments.next().context("one needs a cgroup")?);
     }
-    let mut choice = run::Choice { lane: Lane::Plain, full: false, filter: Vec::new() };
+    let mut choice = run::Choice { lane: Lane::Plain, full: false, seed: None, filter: Vec::new() };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--full" => choice.full = true,
             "--lane" => choice.lane = Lane::parse(&arguments.next().unwrap_or_default())?,
-            _ => choice.filter.push(argument),
+            _ => match argument.strip_prefix("seed=") {
+                Some(seed) => choice.seed = Some(seed.to_owned()),
+                None => choice.filter.push(argument),
+            },
         }
     }
     let chosen: Vec<&Test> =
         all.iter().copied().flatten().filter(|test| choice.takes(test)).collect();
     match role.as_str() {
         "list" => chosen.iter().for_each(|test| println!("{}", test.full_name())),
-        "run" => return run::all(&chosen, choice.full, choice.lane),
+        "run" => return run::all(&chosen, &choice),
         _ => bail!("no role `{role}`"),
     }
     Ok(ExitCode::SUCCESS)

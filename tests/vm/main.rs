@@ -4,7 +4,7 @@
 //! it with [`tests!`], add `mod NAME;` and `NAME::TESTS` below. A test's name is `NAME::claim`.
 //!
 //! Each test runs as root in a process and a cgroup of its own. When it ends, whatever it left
-//! running is killed and whatever it pinned in `/sys/fs/bpf` is removed (but for the lane `bypass`). It fails with an error
+//! running is killed. What is pinned in `/sys/fs/bpf` stays for the next test, unless that is `fresh`. It fails with an error
 //! (use `anyhow::ensure!`), a panic, a signal or at its time limit; what it printed is then shown.
 //! Asserting before, during and after the act that is judged is the rule. `/opt/execlayer` holds
 //! `bin/execlayerd`, `bin/execlayer`, `policies/` and `corpus/`; user `agent` has uid 1000.
@@ -19,6 +19,7 @@ mod components;
 mod corpus;
 mod cost;
 mod framework;
+mod fuzz;
 mod gate;
 mod hold;
 mod inherit;
@@ -71,6 +72,7 @@ const ALL: &[&[Test]] = &[
     bypass::ring::TESTS,
     bypass::own::TESTS,
     transparent::TESTS,
+    fuzz::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];
@@ -82,6 +84,7 @@ const ATTEMPTS: &[&[attempts::Set]] =
 fn main() -> ExitCode {
     if let Some(code) = attempts::role(ATTEMPTS)
         .or_else(stress::role)
+        .or_else(fuzz::role)
         .or_else(cost::role)
         .or_else(components::role)
         .or_else(hold::many::crowd::role)

@@ -1,11 +1,12 @@
 //! A daemon that comes back finds the gate as it left it.
 
+use crate::framework::Lane;
 use crate::gate::Gate;
 use anyhow::{Result, ensure};
 use aya::programs::loaded_links;
 use std::collections::BTreeSet;
 
-crate::tests! { a_restart_leaves_what_is_pinned => .limit(120) }
+crate::tests! { a_restart_leaves_what_is_pinned => .lanes(&[Lane::Hold]).limit(290).fresh() }
 
 fn a_restart_leaves_what_is_pinned() -> Result<()> {
     ensure!(links()?.is_empty(), "something is attached before");

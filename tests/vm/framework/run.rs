@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Set in the environment of tests of the tier with the counts for a release.
 pub(super) const FULL: &str = "EXECLAYER_FULL";
+/// The seed that was asked for, in a test's environment.
+pub(super) const SEED: &str = "EXECLAYER_SEED";
 /// Begins a line of a passing test's output that the host shows.
 pub(super) const NOTE: &str = "note: ";
 const ACTIVE_LSMS: &str = "/sys/kernel/security/lsm";
@@ -28,6 +30,7 @@ const A_WORD: Duration = Duration::from_secs(120);
 pub(super) struct Choice {
     pub(super) lane: Lane,
     pub(super) full: bool,
+    pub(super) seed: Option<String>,
     pub(super) filter: Vec<String>,
 }
 
@@ -40,7 +43,7 @@ impl Choice {
 }
 
 /// Runs the tests one after the other.
-pub(super) fn all(tests: &[&Test], full: bool, lane: Lane) -> Result<ExitCode> {
+pub(super) fn all(tests: &[&Test], choice: &Choice) -> Result<ExitCode> {
     let active = fs::read_to_string(ACTIVE_LSMS).with_context(|| format!("no `{ACTIVE_LSMS}`"))?;
     if !active.trim().split(',').any(|name| name == "bpf") {
         say::refused(&format!("bpf is not an active LSM, so no verdict means anything: {active}"));
@@ -52,8 +55,11 @@ pub(super) fn all(tests: &[&Test], full: bool, lane: Lane) -> Result<ExitCode> {
         let name = test.full_name();
         say::start(&name);
         let start = Instant::now();
-        let verdict = attempt(test, &name, full);
-        let left = clean(lane != Lane::Bypass);
+        if test.fresh {
+            remove_pins()?;
+        }
+        let verdict = attempt(test, &name, choice);
+        let left = clean();
         let verdict = verdict.and(left).and(log.quiet());
         match verdict {
             Ok(()) => {
@@ -85,16 +91,17 @@ pub(super) fn one(test: &Test, cgroup: &str) -> Result<ExitCode> {
     }
 }
 
-fn attempt(test: &Test, name: &str, full: bool) -> Result<()> {
+fn attempt(test: &Test, name: &str, choice: &Choice) -> Result<()> {
     let cgroup = format!("{CGROUPS}/test");
     fs::create_dir_all(&cgroup).with_context(|| format!("cannot make `{cgroup}`"))?;
     let output = File::create(OUTPUT).with_context(|| format!("cannot make `{OUTPUT}`"))?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["one", name, &cgroup]).stdin(Stdio::null());
     command.stdout(output.try_clone()?).stderr(output);
-    if full {
+    if choice.full {
         command.env(FULL, "1");
     }
+    command.envs(choice.seed.iter().map(|seed| (SEED, seed)));
     let mut child = command.spawn().context("cannot start the test")?;
     let status = wait(&mut child, test.limit, name)?;
     match status {
@@ -125,18 +132,22 @@ fn wait(child: &mut Child, limit: Duration, name: &str) -> Result<Option<ExitSta
     Ok(None)
 }
 
-/// Leaves nothing of a test behind that could change the next one's verdicts. Where each test has policies of its
-/// own, the gate may stay: the next daemon takes it over, and loads nothing.
-fn clean(pins: bool) -> Result<()> {
+/// Leaves nothing of a test behind that could change the next one's verdicts. The gate stays pinned: the next
+/// daemon takes it over and loads nothing.
+fn clean() -> Result<()> {
     // Everything but init, kernel threads and this process.
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-    for entry in fs::read_dir(PINS)?.filter(|_| pins) {
+    remove_cgroups(Path::new(CGROUPS)).context("cannot remove the test's cgroups")
+}
+
+fn remove_pins() -> Result<()> {
+    for entry in fs::read_dir(PINS)? {
         let path = entry?.path();
         let removed =
             if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.with_context(|| format!("cannot remove the pin `{}`", path.display()))?;
     }
-    remove_cgroups(Path::new(CGROUPS)).context("cannot remove the test's cgroups")
+    Ok(())
 }
 
 /// Removes the cgroups below `folder`. They empty a moment after their processes were killed.
