@@ -16,6 +16,8 @@ use crate::{
 
 /// Passes of adoption after which something makes new tasks faster than they are found.
 const MAX_ADOPTIONS: usize = 64;
+/// Ticks after an adoption at which it looks again: a child whose fork was under way then comes out of it late.
+const LATE_FORKS: u32 = 10;
 
 impl Daemon {
     /// Puts the bundles in force again that a service had before.
@@ -100,6 +102,7 @@ impl Daemon {
         let (selects, answer) = (installed.selects(), described(installed));
         if selects {
             self.adopt();
+            self.adoptions = LATE_FORKS;
         }
         // Answers about the policy's rules go with it, before anybody is judged anew.
         self.sweep_grants(time::boot());
@@ -112,6 +115,15 @@ impl Daemon {
             answer.generation
         );
         Ok(answer)
+    }
+
+    /// One more pass, if policies that select were put in force a moment ago.
+    pub(super) fn tick_adoption(&mut self) {
+        let Some(left) = self.adoptions.checked_sub(1) else { return };
+        self.adoptions = left;
+        if let Err(error) = self.gate.adopt_once() {
+            self.health.raise(Concern::Adoption, format!("cannot adopt tasks: {error}"));
+        }
     }
 
     /// Labels tasks that already are where a policy selects, until a pass finds none.

@@ -421,6 +421,27 @@ fn tasks_that_a_new_policy_selects_are_adopted_until_a_pass_finds_none() {
 }
 
 #[test]
+fn forks_that_come_to_an_end_late_are_adopted_for_some_seconds() {
+    if !is_root() {
+        return;
+    }
+    let gate = Fake { adoptions: [vec![5, 0], vec![1; 1_000]].concat(), ..Fake::default() };
+    let mut bench = Bench::over(tempfile::tempdir().unwrap(), true, gate);
+    let path = bench.bundle("claude", Some("/usr/bin/agent"));
+    bench.daemon.tick();
+    bench.install(&path).unwrap();
+    assert_eq!(
+        bench.status().profiles[0].governed_tasks,
+        5,
+        "before the policy nothing is adopted"
+    );
+    for _ in 0..20 {
+        bench.daemon.tick();
+    }
+    assert_eq!(bench.status().profiles[0].governed_tasks, 15);
+}
+
+#[test]
 fn adoption_that_never_ends_is_given_up_and_shown() {
     if !is_root() {
         return;
