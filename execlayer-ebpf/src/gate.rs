@@ -15,7 +15,7 @@ use crate::{
     guard,
     hold::{self, Fate},
     judge::{self, Outcome},
-    kernel::{Dentry, Inode, O_TMPFILE, PIPEFS_MAGIC, SuperBlock, VfsMount, fields},
+    kernel::{Dentry, Inode, O_TMPFILE, PID_FS_MAGIC, PIPEFS_MAGIC, SuperBlock, VfsMount, fields},
     kread::typed,
     label, scratch,
     scratch::Scratch,
@@ -56,7 +56,7 @@ pub fn opened(call: &Call, flags: u32, mnt: *const VfsMount, dentry: *const Dent
     } else {
         walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
     };
-    if name.is_err() && (is_pipe(scratch, dentry) || walk::is_layer(mnt, dentry)) {
+    if name.is_err() && (is_handle(scratch, dentry) || walk::is_layer(mnt, dentry)) {
         scratch::release(scratch);
         return 0;
     }
@@ -203,13 +203,14 @@ pub fn ask(call: &Call, scratch: *mut Scratch, reason: Reason) {
     }
 }
 
-/// Whether it is a pipe as a file: opened again through /proc, it holds nothing but what its owner put in.
+/// Whether it is a pipe as a file, which holds nothing but what its owner put in when it is opened again
+/// through /proc, or a pidfd, whose uses are judged.
 #[inline(always)]
-fn is_pipe(scratch: *const Scratch, dentry: *const Dentry) -> bool {
+fn is_handle(scratch: *const Scratch, dentry: *const Dentry) -> bool {
     if operation(scratch) != Operation::File as u8 {
         return false;
     }
     let sb: *const SuperBlock = typed(dentry, &fields::OFF_DENTRY_SB);
     let magic: u64 = typed(sb, &fields::OFF_SB_MAGIC);
-    magic == PIPEFS_MAGIC
+    magic == PIPEFS_MAGIC || magic == PID_FS_MAGIC
 }

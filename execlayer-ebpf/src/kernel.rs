@@ -90,6 +90,8 @@ pub const MNT_NS_INTERNAL: u64 = (-22_i64) as u64;
 
 /// KERNEL: include/uapi/linux/magic.h.
 pub const PIPEFS_MAGIC: u64 = 0x5049_5045;
+/// KERNEL: from 6.9 on pidfds are opened files.
+pub const PID_FS_MAGIC: u64 = 0x5049_4446;
 pub const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 pub const ANON_INODE_FS_MAGIC: u64 = 0x0904_1934;
 pub const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
