@@ -14,6 +14,7 @@
 //! Counts that differ between the tiers ask [`framework::full`].
 
 mod attempts;
+mod beside;
 mod bypass;
 mod components;
 mod corpus;
@@ -73,6 +74,7 @@ const ALL: &[&[Test]] = &[
     bypass::own::TESTS,
     transparent::TESTS,
     fuzz::TESTS,
+    beside::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];
