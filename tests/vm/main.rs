@@ -27,6 +27,7 @@ mod inherit;
 mod names;
 mod net;
 mod platform;
+mod pressure;
 mod raw;
 mod restart;
 mod run;
@@ -75,6 +76,7 @@ const ALL: &[&[Test]] = &[
     transparent::TESTS,
     fuzz::TESTS,
     beside::TESTS,
+    pressure::TESTS,
     corpus::TESTS,
     stress::TESTS,
 ];

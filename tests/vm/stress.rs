@@ -13,8 +13,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 crate::tests! { no_verdict_is_wrong_under_load => .lanes(&[Lane::Stress]).limit(10_000) }
 
 const TOP: &str = "/srv/stress";
-const PROGRAM: &str = "/opt/execlayer/vm";
-const ROLE: &str = "stress";
+pub(crate) const PROGRAM: &str = "/opt/execlayer/vm";
+pub(crate) const ROLE: &str = "stress";
 /// Files of each kind. Their names have different lengths, so that a buffer which two tasks share
 /// holds another verdict's name whatever the moment.
 const FILES: usize = 24;
@@ -25,12 +25,7 @@ const VERDICTS_FULL: u32 = 10_000_000;
 const PROCESSES: u32 = 2;
 
 fn no_verdict_is_wrong_under_load() -> Result<()> {
-    fs::create_dir_all(TOP)?;
-    for kind in ["a", "b"] {
-        for number in 0..FILES {
-            fs::write(file(kind, number), "")?;
-        }
-    }
+    prepare()?;
     let gate = Gate::start()?;
     let each = if full() { VERDICTS_FULL } else { VERDICTS } / (2 * PROCESSES);
     let each = each.to_string();
@@ -53,6 +48,17 @@ fn no_verdict_is_wrong_under_load() -> Result<()> {
         child.kill()?;
     }
     ensure!(wrong.iter().all(|status| status.success()), "see above: {wrong:?}");
+    Ok(())
+}
+
+/// Makes the files that are opened.
+pub(crate) fn prepare() -> Result<()> {
+    fs::create_dir_all(TOP)?;
+    for kind in ["a", "b"] {
+        for number in 0..FILES {
+            fs::write(file(kind, number), "")?;
+        }
+    }
     Ok(())
 }
 
