@@ -9,7 +9,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 crate::tests! {
-    selftest_finds_what_goes_through_and_nothing_else => .limit(290).lanes(&[Lane::Bypass]).fresh()
+    selftest_finds_what_goes_through_and_nothing_else => .limit(600).lanes(&[Lane::Bypass]).fresh()
 }
 
 const TOOL: &str = "/opt/execlayer/bin/execlayer";

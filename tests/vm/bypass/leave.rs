@@ -151,10 +151,6 @@ const WITH_LICENCE: &[Attempt] = &[
         tried(libc::SYS_add_key, [kind, name, address(b"x"), 1, PROCESS_KEYRING])
     }),
     anybody("keyctl to join a session of its own", Passes, || tried(libc::SYS_keyctl, [1, 0])),
-    anybody("keyctl to describe", NEVER, || {
-        let mut text = [0_u8; 256];
-        tried(libc::SYS_keyctl, [6, USER_KEYRING, address_mut(&mut text), 256])
-    }),
     anybody("perf_event_open", NEVER, || {
         // struct perf_event_attr: a software event, its size, the task's clock, not of the kernel.
         let mut event = [0_u64; 16];
@@ -185,7 +181,6 @@ const WITH_LICENCE: &[Attempt] = &[
 ];
 
 const PROCESS_KEYRING: usize = -2_isize as usize;
-const USER_KEYRING: usize = -4_isize as usize;
 
 const RULES: &str = r#"
 [[rule]]

@@ -196,10 +196,22 @@ fn somewhere(pid: usize) -> usize {
 }
 
 /// One byte of the stack's end, which is zero and stays so.
+/// Tries of a process that is only just there.
+const LOOKS: usize = 50;
+
 fn memory(number: libc::c_long, pid: usize) -> Act {
     let byte = [0_u8];
-    let (ours, theirs) = ([address(&byte), 1], [somewhere(pid), 1]);
-    tried(number, [pid, address(&ours), 1, address(&theirs), 1, 0])
+    let ours = [address(&byte), 1];
+    // What it has just begun to execute may still map and unmap.
+    for _ in 0..LOOKS {
+        let theirs = [somewhere(pid), 1];
+        let done = tried(number, [pid, address(&ours), 1, address(&theirs), 1, 0])?;
+        if done != Err(Errno::EFAULT) {
+            return Ok(done);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    Ok(Err(Errno::EFAULT))
 }
 
 fn get_descriptor(pid: usize) -> Act {
