@@ -85,10 +85,6 @@ const LEAVING: &[Attempt] = &[
     root("pivot_root", NO_CAPABILITY, || tried(libc::SYS_pivot_root, [text(TOP)?, text(FREE)?]))
         .reaching(Errno::EBUSY),
     root("chroot", NEVER, || tried(libc::SYS_chroot, [text(FREE)?])),
-    root("bpf", Fails(Errno::EPERM, "unlisted"), || {
-        // BPF_MAP_CREATE of an array: type, sizes of key and value, entries.
-        tried(libc::SYS_bpf, [0, address(&[2_u32, 4, 4, 1]), 16])
-    }),
     root("init_module", NO_CAPABILITY, || {
         tried(libc::SYS_init_module, [address(b"none"), 4, text("")?])
     })

@@ -8,7 +8,6 @@ use crate::framework::Lane;
 use crate::gate::{Gate, policy};
 use crate::raw::{address, call, owned, text};
 use anyhow::{Context, Result};
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use std::fs;
@@ -52,9 +51,6 @@ const ATTEMPTS: &[Attempt] = &[
     root("a folder among the pins", GUARDED, || folder_made(above(&pin()?)?)),
     root("the pins' folder moved", GUARDED, || renamed(above(&pin()?)?)),
     root("a folder elsewhere", Passes, || folder_made(FREE)),
-    root("a map made", Fails(Errno::EPERM, "unlisted"), || {
-        tried(libc::SYS_bpf, [0, address(&[2_u32, 4, 4, 1]), 16])
-    }),
     Attempt::new("a map received", Fails(NOT_RECEIVED, "guarded"), || {
         super::content::received("map")
     }),

@@ -1,11 +1,14 @@
 //! Tasks in places of their own: the init of a pid namespace, a traced task, a machine whose clock is set.
 
+use super::super::RULES;
 use super::super::{FILE, Held, answer, finish, none_is_left, printed, question};
 use super::{python, says};
 use crate::framework::Lane;
+use crate::gate::policy;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use std::process::Command;
+use std::fs;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -31,13 +34,24 @@ if pid == 0:
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 ";
 
+/// Nobody who is governed makes a namespace: it becomes governed in one, by its cgroup.
 fn hold_the_init_of_a_pid_namespace() -> Result<()> {
+    const CGROUP: &str = "/sys/fs/cgroup/hold-init";
     let held = Held::start(&["--hold", "60"])?;
-    let words = ["/usr/bin/unshare", "--pid", "--fork", "/usr/bin/cat", FILE];
-    let child = held.command(&words).spawn()?;
+    fs::create_dir_all(CGROUP)?;
+    let policy = policy("hold-init", "cgroup = [\"/hold-init\"]", RULES)?;
+    let installed = held.gate.run(&policy, &["--quiet"], &["/usr/bin/true"]).status()?;
+    ensure!(installed.success(), "{installed}");
+    let code = format!("echo 0 > {CGROUP}/cgroup.procs; exec /usr/bin/cat {FILE}");
+    let init = || {
+        let mut init = Command::new("unshare");
+        init.args(["--pid", "--fork", "sh", "-c", &code]).stdin(Stdio::null());
+        init.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    };
+    let child = init()?;
     answer(&question()?, "approve")?;
     says(&finish(child)?, "content\n")?;
-    let child = held.command(&words).spawn()?;
+    let child = init()?;
     answer(&question()?, "deny")?;
     let said = printed(&finish(child)?);
     ensure!(said.contains("Permission denied"), "denied, it said {said}");

@@ -86,7 +86,7 @@ sys.stdout.write(said.decode())
 
 fn hold_a_command_of_an_interactive_shell() -> Result<()> {
     let held = Held::start(&["--hold", "60"])?;
-    for (how, expected) in [("approve", "content\r\n"), ("deny", "Permission denied\r\n")] {
+    for (how, expected) in [("approve", "content\r\n"), ("deny", "Permission denied")] {
         let child = held.command(&["/usr/bin/python3", "-ISc", TERMINAL]).spawn()?;
         let asked = question()?;
         sleep(10 * PAUSE);
