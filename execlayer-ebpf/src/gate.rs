@@ -61,11 +61,7 @@ pub fn opened(call: &Call, flags: u32, mnt: *const VfsMount, dentry: *const Dent
         return 0;
     }
     if let Err(reason) = name {
-        // SAFETY: as above.
-        unsafe {
-            (*scratch).len = 0;
-            (*scratch).event.reason = reason as u8;
-        }
+        unnamed(scratch, reason);
     }
     let result = if is_guarded {
         guard::record_refusal(scratch)
@@ -181,6 +177,16 @@ pub fn settle(scratch: *mut Scratch, hook: u32, outcome: Outcome) -> i32 {
         emit::record(scratch);
     }
     result
+}
+
+/// Notes that the subject could not be named.
+#[inline(always)]
+pub fn unnamed(scratch: *mut Scratch, reason: Reason) {
+    // SAFETY: this task owns the buffer.
+    unsafe {
+        (*scratch).len = 0;
+        (*scratch).event.reason = reason as u8;
+    }
 }
 
 /// Writes the question into the record.

@@ -85,29 +85,19 @@ pub fn deny(label: Label, what: u64) -> i32 {
     let (operation, wanted) = (Operation::File, Access(0));
     let call = Call { label, operation, wanted, flags: 0, hook: Hook::Never };
     let Some(scratch) = gate::take(&call) else { return ON_FAILURE };
+    gate::ask(&call, scratch, Reason::Guarded);
     // SAFETY: this task owns the buffer.
     unsafe {
         (&raw mut (*scratch).path).cast::<u64>().write_volatile(what);
         (*scratch).pos = 0;
         (*scratch).len = 8;
     }
-    refuse(&call, scratch)
-}
-
-/// Denies the subject in scratch, also in monitor mode; gives the scratch back.
-#[inline(always)]
-pub fn refuse(call: &Call, scratch: *mut Scratch) -> i32 {
-    // SAFETY: this task owns the buffer.
-    let len = unsafe { (*scratch).len };
-    gate::ask(call, scratch, Reason::Guarded);
-    // SAFETY: as above.
-    unsafe { (*scratch).len = len };
     let result = record_refusal(scratch);
     scratch::release(scratch);
     result
 }
 
-/// Denies the subject in scratch, whose question is there.
+/// Denies the subject in scratch, whose question is there, also in monitor mode.
 #[inline(always)]
 pub fn record_refusal(scratch: *mut Scratch) -> i32 {
     // VERIFIER: not judged, only named: a judgement is more to look at than all the rest.

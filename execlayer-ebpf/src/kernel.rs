@@ -63,8 +63,9 @@ pub const S_IFBLK: u16 = 0o060_000;
 pub const PROT_WRITE: u64 = 2;
 pub const PROT_EXEC: u64 = 4;
 pub const MAP_SHARED: u64 = 1;
-/// KERNEL: include/linux/mm.h, `VM_EXEC`.
+/// KERNEL: include/linux/mm.h.
 pub const VM_EXEC: u64 = 4;
+pub const VM_SHARED: u64 = 8;
 /// KERNEL: include/uapi/linux/fs.h, `RENAME_EXCHANGE`.
 pub const RENAME_EXCHANGE: u32 = 2;
 /// KERNEL: include/linux/sched.h.

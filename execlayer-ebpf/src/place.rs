@@ -135,8 +135,14 @@ fn name(scratch: *mut Scratch, mnt: u64, dentry: u64, kind: u32) -> Result<(), R
 /// put in who have it. What is executed is no less for that.
 #[inline(always)]
 fn passes_without_a_name(dentry: u64, kind: u32) -> bool {
+    kind != Kind::Named as u32 && is_nowhere(dentry)
+}
+
+/// Whether it lies on a file system that nobody mounts.
+#[inline(always)]
+fn is_nowhere(dentry: u64) -> bool {
     let sb = load(dentry, &fields::OFF_DENTRY_SB);
-    kind != Kind::Named as u32 && load(sb, &fields::OFF_SB_FLAGS) & SB_NOUSER != 0
+    load(sb, &fields::OFF_SB_FLAGS) & SB_NOUSER != 0
 }
 
 #[inline(always)]
@@ -156,14 +162,17 @@ fn is_deleted(dentry: u64) -> bool {
 #[inline(always)]
 fn judged(scratch: *mut Scratch, name: Result<(), Reason>) -> Outcome {
     if let Err(reason) = name {
-        // SAFETY: this task owns the buffer.
-        unsafe {
-            (*scratch).len = 0;
-            (*scratch).event.reason = reason as u8;
-        }
+        gate::unnamed(scratch, reason);
     }
-    // SAFETY: as above.
+    // SAFETY: this task owns the buffer.
     judge::judge_slowly(scratch, unsafe { (*scratch).event.profile })
+}
+
+/// Denies what has no name.
+#[inline(always)]
+fn refuse(scratch: *mut Scratch, reason: Reason) -> i32 {
+    let outcome = judged(scratch, Err(reason));
+    gate::settle(scratch, Hook::Never as u32, outcome)
 }
 
 /// Notes which file is asked about; see [`gate`].

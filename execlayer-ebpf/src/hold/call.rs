@@ -89,7 +89,7 @@ fn changes_a_name(number: u64) -> bool {
 #[inline(always)]
 pub fn is_executing(task: *const Task) -> bool {
     let status: u32 = typed(task, &fields::OFF_TASK_STATUS);
-    let number: u64 = typed(registers(task), &fields::OFF_REGS_NUMBER);
+    let number = number_of(task);
     if status & TS_COMPAT != 0 {
         // KERNEL: arch/x86/entry/syscalls/syscall_32.tbl.
         return matches!(number, 11 | 358);

@@ -11,7 +11,7 @@ use execlayer_common::{
 use crate::{
     feature,
     hold::call,
-    kernel::{File, MAP_SHARED, PROT_EXEC, PROT_WRITE, VM_EXEC, Vma, fields},
+    kernel::{File, MAP_SHARED, PROT_EXEC, PROT_WRITE, VM_EXEC, VM_SHARED, Vma, fields},
     kread::typed,
     label,
     place::{Change, Kind},
@@ -31,17 +31,9 @@ pub fn mmap(ctx: &LsmContext) -> i32 {
     }
     let task = label::current();
     let Some(label) = label::of(task) else { return 0 };
-    let file: *const File = ctx.arg(0);
-    if prot & PROT_EXEC != 0 && !call::is_executing(task) {
-        let result = executable(label).mapped(file);
-        if result != 0 {
-            return result;
-        }
-        if prot & PROT_WRITE != 0 && !is_shared {
-            return feature::used(label, &common::EXECUTABLE_MEMORY);
-        }
-    }
-    if is_shared { written(label).appended(file) } else { 0 }
+    let executes = prot & PROT_EXEC != 0 && !call::is_executing(task);
+    let is_memory = prot & PROT_WRITE != 0 && !is_shared;
+    judged(label, ctx.arg(0), executes, is_memory, is_shared)
 }
 
 /// `int file_mprotect(struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)`
@@ -56,22 +48,35 @@ pub fn mprotect(ctx: &LsmContext) -> i32 {
     let vma: *const Vma = ctx.arg(0);
     let now: u64 = typed(vma, &fields::OFF_VMA_FLAGS);
     let file: *const File = typed(vma, &fields::OFF_VMA_FILE);
-    if prot & PROT_EXEC != 0 && now & VM_EXEC == 0 && !call::is_executing(task) {
+    let executes = prot & PROT_EXEC != 0 && now & VM_EXEC == 0 && !call::is_executing(task);
+    let writes = prot & PROT_WRITE != 0;
+    let is_shared = now & VM_SHARED != 0;
+    // Pages that were written since, or may be from now on, are no file's any more.
+    let copies: u64 = typed(vma, &fields::OFF_VMA_COPIES);
+    judged(label, file, executes, copies != 0 || writes && !is_shared, writes && is_shared)
+}
+
+/// Judges pages of a file: to be executed, of which some are memory and no file's, or written for all who
+/// have the file.
+#[inline(always)]
+fn judged(
+    label: Label,
+    file: *const File,
+    executes: bool,
+    is_memory: bool,
+    is_written: bool,
+) -> i32 {
+    if executes {
         let result = executable(label).mapped(file);
         if result != 0 {
             return result;
         }
-        // Pages that were written since, or may be from now on, are no file's any more.
-        let copies: u64 = typed(vma, &fields::OFF_VMA_COPIES);
-        if copies != 0 || prot & PROT_WRITE != 0 && now & VM_SHARED == 0 {
+        if is_memory {
             return feature::used(label, &common::EXECUTABLE_MEMORY);
         }
     }
-    if prot & PROT_WRITE != 0 && now & VM_SHARED != 0 { written(label).appended(file) } else { 0 }
+    if is_written { written(label).appended(file) } else { 0 }
 }
-
-/// KERNEL: include/linux/mm.h.
-const VM_SHARED: u64 = 8;
 
 #[inline(always)]
 const fn executable(label: Label) -> Change {

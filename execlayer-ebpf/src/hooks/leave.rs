@@ -1,7 +1,10 @@
 //! Ways out of the domain: other tasks, capabilities, namespaces, roots, keys.
 
 use aya_ebpf::programs::LsmContext;
-use execlayer_common::feature::{self, Feature};
+use execlayer_common::{
+    feature::{self, Feature},
+    question::daemon,
+};
 
 use crate::{
     feature::{judged, used},
@@ -11,7 +14,6 @@ use crate::{
     kread::typed,
     label,
 };
-use execlayer_common::question::daemon;
 
 /// What the record says.
 const KILL: u64 = u64::from_le_bytes(*b"(signal)");

@@ -6,19 +6,20 @@
 
 use core::ffi::c_void;
 
-use super::{Outcome, Reason, ask_again, judged};
+use execlayer_common::{limits::MAX_SB_MOUNTS, question::Hook};
+
+use super::{Reason, ask_again, is_nowhere, judged, refuse};
 use crate::{
     enforce::ON_FAILURE,
     gate,
     hold::call,
-    kernel::{PF_IO_WORKER, SB_NOUSER, Task, fields},
+    kernel::{PF_IO_WORKER, Task, fields},
     kread::{UNSET, load, offset, typed, variable},
     label,
     scratch::{self, Mounts, Scratch},
     walk,
     world::repeat,
 };
-use execlayer_common::{limits::MAX_SB_MOUNTS, question::Hook};
 
 /// Whether mounts point to one another, and not into one another.
 #[unsafe(no_mangle)]
@@ -41,12 +42,11 @@ pub extern "C" fn judge_everywhere(scratch: *mut Scratch, dentry: u64) -> i32 {
     if scratch.is_null() {
         return ON_FAILURE;
     }
-    let sb = load(dentry, &fields::OFF_DENTRY_SB);
     let task = label::current();
-    let result = if load(sb, &fields::OFF_SB_FLAGS) & SB_NOUSER != 0 || acts_for_another(task) {
+    let result = if is_nowhere(dentry) || acts_for_another(task) {
         0
     } else {
-        search(scratch, task, sb, dentry)
+        search(scratch, task, dentry)
     };
     scratch::release(scratch);
     result
@@ -65,7 +65,8 @@ fn acts_for_another(task: *const Task) -> bool {
 }
 
 #[inline(always)]
-fn search(scratch: *mut Scratch, task: *const Task, sb: u64, dentry: u64) -> i32 {
+fn search(scratch: *mut Scratch, task: *const Task, dentry: u64) -> i32 {
+    let sb = load(dentry, &fields::OFF_DENTRY_SB);
     let first = load(sb, &fields::OFF_SB_MOUNTS);
     let spaces: u64 = typed(task, &fields::OFF_TASK_NSPROXY);
     let namespace = load(spaces, &fields::OFF_NSPROXY_MNT);
@@ -88,8 +89,7 @@ fn search(scratch: *mut Scratch, task: *const Task, sb: u64, dentry: u64) -> i32
     } else {
         return 0;
     };
-    let outcome = judged(scratch, Err(missing));
-    gate::settle(scratch, Hook::Never as u32, outcome)
+    refuse(scratch, missing)
 }
 
 extern "C" fn try_mount(_turn: u64, search: *mut Search) -> i64 {
@@ -118,7 +118,7 @@ extern "C" fn try_mount(_turn: u64, search: *mut Search) -> i64 {
     // SAFETY: this task owns the buffer.
     let wanted = unsafe { (*scratch).event.access };
     ask_again(scratch, wanted);
-    let outcome: Outcome = judged(scratch, Ok(()));
+    let outcome = judged(scratch, Ok(()));
     let result = gate::settle(scratch, Hook::Never as u32, outcome);
     // SAFETY: as above.
     unsafe { (*scratch).mounts.result = result.into() };

@@ -1,18 +1,20 @@
 //! An open file as a place: what is mapped. Must not know at which hook.
 
-use execlayer_common::feature;
+use execlayer_common::{
+    access::{Access, Operation},
+    feature,
+};
 
-use super::{Change, judge_place, returned};
+use super::{Change, is_nowhere, judge_place, returned};
 use crate::{
     enforce::ON_FAILURE,
     feature::judge_feature,
-    kernel::{File, O_APPEND, SB_NOUSER, fields},
+    kernel::{File, O_APPEND, fields},
     kread::{UNSET, load, offset, read, variable},
     scratch::{self, Scratch, forget},
 };
-use execlayer_common::access::{Access, Operation};
 
-/// See [`crate::hooks::file`].
+/// See [`execlayer_common::hooks::BACKING_PATH`].
 #[unsafe(no_mangle)]
 static BACKING_PATH: u32 = UNSET;
 
@@ -42,8 +44,7 @@ extern "C" fn judge_mapped(scratch: *mut Scratch, file: u64) -> i32 {
         return ON_FAILURE;
     }
     let (mnt, dentry) = place_of(file);
-    let sb = load(dentry, &fields::OFF_DENTRY_SB);
-    if file == 0 || load(sb, &fields::OFF_SB_FLAGS) & SB_NOUSER != 0 {
+    if file == 0 || is_nowhere(dentry) {
         // SAFETY: this task owns the buffer.
         unsafe {
             (*scratch).event.operation = Operation::Feature as u8;

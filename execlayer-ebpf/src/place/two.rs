@@ -8,7 +8,9 @@
 
 use execlayer_common::{access::Access, question::Hook};
 
-use super::{Change, Kind, Reason, ask_again, identify, is_deleted, is_on_bpffs, judged, returned};
+use super::{
+    Change, Kind, Reason, ask_again, identify, is_deleted, is_on_bpffs, judged, refuse, returned,
+};
 use crate::{
     enforce::ON_FAILURE,
     gate, guard, judge,
@@ -59,7 +61,7 @@ const LINK: u32 = Two::Link as u32;
 const MOVE: u32 = Two::Move as u32;
 
 impl Change {
-    /// Judges a call with two names in one mount, which is what `wanted` and `other` are wanted of.
+    /// Judges a call with two names in one mount; what is wanted here is wanted of the old one.
     #[inline(always)]
     pub fn between(&self, two: Two, mnt: *const VfsMount, [old, new]: [*const Dentry; 2]) -> i32 {
         let Some(scratch) = self.prepare() else { return ON_FAILURE };
@@ -91,8 +93,8 @@ fn both(scratch: *mut Scratch, mnt: u64, old: u64, new: u64) -> i32 {
     // SAFETY: this task owns the buffer.
     let (profile, two) = unsafe { ((*scratch).event.profile, (*scratch).call.kind) };
     // The names are looked at before either is judged: a record takes the buffer.
-    if !look_at(scratch, profile, mnt, old, 0) {
-        return refuse(scratch);
+    if let Err(reason) = look_at(scratch, profile, mnt, old, 0) {
+        return refuse(scratch, reason);
     }
     // SAFETY: as above.
     let generation = unsafe { (*scratch).event.generation };
@@ -104,8 +106,8 @@ fn both(scratch: *mut Scratch, mnt: u64, old: u64, new: u64) -> i32 {
     }
     let inode = [load(old, &fields::OFF_DENTRY_INODE), load(new, &fields::OFF_DENTRY_INODE)];
     ask_again(scratch, of_new(two, inode[1] != 0).0);
-    if !look_at(scratch, profile, mnt, new, 1) {
-        return refuse(scratch);
+    if let Err(reason) = look_at(scratch, profile, mnt, new, 1) {
+        return refuse(scratch, reason);
     }
     // SAFETY: as above.
     let is_same = generation == unsafe { (*scratch).event.generation };
@@ -124,42 +126,26 @@ fn both(scratch: *mut Scratch, mnt: u64, old: u64, new: u64) -> i32 {
     gate::settle(scratch, Hook::NewName as u32, outcome)
 }
 
-/// Writes a name into scratch, and what it gives into a side. False if that cannot be: the reason is in the
-/// record.
+/// Writes a name into scratch, and what it gives into a side.
 #[inline(always)]
-fn look_at(scratch: *mut Scratch, profile: u32, mnt: u64, dentry: u64, side: u32) -> bool {
+fn look_at(
+    scratch: *mut Scratch,
+    profile: u32,
+    mnt: u64,
+    dentry: u64,
+    side: u32,
+) -> Result<(), Reason> {
     let inode = load(dentry, &fields::OFF_DENTRY_INODE);
     let links: u32 = read(inode.wrapping_add(offset(&fields::OFF_INODE_NLINK))).unwrap_or(0);
-    let name = if inode != 0 && links != 0 && is_deleted(dentry) {
-        Err(Reason::Deleted)
-    } else {
-        // KERNEL: a file without any name is one of O_TMPFILE that is to get one: others cannot be linked
-        // (fs/namei.c, `vfs_link`, 6.1). Its dentry lies in the directory that it was opened in.
-        walk::path_at(scratch, walk::root_of(label::current()), mnt, dentry)
-    };
-    // SAFETY: this task owns the buffer.
-    unsafe {
-        (*scratch).side = side;
-        if let Err(reason) = name {
-            (*scratch).len = 0;
-            (*scratch).event.reason = reason as u8;
-            return false;
-        }
+    if inode != 0 && links != 0 && is_deleted(dentry) {
+        return Err(Reason::Deleted);
     }
-    if judge::examine(scratch, profile) {
-        return true;
-    }
-    // SAFETY: as above.
-    unsafe { (*scratch).event.reason = Reason::NoPolicy as u8 };
-    false
-}
-
-/// Denies for the reason that is in the record.
-#[inline(always)]
-fn refuse(scratch: *mut Scratch) -> i32 {
+    // KERNEL: a file without any name is one of O_TMPFILE that is to get one: others cannot be linked
+    // (fs/namei.c, `vfs_link`, 6.1). Its dentry lies in the directory that it was opened in.
+    walk::path_at(scratch, walk::root_of(label::current()), mnt, dentry)?;
     // SAFETY: this task owns the buffer.
-    let outcome = judge::judge_slowly(scratch, unsafe { (*scratch).event.profile });
-    gate::settle(scratch, Hook::Never as u32, outcome)
+    unsafe { (*scratch).side = side };
+    if judge::examine(scratch, profile) { Ok(()) } else { Err(Reason::NoPolicy) }
 }
 
 /// Whether a file or directory would be given more by its other name.
