@@ -141,25 +141,31 @@ impl<'a> Types<'a> {
     ///
     /// If the bytes contradict themselves.
     pub fn arguments(&self, name: &str) -> Result<Option<usize>, BtfError> {
+        let Some(function) = self.find(KIND_FUNC, name)? else { return Ok(None) };
+        let prototype = self.of_id(function.size_or_type)?.ok_or(BtfError::Short)?;
+        Ok(Some(prototype.members()))
+    }
+
+    fn structure(&self, tag: &str) -> Result<Option<Type>, BtfError> {
+        self.find(KIND_STRUCT, tag)
+    }
+
+    /// The first type of that kind and name.
+    fn find(&self, kind: u32, name: &str) -> Result<Option<Type>, BtfError> {
         for &start in &self.starts {
             let found = entry(self.types, start as usize)?;
-            if found.kind() == KIND_FUNC && self.name(found.name)? == name.as_bytes() {
-                let index = found.size_or_type.checked_sub(1).ok_or(BtfError::Short)?;
-                let start = self.starts.get(index as usize).ok_or(BtfError::Short)?;
-                return Ok(Some(entry(self.types, *start as usize)?.members()));
+            if found.kind() == kind && self.name(found.name)? == name.as_bytes() {
+                return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    fn structure(&self, tag: &str) -> Result<Option<Type>, BtfError> {
-        for &start in &self.starts {
-            let found = entry(self.types, start as usize)?;
-            if found.kind() == KIND_STRUCT && self.name(found.name)? == tag.as_bytes() {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+    /// The type with that number, `None` for void.
+    fn of_id(&self, id: u32) -> Result<Option<Type>, BtfError> {
+        let Some(index) = id.checked_sub(1) else { return Ok(None) };
+        let start = self.starts.get(index as usize).ok_or(BtfError::Short)?;
+        entry(self.types, *start as usize).map(Some)
     }
 
     /// Bit offset and type of a member, through anonymous ones.
@@ -194,9 +200,7 @@ impl<'a> Types<'a> {
     /// The structure or union behind `id`, through typedefs and qualifiers.
     fn aggregate(&self, mut id: u32) -> Result<Option<Type>, BtfError> {
         for _ in 0..MAX_DEPTH {
-            let Some(index) = id.checked_sub(1) else { return Ok(None) };
-            let start = self.starts.get(index as usize).ok_or(BtfError::Short)?;
-            let found = entry(self.types, *start as usize)?;
+            let Some(found) = self.of_id(id)? else { return Ok(None) };
             match found.kind() {
                 _ if found.is_aggregate() => return Ok(Some(found)),
                 KIND_TYPEDEF..=KIND_RESTRICT | KIND_TYPE_TAG => id = found.size_or_type,
