@@ -122,8 +122,12 @@ impl Daemon {
         let Some(left) = self.adoptions.checked_sub(1) else { return };
         self.adoptions = left;
         if let Err(error) = self.gate.adopt_once() {
-            self.health.raise(Concern::Adoption, format!("cannot adopt tasks: {error}"));
+            self.cannot_adopt(&error);
         }
+    }
+
+    fn cannot_adopt(&mut self, error: &io::Error) {
+        self.health.raise(Concern::Adoption, format!("cannot adopt tasks: {error}"));
     }
 
     /// Labels tasks that already are where a policy selects, until a pass finds none.
@@ -146,9 +150,7 @@ impl Daemon {
                 let reason = "tasks that a policy selects appear faster than they are adopted";
                 self.health.raise(Concern::Adoption, reason.to_owned());
             }
-            Err(error) => {
-                self.health.raise(Concern::Adoption, format!("cannot adopt tasks: {error}"));
-            }
+            Err(error) => self.cannot_adopt(&error),
         }
     }
 }

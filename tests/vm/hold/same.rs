@@ -38,26 +38,6 @@ ask = [
     "chown",
 ]
 path = ["/", "/**"]
-
-[[rule]]
-id = "what-nobody-is-asked-about"
-allow = ["utime", "xattr", "ioctl"]
-path = ["/", "/**"]
-
-[[rule]]
-id = "features"
-allow = ["use"]
-feature = ["netlink-route", "netlink", "keyring", "cap-net-admin"]
-
-[[rule]]
-id = "every-peer"
-ask = ["connect"]
-to = ["*:*", "unix:/**", "unix:@**"]
-
-[[rule]]
-id = "every-place"
-ask = ["bind"]
-to = ["*:*", "unix:@**"]
 "#;
 /// The same, but for what is said at [`programs::EXCLUSIVE`].
 const RULES_BUT_WRITE: &str = r#"
@@ -69,16 +49,6 @@ ask = [
 path = ["/", "/**"]
 
 [[rule]]
-id = "what-nobody-is-asked-about"
-allow = ["utime", "xattr", "ioctl"]
-path = ["/", "/**"]
-
-[[rule]]
-id = "features"
-allow = ["use"]
-feature = ["netlink-route", "netlink", "keyring", "cap-net-admin"]
-
-[[rule]]
 id = "every-file-that-is-there"
 ask = ["read"]
 path = ["/", "/**"]
@@ -88,6 +58,19 @@ except = ["/tmp/**", "/srv/same/work/**"]
 id = "what-is-made"
 allow = ["read", "write"]
 path = ["/tmp/**", "/srv/same/work/**", "/dev/**"]
+"#;
+
+/// What stands behind either.
+const FOR_BOTH: &str = r#"
+[[rule]]
+id = "what-nobody-is-asked-about"
+allow = ["utime", "xattr", "ioctl"]
+path = ["/", "/**"]
+
+[[rule]]
+id = "features"
+allow = ["use"]
+feature = ["netlink-route", "netlink", "keyring", "cap-net-admin"]
 
 [[rule]]
 id = "every-peer"
@@ -139,7 +122,7 @@ fn hold_is_seen_by_parents_that_watch() -> Result<()> {
 fn compare(lists: &[(&[Program], &str, &str)]) -> Result<(Held, Vec<String>)> {
     let mut all = Vec::new();
     for (programs, name, rules) in lists {
-        let file = policy(name, "", rules)?;
+        let file = policy(name, "", &format!("{rules}{FOR_BOTH}"))?;
         for program in programs.iter().filter(|program| !program.is_heavy || full()) {
             let mut command = Command::new(program.shell);
             all.push((program, file.clone(), run(command.args(["-c", program.script]))?));
