@@ -269,18 +269,30 @@ fn measure(scratch: *mut Scratch) -> Result<(), Reason> {
 }
 
 /// Whether the file lies in a layer that a file system holds for itself: a private clone of a mount,
-/// of a file system that users mount. Overlayfs opens a layer's directories and copies its files up
-/// through such a clone (fs/overlayfs/util.c, `ovl_path_open`, 6.1), after the overlay's own file was
-/// judged; no task has a descriptor there.
+/// of a file system that users mount. Overlayfs opens a layer's directories and files and copies its files
+/// up through such a clone (fs/overlayfs/util.c, `ovl_path_open`, 6.1; fs/backing-file.c,
+/// `backing_file_open`, 6.12), after the overlay's own file was judged; no task has a descriptor there.
 #[inline(always)]
 pub fn is_layer(mnt: *const VfsMount, dentry: *const Dentry) -> bool {
-    let mount = (mnt as u64).wrapping_sub(offset(&fields::OFF_MOUNT_MNT));
-    if load(mount, &fields::OFF_MOUNT_NS) != MNT_NS_INTERNAL {
-        return false;
+    is_private(mnt as u64) && {
+        let sb: *const SuperBlock = typed(dentry, &fields::OFF_DENTRY_SB);
+        typed::<u64, _>(sb, &fields::OFF_SB_FLAGS) & SB_NOUSER == 0
     }
-    let sb: *const SuperBlock = typed(dentry, &fields::OFF_DENTRY_SB);
-    let flags: u64 = typed(sb, &fields::OFF_SB_FLAGS);
-    flags & SB_NOUSER == 0
+}
+
+/// The same of addresses.
+#[inline(always)]
+pub fn is_layer_at(mnt: u64, dentry: u64) -> bool {
+    is_private(mnt) && {
+        let sb = load(dentry, &fields::OFF_DENTRY_SB);
+        load(sb, &fields::OFF_SB_FLAGS) & SB_NOUSER == 0
+    }
+}
+
+#[inline(always)]
+fn is_private(mnt: u64) -> bool {
+    let mount = mnt.wrapping_sub(offset(&fields::OFF_MOUNT_MNT));
+    load(mount, &fields::OFF_MOUNT_NS) == MNT_NS_INTERNAL
 }
 
 /// Whether the dentry was unlinked, as d_path sees it: unhashed, and not its own parent.

@@ -117,9 +117,7 @@ pub struct Features {
     pub release: String,
     /// Byte offsets of [`FIELDS`], in their order.
     pub offsets: Vec<u32>,
-    /// Bit in `f_mode` of a file that backs an overlay, or 0.
-    pub backing: u32,
-    /// Offset in such a file of the overlay's path, or 0.
+    /// Offset in the file of a layer of the overlay's path.
     pub backing_path: u32,
     /// Whether a super block's mounts point to one another.
     pub mounts_point: u32,
@@ -156,18 +154,17 @@ pub fn probe(cgroup_root: Option<&Path>) -> Result<Features, FeatureError> {
     let bytes = fs::read(BTF).map_err(|_unreadable| FeatureError::NoBtf)?;
     let types = Types::parse(&bytes)?;
     let offsets = offsets(&types, &release)?;
-    let backing = backing_flag(types.has_structure("backing_file")?, series);
     let missing = |structure: &'static str, member: &str| FeatureError::Field {
         structure,
         member: member.to_owned(),
         release: release.clone(),
     };
-    let backing_path = match backing {
-        0 => 0,
-        _ => types
-            .offset("backing_file", "user_path")?
-            .ok_or_else(|| missing("backing_file", "user_path"))?,
+    let (structure, member) = match types.has_structure("backing_file")? {
+        true => ("backing_file", "user_path"),
+        false => ("file", "f_path"),
     };
+    let backing_path =
+        types.offset(structure, member)?.ok_or_else(|| missing(structure, member))?;
     let mounts_point = u32::from(types.offset("mount", "mnt_next_for_sb")?.is_some());
     let setattr_arguments = match types.arguments("bpf_lsm_inode_setattr")? {
         Some(count @ (2 | 3)) => count,
@@ -176,7 +173,6 @@ pub fn probe(cgroup_root: Option<&Path>) -> Result<Features, FeatureError> {
     Ok(Features {
         release,
         offsets,
-        backing,
         backing_path,
         mounts_point,
         setattr_arguments,
@@ -226,19 +222,6 @@ fn offsets(types: &Types<'_>, release: &str) -> Result<Vec<u32>, FeatureError> {
         found.push(offset);
     }
     Ok(found)
-}
-
-/// The bit in `f_mode` of the files below an overlay, or 0.
-///
-/// KERNEL: include/linux/fs.h. 6.1 has no such flag (overlayfs opens the layer's file under the
-/// overlay's path); 6.5 to 6.13 `1 << 25`, from 6.14 on `1 << 24`. `struct backing_file` came with
-/// the flag.
-fn backing_flag(has_backing_file: bool, series: (u32, u32)) -> u32 {
-    match series {
-        _ if !has_backing_file => 0,
-        series if series < (6, 14) => 1 << 25,
-        _ => 1 << 24,
-    }
 }
 
 fn lsm_is_active(active: &str, os_release: &str) -> Result<(), FeatureError> {
@@ -296,7 +279,7 @@ fn read(path: &str) -> Result<String, FeatureError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FeatureError, backing_flag, cgroup2, lsm_is_active, series};
+    use super::{FeatureError, cgroup2, lsm_is_active, series};
 
     #[test]
     fn releases_of_distributions_are_read() {
@@ -320,14 +303,6 @@ mod tests {
             };
             assert!(help.contains("bpf"), "{help}");
         }
-    }
-
-    #[test]
-    fn the_backing_flag_follows_the_kernel() {
-        assert_eq!(backing_flag(false, (6, 1)), 0);
-        assert_eq!(backing_flag(true, (6, 12)), 1 << 25);
-        assert_eq!(backing_flag(true, (6, 18)), 1 << 24);
-        assert_eq!(backing_flag(true, (7, 3)), 1 << 24);
     }
 
     #[test]

@@ -17,25 +17,22 @@ use crate::{
         FMODE_WRITE, File, O_APPEND, O_CREAT, O_EXCL, O_TMPFILE, O_TRUNC, S_IFBLK, S_IFCHR, S_IFMT,
         SuperBlock, VfsMount, fields,
     },
-    kread::{UNSET, member, typed, typed_at, variable},
+    kread::{member, typed, typed_at},
     label,
     place::{Change, Kind},
     walk,
 };
-
-#[unsafe(no_mangle)]
-pub static FMODE_BACKING: u32 = UNSET;
 
 /// `int file_open(struct file *file)`
 #[inline(always)]
 pub fn open(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
     let file: *const File = ctx.arg(0);
-    let mode: u32 = typed(file, &fields::OFF_FILE_MODE);
-    if mode & variable(&FMODE_BACKING) != 0 {
-        // The overlay's file was judged; this is the layer's file behind it.
+    let (mnt, dentry) = walk::place_of(file);
+    if walk::is_layer(mnt, dentry) {
         return 0;
     }
+    let mode: u32 = typed(file, &fields::OFF_FILE_MODE);
     let flags: u32 = typed(file, &fields::OFF_FILE_FLAGS);
     let (operation, wanted) = if flags & FMODE_EXEC != 0 {
         (Operation::Exec, Access::EXEC)
@@ -45,7 +42,6 @@ pub fn open(ctx: &LsmContext) -> i32 {
     if flags & O_CREAT != 0 && mode & FMODE_CREATED == 0 {
         hold::cancel_made();
     }
-    let (mnt, dentry) = walk::place_of(file);
     // Restarted, a call that has made the file and must be the one to make it would find it there.
     let is_made = mode & FMODE_CREATED != 0 && flags & O_EXCL != 0;
     let hook = if is_made { Hook::Never } else { Hook::FileOpen };

@@ -12,6 +12,7 @@ use crate::{
     kernel::{File, O_APPEND, fields},
     kread::{UNSET, load, offset, read, variable},
     scratch::{self, Scratch, forget},
+    walk,
 };
 
 /// See [`execlayer_common::hooks::BACKING_PATH`].
@@ -73,16 +74,16 @@ extern "C" fn judge_appended(scratch: *mut Scratch, file: u64) -> i32 {
 
 /// Where a file lies; that of an overlay, for the file that backs it.
 ///
-/// KERNEL: what is mapped of an overlay's file is the layer's file (fs/overlayfs/file.c, `ovl_mmap`). From
-/// 6.5 on that one knows the overlay's path (fs/file_table.c, `struct backing_file`).
+/// KERNEL: what is mapped of an overlay's file is the layer's file (fs/overlayfs/file.c, `ovl_mmap`). Since
+/// it lies at the layer's own place it knows the overlay's (fs/file_table.c, `struct backing_file`, 6.7);
+/// before, it lies at the overlay's.
 #[inline(always)]
 fn place_of(file: u64) -> (u64, u64) {
-    let backing = variable(&crate::hooks::file::FMODE_BACKING);
-    let mode: u32 = read(file.wrapping_add(offset(&fields::OFF_FILE_MODE))).unwrap_or(0);
-    let path = if mode & backing != 0 {
-        file.wrapping_add(u64::from(variable(&BACKING_PATH)))
+    let path = |at: u64| (load(at, &fields::OFF_PATH_MNT), load(at, &fields::OFF_PATH_DENTRY));
+    let (mnt, dentry) = path(file.wrapping_add(offset(&fields::OFF_FILE_PATH)));
+    if walk::is_layer_at(mnt, dentry) {
+        path(file.wrapping_add(u64::from(variable(&BACKING_PATH))))
     } else {
-        file.wrapping_add(offset(&fields::OFF_FILE_PATH))
-    };
-    (load(path, &fields::OFF_PATH_MNT), load(path, &fields::OFF_PATH_DENTRY))
+        (mnt, dentry)
+    }
 }

@@ -141,7 +141,14 @@ fn copied_into(folder: &str) -> Act {
     tried(libc::SYS_copy_file_range, [from, 0, to, 0, 16, 0])
 }
 
+/// KERNEL: from 6.17 on the kernel opens the file once more through a mount of its own, where nothing has a
+/// name (kernel/acct.c, `acct_on`), so that it is denied everywhere.
 fn accounted(folder: &str) -> Act {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    if (numbers.next(), numbers.next()) >= (Some(6), Some(17)) {
+        return Err(Absent("acct by the name that is given").into());
+    }
     let result = call(libc::SYS_acct, [text(&ready(folder, "accounts")?)?]).map(drop);
     if result == Err(Errno::ENOSYS) {
         return Err(Absent("acct").into());
