@@ -59,8 +59,6 @@ pub struct Daemon {
     unknown_events: u64,
     idle_ticks: u32,
     ticks_since_loss: u64,
-    /// Ticks at which adoption looks once more.
-    adoptions: u32,
     stopping: bool,
 }
 
@@ -95,7 +93,6 @@ impl Daemon {
             lost: BTreeMap::new(),
             unknown_events: 0,
             idle_ticks: 0,
-            adoptions: 0,
             ticks_since_loss: 0,
             stopping: false,
         };
@@ -154,7 +151,6 @@ impl Daemon {
     /// Every second.
     pub fn tick(&mut self) {
         self.tick_questions();
-        self.tick_adoption();
         self.scopes.tick(self.gate.as_mut());
         self.ticks_since_loss += 1;
         self.count_losses();

@@ -10,6 +10,8 @@ pub enum Attach {
     LsmFrom(&'static str, (u32, u32)),
     /// To this LSM hook, if it takes so many arguments in the running kernel.
     LsmWith(&'static str, usize),
+    /// To this tracepoint, with typed arguments.
+    Tracepoint(&'static str),
     /// A task iterator, run on demand: labels tasks that already are where a policy selects.
     TaskIterator,
 }
@@ -18,6 +20,7 @@ pub enum Attach {
 /// forks itself free while the rest is attached.
 pub const PROGRAMS: &[(&str, Attach)] = &[
     ("task_alloc", Attach::Lsm("task_alloc")),
+    ("task_forked", Attach::Tracepoint("sched_process_fork")),
     ("task_free", Attach::Lsm("task_free")),
     ("exec_select", Attach::Lsm("bprm_creds_for_exec")),
     ("bprm_check", Attach::Lsm("bprm_check_security")),
@@ -121,10 +124,8 @@ pub const MAP_DAEMON: &str = "DAEMON";
 
 /// `.rodata`, u32: number of scratch buffers minus one.
 pub const SCRATCH_MASK: &str = "SCRATCH_MASK";
-/// `.rodata`, u32: bit in `f_mode` of a file that backs an overlay (FMODE_BACKING), or 0 if the
-/// kernel has none.
-pub const FMODE_BACKING: &str = "FMODE_BACKING";
-/// `.rodata`, u32: offset in such a file of the overlay's path, or 0.
+/// `.rodata`, u32: offset in the file of a layer of the overlay's path (`struct backing_file`). Where the
+/// kernel has no such structure, that of the file's own path.
 pub const BACKING_PATH: &str = "BACKING_PATH";
 /// `.rodata`, u32: whether a super block's mounts point to one another (1) or are lists in one another (0).
 pub const MOUNTS_POINT: &str = "MOUNTS_POINT";

@@ -7,6 +7,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod access;
+pub mod adoption;
 pub mod automaton;
 pub mod decide;
 pub mod event;

@@ -41,7 +41,14 @@ mod storage;
 mod walk;
 mod world;
 
-use aya_ebpf::{macros::lsm, programs::LsmContext};
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    helpers::generated::bpf_seq_write,
+    macros::{btf_tracepoint, lsm},
+    programs::{BtfTracePointContext, LsmContext},
+};
+use execlayer_common::adoption;
 
 /// A program at `$hook`, whose previous return value is argument `$previous`.
 ///
@@ -128,21 +135,40 @@ pub fn exec_measure(ctx: LsmContext) -> i32 {
     hold::measure(&ctx)
 }
 
+/// Looks once more at a child that is there and does not run yet.
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn task_forked(ctx: BtfTracePointContext) -> i32 {
+    hooks::task::forked(&ctx)
+}
+
+/// What every iterator is given. KERNEL: `struct bpf_iter_meta` (include/linux/bpf.h, 6.1).
+#[repr(C)]
+pub struct IteratorMeta {
+    seq: *mut c_void,
+}
+
 /// What a task iterator is given. KERNEL: `struct bpf_iter__task` (kernel/bpf/task_iter.c, 6.1).
 #[repr(C)]
 pub struct TaskIterator {
-    meta: u64,
+    meta: *const IteratorMeta,
     task: *const kernel::Task,
 }
 
-/// Labels tasks that already run where a policy selects.
+/// Labels tasks that already run where a policy selects, and writes a byte of [`adoption`] for each.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
 extern "C" fn adopt(ctx: *const TaskIterator) -> i32 {
     // SAFETY: the kernel passes its iterator context; VERIFIER checks the access.
-    let task = unsafe { (*ctx).task };
-    if !task.is_null() {
-        select::adopt(task);
+    let (meta, task) = unsafe { ((*ctx).meta, (*ctx).task) };
+    if task.is_null() {
+        return 0;
     }
+    let outcome = match select::adopt(task) {
+        Ok(false) => return 0,
+        Ok(true) => adoption::ADOPTED,
+        Err(()) => adoption::FAILED,
+    };
+    // SAFETY: the iterator's own file, and one byte of this function's.
+    unsafe { bpf_seq_write((*meta).seq.cast(), (&raw const outcome).cast(), 1) };
     0
 }

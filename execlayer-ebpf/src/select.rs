@@ -91,25 +91,24 @@ pub fn at_exec(task: *const Task, file: *const File) -> Result<(), ()> {
     Ok(())
 }
 
-/// Labels a task that already runs, if a policy selects it.
+/// Labels a task that already runs, if a policy selects it; whether it was not governed and is now.
 #[inline(always)]
-pub fn adopt(task: *const Task) {
+pub fn adopt(task: *const Task) -> Result<bool, ()> {
     if label::of(task).is_some() {
-        return;
+        return Ok(false);
     }
-    let mut profile = by_cgroup(task).unwrap_or(None);
+    let mut profile = by_cgroup(task)?;
     if profile.is_none() {
         let mm: *const Mm = typed(task, &fields::OFF_TASK_MM);
         if !mm.is_null() {
             let file: *const File = typed(mm, &fields::OFF_MM_EXE);
             if !file.is_null() {
-                profile = by_file(task, file).unwrap_or(None);
+                profile = by_file(task, file)?;
             }
         }
     }
-    if let Some(profile) = profile {
-        let _tried_again_by_the_next_pass = label::store(task, label(task, profile));
-    }
+    let Some(profile) = profile else { return Ok(false) };
+    label::store(task, label(task, profile)).map(|()| true)
 }
 
 #[inline(always)]

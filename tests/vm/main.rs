@@ -13,6 +13,7 @@
 //! `cargo xtask bench` runs them.
 //! Counts that differ between the tiers ask [`framework::full`].
 
+mod adopt;
 mod attempts;
 mod beside;
 mod bypass;
@@ -48,6 +49,7 @@ const ALL: &[&[Test]] = &[
     components::TESTS,
     net::TESTS,
     inherit::TESTS,
+    adopt::TESTS,
     hold::basic::TESTS,
     hold::deciders::TESTS,
     hold::odd::TESTS,

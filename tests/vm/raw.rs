@@ -113,6 +113,15 @@ pub(crate) fn forked(child: impl FnOnce() -> u8) -> nix::Result<Pid> {
     }
 }
 
+/// Goes on in a child; the process that called ends. It has one thread.
+pub(crate) fn handed_on() -> nix::Result<()> {
+    // SAFETY: no other thread holds a lock that the child would wait for.
+    match unsafe { fork() }? {
+        ForkResult::Parent { .. } => std::process::exit(0),
+        ForkResult::Child => Ok(()),
+    }
+}
+
 /// A child made by `clone3` with these flags, in this cgroup's directory if it is not -1. It runs
 /// `child` and ends; what comes back is what that returned.
 pub(crate) fn child(

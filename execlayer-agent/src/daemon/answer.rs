@@ -144,7 +144,7 @@ impl Daemon {
             state: self.health.state(),
             degraded: self.health.reasons(),
             kernel: self.kernel.clone(),
-            programs: programs(),
+            programs: programs(self.gate.attached()),
             scopes: u32::try_from(self.scopes.count()).unwrap_or(u32::MAX),
             unknown_events: self.unknown_events,
             canary: self.canary.clone(),
@@ -186,19 +186,19 @@ impl Caller {
     }
 }
 
-fn programs() -> Vec<Program> {
+fn programs(attached: &[&str]) -> Vec<Program> {
     let hook = |attach: &Attach| match attach {
         Attach::Lsm(hook) => (*hook).to_owned(),
         Attach::LsmWith(hook, count) => format!("{hook}, with {count} arguments"),
         Attach::LsmFrom(hook, (major, minor)) => format!("{hook}, from {major}.{minor} on"),
+        Attach::Tracepoint(name) => format!("tracepoint {name}"),
         Attach::TaskIterator => "task iterator, on demand".to_owned(),
     };
-    // A daemon that runs has attached all of them: anything else is a refusal to start.
     let all = hooks::PROGRAMS.iter();
     all.map(|(name, attach)| Program {
         name: (*name).to_owned(),
         hook: hook(attach),
-        attached: true,
+        attached: attached.contains(name),
     })
     .collect()
 }

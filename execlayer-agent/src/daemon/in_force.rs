@@ -1,13 +1,13 @@
 //! Verify and install, for the daemon: a file to a policy in force, and the tasks that it selects.
 //! Everything that a bundle's bytes can cause happens here; must not know who sent them.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::path::Path;
 
 use execlayer_api::{ErrorCode, Failure, Installed};
 
 use super::{Daemon, failure};
 use crate::{
-    kernel::InstallError,
+    kernel::{InstallError, Pass},
     profiles::{self, ProfileError},
     record::time,
     state::Concern,
@@ -16,8 +16,6 @@ use crate::{
 
 /// Passes of adoption after which something makes new tasks faster than they are found.
 const MAX_ADOPTIONS: usize = 64;
-/// Ticks after an adoption at which it looks again: a child whose fork was under way then comes out of it late.
-const LATE_FORKS: u32 = 10;
 
 impl Daemon {
     /// Puts the bundles in force again that a service had before.
@@ -102,7 +100,6 @@ impl Daemon {
         let (selects, answer) = (installed.selects(), described(installed));
         if selects {
             self.adopt();
-            self.adoptions = LATE_FORKS;
         }
         // Answers about the policy's rules go with it, before anybody is judged anew.
         self.sweep_grants(time::boot());
@@ -117,41 +114,27 @@ impl Daemon {
         Ok(answer)
     }
 
-    /// One more pass, if policies that select were put in force a moment ago.
-    pub(super) fn tick_adoption(&mut self) {
-        let Some(left) = self.adoptions.checked_sub(1) else { return };
-        self.adoptions = left;
-        if let Err(error) = self.gate.adopt_once() {
-            self.cannot_adopt(&error);
-        }
-    }
-
-    fn cannot_adopt(&mut self, error: &io::Error) {
-        self.health.raise(Concern::Adoption, format!("cannot adopt tasks: {error}"));
-    }
-
     /// Labels tasks that already are where a policy selects, until a pass finds none.
     fn adopt(&mut self) {
-        let mut passes = || -> io::Result<bool> {
-            let mut before = total(&self.gate.governed()?);
-            for _ in 0..MAX_ADOPTIONS {
-                self.gate.adopt_once()?;
-                let after = total(&self.gate.governed()?);
-                if after <= before {
-                    return Ok(true);
+        let mut last = Pass::default();
+        for _ in 0..MAX_ADOPTIONS {
+            match self.gate.adopt_once() {
+                Ok(pass) if pass == Pass::default() => {
+                    self.health.clear(Concern::Adoption);
+                    return;
                 }
-                before = after;
+                Ok(pass) => last = pass,
+                Err(error) => {
+                    self.health.raise(Concern::Adoption, format!("cannot adopt tasks: {error}"));
+                    return;
+                }
             }
-            Ok(false)
-        };
-        match passes() {
-            Ok(true) => self.health.clear(Concern::Adoption),
-            Ok(false) => {
-                let reason = "tasks that a policy selects appear faster than they are adopted";
-                self.health.raise(Concern::Adoption, reason.to_owned());
-            }
-            Err(error) => self.cannot_adopt(&error),
         }
+        let reason = match last.failed {
+            0 => "tasks that a policy selects appear faster than they are adopted".to_owned(),
+            failed => format!("{failed} tasks that a policy may select cannot be adopted"),
+        };
+        self.health.raise(Concern::Adoption, reason);
     }
 }
 
@@ -188,8 +171,4 @@ fn profile_failure(error: &ProfileError) -> Failure {
         message = format!("{message}: {source}");
     }
     failure(code, message)
-}
-
-fn total(governed: &BTreeMap<u32, u64>) -> u64 {
-    governed.values().sum()
 }

@@ -17,7 +17,7 @@ use super::Daemon;
 use crate::{
     canary::image::{Draft, exactly},
     control::Call,
-    kernel::{Layout, events::tests::denied, fake::Fake},
+    kernel::{Layout, Pass, events::tests::denied, fake::Fake},
     options::Options,
     profiles::Profiles,
     record::Log,
@@ -408,12 +408,16 @@ fn a_log_that_cannot_be_written_degrades() {
     assert_eq!(bench.status().state, State::Enforcing, "the next line that is written mends");
 }
 
+fn adopted(adopted: u64) -> Pass {
+    Pass { adopted, failed: 0 }
+}
+
 #[test]
 fn tasks_that_a_new_policy_selects_are_adopted_until_a_pass_finds_none() {
     if !is_root() {
         return;
     }
-    let gate = Fake { adoptions: vec![5, 2, 0, 9], ..Fake::default() };
+    let gate = Fake { adoptions: [5, 2, 0, 9].map(adopted).to_vec(), ..Fake::default() };
     let mut bench = Bench::over(tempfile::tempdir().unwrap(), true, gate);
     let path = bench.bundle("claude", Some("/usr/bin/agent"));
     bench.install(&path).unwrap();
@@ -421,24 +425,23 @@ fn tasks_that_a_new_policy_selects_are_adopted_until_a_pass_finds_none() {
 }
 
 #[test]
-fn forks_that_come_to_an_end_late_are_adopted_for_some_seconds() {
+fn a_task_that_cannot_be_adopted_is_tried_again_and_then_shown() {
     if !is_root() {
         return;
     }
-    let gate = Fake { adoptions: [vec![5, 0], vec![1; 1_000]].concat(), ..Fake::default() };
+    let failed = Pass { adopted: 0, failed: 3 };
+    let gate = Fake { adoptions: vec![failed, adopted(3)], ..Fake::default() };
     let mut bench = Bench::over(tempfile::tempdir().unwrap(), true, gate);
     let path = bench.bundle("claude", Some("/usr/bin/agent"));
-    bench.daemon.tick();
     bench.install(&path).unwrap();
-    assert_eq!(
-        bench.status().profiles[0].governed_tasks,
-        5,
-        "before the policy nothing is adopted"
-    );
-    for _ in 0..20 {
-        bench.daemon.tick();
-    }
-    assert_eq!(bench.status().profiles[0].governed_tasks, 15);
+    assert_eq!(bench.status().profiles[0].governed_tasks, 3);
+    assert!(bench.status().degraded.is_empty());
+
+    let gate = Fake { adoptions: vec![failed; 1_000], ..Fake::default() };
+    let mut bench = Bench::over(tempfile::tempdir().unwrap(), true, gate);
+    let path = bench.bundle("claude", Some("/usr/bin/agent"));
+    bench.install(&path).unwrap();
+    assert!(bench.status().degraded[0].contains("3 tasks"), "{:?}", bench.status().degraded);
 }
 
 #[test]
@@ -446,7 +449,7 @@ fn adoption_that_never_ends_is_given_up_and_shown() {
     if !is_root() {
         return;
     }
-    let gate = Fake { adoptions: vec![1; 1_000], ..Fake::default() };
+    let gate = Fake { adoptions: vec![adopted(1); 1_000], ..Fake::default() };
     let mut bench = Bench::over(tempfile::tempdir().unwrap(), true, gate);
     let path = bench.bundle("claude", Some("/usr/bin/agent"));
     bench.install(&path).unwrap();

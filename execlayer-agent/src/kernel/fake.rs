@@ -12,7 +12,7 @@ use execlayer_common::{
     slot::Slot,
 };
 
-use super::{Gate, Hold};
+use super::{Gate, Hold, Pass};
 
 /// The gate's state, as a kernel would hold it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,7 +33,7 @@ pub(crate) struct Fake {
     pub(crate) questions: Vec<(Key, Question)>,
     pub(crate) woken: Vec<u32>,
     /// What the next passes of adoption label, for profile 1.
-    pub(crate) adoptions: Vec<u64>,
+    pub(crate) adoptions: Vec<Pass>,
     /// Names of the operations that fail.
     pub(crate) failing: BTreeSet<&'static str>,
 }
@@ -133,12 +133,18 @@ impl Gate for Fake {
         self
     }
 
-    fn adopt_once(&mut self) -> io::Result<()> {
+    fn adopt_once(&mut self) -> io::Result<Pass> {
         self.step("adopt_once")?;
-        if !self.adoptions.is_empty() {
-            *self.governed.entry(1).or_default() += self.adoptions.remove(0);
+        if self.adoptions.is_empty() {
+            return Ok(Pass::default());
         }
-        Ok(())
+        let pass = self.adoptions.remove(0);
+        *self.governed.entry(1).or_default() += pass.adopted;
+        Ok(pass)
+    }
+
+    fn attached(&self) -> &[&'static str] {
+        &["task_alloc"]
     }
 }
 

@@ -7,10 +7,10 @@ use std::{
 };
 
 use aya::programs::links::FdLink;
-use execlayer_common::{label::Label, limits, slot::Slot};
+use execlayer_common::{adoption, label::Label, limits, slot::Slot};
 
 use super::{
-    Gate, Hold, Holding,
+    Gate, Hold, Holding, Pass,
     sys::{self, RawMap},
 };
 
@@ -29,6 +29,7 @@ pub struct Live {
     pub(super) clock: RawMap,
     pub(super) holding: Holding,
     pub(super) adopt: OwnedFd,
+    pub(super) attached: Vec<&'static str>,
     /// Attached for as long as these are held. Empty for a service: its links are pinned.
     pub(super) links: Vec<FdLink>,
 }
@@ -139,11 +140,25 @@ impl Gate for Live {
         &mut self.holding
     }
 
-    fn adopt_once(&mut self) -> io::Result<()> {
-        let mut pass = sys::run_of_iterator(self.adopt.as_fd())?;
-        let mut nothing = [0; 256];
-        while pass.read(&mut nothing)? != 0 {}
-        Ok(())
+    fn adopt_once(&mut self) -> io::Result<Pass> {
+        let mut iterator = sys::run_of_iterator(self.adopt.as_fd())?;
+        let (mut pass, mut bytes) = (Pass::default(), [0; 256]);
+        loop {
+            let count = iterator.read(&mut bytes)?;
+            if count == 0 {
+                return Ok(pass);
+            }
+            for byte in bytes.get(..count).unwrap_or_default() {
+                match *byte {
+                    adoption::ADOPTED => pass.adopted += 1,
+                    _failed => pass.failed += 1,
+                }
+            }
+        }
+    }
+
+    fn attached(&self) -> &[&'static str] {
+        &self.attached
     }
 }
 

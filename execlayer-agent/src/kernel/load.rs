@@ -12,7 +12,7 @@ use std::{
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{Map, MapData, RingBuf},
-    programs::{Iter, Lsm, ProgramError, links::FdLink},
+    programs::{BtfTracePoint, Iter, Lsm, ProgramError, links::FdLink},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -157,7 +157,6 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
     let btf = Btf::from_sys_fs().map_err(|error| LoadError::Object(error.to_string()))?;
     let mut ebpf = loader
         .btf(Some(&btf))
-        .override_global(hooks::FMODE_BACKING, &features.backing, true)
         .override_global(hooks::BACKING_PATH, &features.backing_path, true)
         .override_global(hooks::MOUNTS_POINT, &features.mounts_point, true)
         .override_global(hooks::SCRATCH_MASK, &mask, true)
@@ -176,29 +175,42 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
     }
     let mut links = Vec::new();
     let mut adopt = None;
+    let mut attached = Vec::new();
     for (name, attach) in hooks::PROGRAMS {
         tracing::debug!("loading program `{name}`");
-        match attach {
-            Attach::Lsm(_) | Attach::LsmFrom(..) | Attach::LsmWith(..) if stays => {}
-            Attach::LsmWith(_hook, count) if features.setattr_arguments != *count => {}
-            Attach::Lsm(hook) | Attach::LsmFrom(hook, _) | Attach::LsmWith(hook, _) => {
-                let link = match attach_lsm(&mut ebpf, name, hook, &btf, features, logs) {
-                    Err(LoadError::Hook { .. }) if may_be_missing(attach, features) => {
-                        tracing::debug!("this kernel has no hook `{hook}`");
-                        continue;
-                    }
-                    link => link?,
-                };
-                match pins {
-                    Some(pins) => {
-                        pin_program(&mut ebpf, name, pins)?;
-                        pins.replace_link(name, link)?;
-                    }
-                    None => links.push(link),
+        let mut keep = |ebpf: &mut Ebpf, link| -> Result<(), LoadError> {
+            attached.push(*name);
+            match pins {
+                Some(pins) => {
+                    pin_program(ebpf, name, pins)?;
+                    pins.replace_link(name, link)?;
                 }
+                None => links.push(link),
             }
+            Ok(())
+        };
+        match attach {
             Attach::TaskIterator => {
                 adopt = Some(load_iterator(&mut ebpf, name, &btf, features, logs)?);
+                attached.push(*name);
+            }
+            _stands if stays => {
+                if pins.is_some_and(|pins| pins.has_link(name)) {
+                    attached.push(*name);
+                }
+            }
+            Attach::LsmWith(_hook, count) if features.setattr_arguments != *count => {}
+            Attach::Lsm(hook) | Attach::LsmFrom(hook, _) | Attach::LsmWith(hook, _) => {
+                match attach_lsm(&mut ebpf, name, hook, &btf, features, logs) {
+                    Err(LoadError::Hook { .. }) if may_be_missing(attach, features) => {
+                        tracing::debug!("this kernel has no hook `{hook}`");
+                    }
+                    link => keep(&mut ebpf, link?)?,
+                }
+            }
+            Attach::Tracepoint(tracepoint) => {
+                let link = attach_tracepoint(&mut ebpf, name, tracepoint, &btf, features, logs)?;
+                keep(&mut ebpf, link)?;
             }
         }
     }
@@ -228,6 +240,7 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
             daemon: raw(&mut ebpf, hooks::MAP_DAEMON)?,
         },
         adopt,
+        attached,
         links,
     };
     set_hash_key(&mut gate.holding)?;
@@ -243,7 +256,7 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
 fn mark(object: &[u8], scratch_mask: u32, features: &Features) -> u64 {
     let mut hash = Sha256::new();
     hash.update(object);
-    for fact in [scratch_mask, features.backing, features.backing_path, features.mounts_point] {
+    for fact in [scratch_mask, features.backing_path, features.mounts_point] {
         hash.update(fact.to_le_bytes());
     }
     hash.update(features.setattr_arguments.to_le_bytes());
@@ -287,6 +300,22 @@ fn attach_lsm(
     Ok(program.take_link(id).map_err(failed)?.into())
 }
 
+fn attach_tracepoint(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    tracepoint: &'static str,
+    btf: &Btf,
+    features: &Features,
+    logs: &Path,
+) -> Result<FdLink, LoadError> {
+    let program: &mut BtfTracePoint = program(ebpf, name)?;
+    let refused = |error| refused(name, tracepoint, error, features, logs);
+    program.load(tracepoint, btf).map_err(refused)?;
+    let failed = |error: ProgramError| LoadError::Attach { program: name, message: chain(&error) };
+    let id = program.attach().map_err(failed)?;
+    Ok(program.take_link(id).map_err(failed)?.into())
+}
+
 fn load_iterator(
     ebpf: &mut Ebpf,
     name: &'static str,
@@ -302,7 +331,9 @@ fn load_iterator(
 
 fn pin_program(ebpf: &mut Ebpf, name: &'static str, pins: &Pins) -> Result<(), LoadError> {
     pins.forget_program(name)?;
-    let program: &mut Lsm = program(ebpf, name)?;
+    let program = ebpf
+        .program_mut(name)
+        .ok_or_else(|| LoadError::Object(format!("it has no program `{name}`")))?;
     program
         .pin(pins.program(name))
         .map_err(|error| LoadError::Attach { program: name, message: chain(&error) })

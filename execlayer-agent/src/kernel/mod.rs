@@ -115,5 +115,18 @@ pub trait Gate {
     /// # Errors
     ///
     /// What the kernel said.
-    fn adopt_once(&mut self) -> io::Result<()>;
+    fn adopt_once(&mut self) -> io::Result<Pass>;
+
+    /// The programs that stand at their hooks: all of [`execlayer_common::hooks::PROGRAMS`] but those
+    /// whose hook this kernel may be without.
+    fn attached(&self) -> &[&'static str];
+}
+
+/// What a pass of adoption did, in threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pass {
+    /// Not governed before it.
+    pub adopted: u64,
+    /// Could not be looked at, or not be labelled.
+    pub failed: u64,
 }

@@ -159,6 +159,11 @@ impl Pins {
         fs::rename(&beside, &path).map_err(|source| PinsError::File { path, source })
     }
 
+    /// Whether a link of this program is pinned.
+    pub(super) fn has_link(&self, name: &str) -> bool {
+        self.link(name).exists()
+    }
+
     /// How many links are pinned.
     pub(super) fn links(&self) -> Result<u64, PinsError> {
         Ok(entries(&self.root.join("links"))?.len() as u64)

@@ -1,6 +1,6 @@
 //! Inheritance: a child is governed from its first instruction as its parent is.
 
-use aya_ebpf::programs::LsmContext;
+use aya_ebpf::programs::{BtfTracePointContext, LsmContext};
 use execlayer_common::label::Label;
 
 use crate::{
@@ -22,6 +22,31 @@ pub fn alloc(ctx: &LsmContext) -> i32 {
         },
     };
     if label::store(child, label).is_ok() { 0 } else { -ENOMEM }
+}
+
+/// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`: the child can be found by
+/// an iterator and does not run yet. KERNEL: `kernel_clone` (kernel/fork.c, 6.1).
+///
+/// INVARIANT(adoption): a fork that was under way when a policy came has asked `alloc` too early, and its
+/// child is found by no pass before this. Here either its parent has been adopted, or a pass that begins
+/// after this one's adoption finds it.
+#[inline(always)]
+pub fn forked(ctx: &BtfTracePointContext) -> i32 {
+    let parent: *const Task = ctx.arg(0);
+    let child: *const Task = ctx.arg(1);
+    if label::of(child).is_some() {
+        return 0;
+    }
+    let label = match label::of(parent) {
+        Some(label) => Label { pending: 0, ..label },
+        None => match select::by_cgroup(child) {
+            Ok(Some(profile)) => select::label(child, profile),
+            // One that could not be looked at is found by a pass, which says so.
+            Ok(None) | Err(()) => return 0,
+        },
+    };
+    let _found_by_a_pass_otherwise = label::store(child, label);
+    0
 }
 
 /// `void task_free(struct task_struct *task)`

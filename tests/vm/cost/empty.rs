@@ -15,7 +15,7 @@ pub(super) fn attach() -> Result<Ebpf> {
         let (hook, may_be_missing) = match attach {
             Attach::Lsm(hook) | Attach::LsmWith(hook, 3) => (hook, false),
             Attach::LsmFrom(hook, _) => (hook, true),
-            Attach::LsmWith(..) | Attach::TaskIterator => continue,
+            Attach::LsmWith(..) | Attach::Tracepoint(_) | Attach::TaskIterator => continue,
         };
         let program: &mut Lsm = object.program_mut(name).context(*name)?.try_into()?;
         match program.load(hook, &btf) {
