@@ -57,6 +57,7 @@ macro_rules! features {
 
 features! {
     EXECUTABLE_MEMORY "executable-memory" Denied "memory that is no file's, made executable: JIT compilers need it";
+    INHERITED "inherited-descriptors" Denied "descriptors beyond the first three that a program is started with";
     IO_URING "io-uring" Allowed "io_uring: system calls through shared memory";
     NETLINK_ROUTE "netlink-route" Allowed "netlink about interfaces and routes: name resolution looks there";
     NETLINK "netlink" Allowed "all other netlink families";

@@ -62,6 +62,11 @@ fields! {
     OFF_TASK_STORAGE: "task_struct" "bpf_storage";
     OFF_TASK_FS: "task_struct" "fs";
     OFF_TASK_MM: "task_struct" "mm";
+    OFF_TASK_FILES: "task_struct" "files";
+    OFF_FILES_TABLE: "files_struct" "fdt";
+    OFF_TABLE_MAX: "fdtable" "max_fds";
+    OFF_TABLE_OPEN: "fdtable" "open_fds";
+    OFF_TABLE_CLOEXEC: "fdtable" "close_on_exec";
     OFF_TASK_CRED: "task_struct" "cred";
     OFF_CRED_EUID: "cred" "euid";
     OFF_CRED_EGID: "cred" "egid";

@@ -29,6 +29,7 @@ mod guard;
 mod hash;
 mod hold;
 mod hooks;
+mod inherit;
 mod judge;
 mod kernel;
 mod kread;

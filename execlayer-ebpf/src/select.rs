@@ -71,24 +71,27 @@ pub fn by_cgroup(task: *const Task) -> Result<Option<u32>, ()> {
     found
 }
 
-/// Labels a task that is about to execute `file`, if a policy selects it.
+/// Labels a task that is about to execute `file`, if a policy selects it; the label that it has once it has
+/// executed.
 #[inline(always)]
-pub fn at_exec(task: *const Task, file: *const File) -> Result<(), ()> {
+pub fn at_exec(task: *const Task, file: *const File) -> Result<Option<Label>, ()> {
     if let Some(profile) = by_cgroup(task)? {
-        return label::store(task, label(task, profile));
+        let label = label(task, profile);
+        return label::store(task, label).map(|()| Some(label));
     }
     let profile = by_file(task, file)?.unwrap_or(0);
     let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
     if profile != 0 {
         // In force when the exec is committed; what may fail is done before.
         let label = label(task, profile);
-        return label::store(task, Label { profile: 0, pending: profile, ..label });
+        let pending = Label { profile: 0, pending: profile, ..label };
+        return label::store(task, pending).map(|()| Some(label));
     }
     if storage != 0 && label::stored(task).is_some() {
         // An earlier exec selected, and failed.
-        return label::store(task, label(task, 0));
+        label::store(task, label(task, 0))?;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Labels a task that already runs, if a policy selects it; whether it was not governed and is now.

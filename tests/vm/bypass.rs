@@ -49,6 +49,7 @@ pub(crate) const SETS: &[Set] = &[
     leave::LICENSED,
     code::SET,
     code::MEMORY,
+    code::INHERITED,
     send::SET,
     send::ALIASES,
     serve::SET,

@@ -8,8 +8,8 @@ const WORKSPACE: &str = "WORKSPACE=/srv/app";
 fn a_sound_policy_is_ok_and_exits_with_0() {
     let place = Place::new();
     let called = place.succeed(&["check", "small", "--var", WORKSPACE]);
-    // Three of its own, and the one of executable memory.
-    assert!(called.out.contains("ok: policy `small` version 3 for agent `tester`, 4 rules"));
+    // Three of its own, and those of what is allowed by default.
+    assert!(called.out.contains("ok: policy `small` version 3 for agent `tester`, 5 rules"));
     assert_eq!(called.err, "");
     // By the name of the file, and by its name in a folder of policies.
     place.succeed(&["check", "small/policy.toml", "--var", WORKSPACE]);
@@ -34,7 +34,7 @@ fn a_check_for_programs_is_one_json_object_valid_or_not() {
     let place = Place::new();
     let called = place.succeed(&["check", "small", "--json", "--var", WORKSPACE]);
     let json = called.json();
-    assert_eq!((&json["valid"], &json["rules"]), (&true.into(), &4.into()));
+    assert_eq!((&json["valid"], &json["rules"]), (&true.into(), &5.into()));
     let called = place.call(&["check", "small", "--json"]);
     assert_eq!(called.code, Some(3));
     let json = called.json();
@@ -69,7 +69,7 @@ fn compile_prints_sizes_and_limits_and_writes_nothing_by_itself() {
     let place = Place::new();
     let before = std::fs::read_dir(place.at("")).unwrap().count();
     let called = place.succeed(&["compile", "small", "--var", WORKSPACE]);
-    assert!(called.out.contains("rules 4 of 16384") && called.out.contains("of at most 4"));
+    assert!(called.out.contains("rules 5 of 16384") && called.out.contains("of at most 4"));
     assert_eq!(std::fs::read_dir(place.at("")).unwrap().count(), before);
     let listing = place.succeed(&["compile", "small", "--listing", "--var", WORKSPACE]).out;
     assert!(listing.contains("`no-keys`") && listing.contains("lane:"), "{listing}");

@@ -3,13 +3,15 @@
 use aya_ebpf::programs::LsmContext;
 use execlayer_common::{
     access::{Access, Operation},
-    event,
+    event, feature as common,
     question::Hook,
 };
 
 use crate::{
     enforce::ON_FAILURE,
+    feature,
     hold::{self, calls},
+    inherit,
     kernel::{Bprm, ENOMEM, File, fields},
     kread::{member, typed, typed_at},
     label,
@@ -21,16 +23,20 @@ use crate::{
 #[inline(always)]
 pub fn select(ctx: &LsmContext) -> i32 {
     let task = label::current();
-    if label::of(task).is_some() {
+    let label = match label::of(task) {
         // The first label wins.
-        return 0;
-    }
-    let bprm: *const Bprm = ctx.arg(0);
-    let file: *const File = typed(bprm, &fields::OFF_BPRM_FILE);
-    match select::at_exec(task, file) {
-        Ok(()) => 0,
-        Err(()) => -ENOMEM,
-    }
+        Some(label) => label,
+        None => {
+            let bprm: *const Bprm = ctx.arg(0);
+            let file: *const File = typed(bprm, &fields::OFF_BPRM_FILE);
+            match select::at_exec(task, file) {
+                Ok(Some(label)) => label,
+                Ok(None) => return 0,
+                Err(()) => return -ENOMEM,
+            }
+        }
+    };
+    if inherit::any(task) { feature::used(label, &common::INHERITED) } else { 0 }
 }
 
 /// `int bprm_check_security(struct linux_binprm *bprm)`: once for each interpreter level.

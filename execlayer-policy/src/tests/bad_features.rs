@@ -15,7 +15,7 @@ fn unknown_features_are_reported_with_the_nearest_and_all_that_can_be_allowed() 
     let expected = r#"policy.toml:10:11: error: there is no feature `io_uring`
   10 | feature = "io_uring"
      |           ^^^^^^^^^^
-  help: did you mean `io-uring`? rules can allow `executable-memory`, `io-uring`, `netlink-route`, `netlink`, `raw-socket`, `packet-socket`, `vsock`, `other-socket`, `perf-event`, `keyring`, `cap-net-admin`, `cap-sys-time`, `cap-syslog`
+  help: did you mean `io-uring`? rules can allow `executable-memory`, `inherited-descriptors`, `io-uring`, `netlink-route`, `netlink`, `raw-socket`, `packet-socket`, `vsock`, `other-socket`, `perf-event`, `keyring`, `cap-net-admin`, `cap-sys-time`, `cap-syslog`
 "#;
     assert_eq!(rule("allow", "\"io_uring\""), expected);
     let shown = rule("deny", "[\"vsock\", \"*\"]");

@@ -113,6 +113,7 @@ fn the_daemon_gets_the_deciders_that_rules_name_and_each_rules_chain() {
             chain(Some(60), Some(600), &[0, 1, 2]),
             chain(None, None, &[3, 4, 5, 1]),
             chain(Some(86_400), Some(2_592_000), &[]),
+            None,
             // The rule of a feature.
             None,
         ]

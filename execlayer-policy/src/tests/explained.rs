@@ -50,6 +50,9 @@ Allowed, unless a rule above says otherwise:
   executable-memory-by-default
     use `executable-memory`
     (policy.toml:4)
+  inherited-descriptors-by-default
+    use `inherited-descriptors`
+    (policy.toml:4)
 
 Everything else is denied:
   running any other program

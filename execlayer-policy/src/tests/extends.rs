@@ -48,6 +48,7 @@ fn rules_of_what_is_extended_come_first_and_keep_their_places() {
             ("of-c", "c", 4),
             ("own", "main", 6),
             ("executable-memory-by-default", "main", 4),
+            ("inherited-descriptors-by-default", "main", 4),
         ]
     );
     assert_eq!((policy.name(), policy.agent()), ("main", "a"));

@@ -69,10 +69,11 @@ fn a_full_policy_is_read_as_it_is_written() {
             ("workspace", Effect::Allow),
             ("no-private-keys", Effect::Deny),
             ("model-api", Effect::Allow),
-            ("executable-memory-by-default", Effect::Allow)
+            ("executable-memory-by-default", Effect::Allow),
+            ("inherited-descriptors-by-default", Effect::Allow)
         ]
     );
-    let [workspace, _, api, _] = policy.rules() else { panic!() };
+    let [workspace, _, api, ..] = policy.rules() else { panic!() };
     assert_eq!((workspace.place.line, workspace.place.column), (15, 1));
     assert_eq!(workspace.paths.first().unwrap().text.as_ref(), "/workspace{,/**}");
     assert!(workspace.access.contains(Access::APPEND), "write includes append");

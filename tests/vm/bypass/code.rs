@@ -17,10 +17,12 @@ use std::process::{Command, Stdio};
 crate::tests! {
     bypass_by_mapping_and_loading => .lanes(&[Lane::Bypass]).limit(290),
     bypass_by_executable_memory => .lanes(&[Lane::Bypass]).limit(290),
+    bypass_by_inherited_descriptors => .lanes(&[Lane::Bypass]),
 }
 
 pub(crate) const SET: Set = ("bypass-code", OF_FILES);
 pub(crate) const MEMORY: Set = ("bypass-memory", OF_MEMORY);
+pub(crate) const INHERITED: Set = ("bypass-inherited", OF_DESCRIPTORS);
 
 const RULE: Governed = Denied("rule");
 
@@ -121,6 +123,13 @@ deny = ["exec"]
 path = ["/srv/bypass/code/{,lib}forbidden*", "/dev/shm/bypass-forbidden"]
 "#;
 
+const ONLY_THREE: &str = r#"
+[[rule]]
+id = "only-three"
+deny = ["use"]
+feature = "inherited-descriptors"
+"#;
+
 const NO_MEMORY: &str = r#"
 [[rule]]
 id = "no-memory"
@@ -145,6 +154,43 @@ fn bypass_by_executable_memory() -> Result<()> {
     let gate = Gate::start()?;
     judge(&gate, MEMORY, &policy("bypass-memory", "", &format!("{RULES}{NO_MEMORY}"))?)?;
     judge_by(&gate, MEMORY, &policy("bypass-code", "", RULES)?, |_| Passes)
+}
+
+fn bypass_by_inherited_descriptors() -> Result<()> {
+    let gate = Gate::start()?;
+    let denied = policy("bypass-inherited", "", &format!("{RULES}{ONLY_THREE}"))?;
+    let allowed = policy("bypass-code", "", RULES)?;
+    judge(&gate, INHERITED, &denied)?;
+    judge_by(&gate, INHERITED, &allowed, |_| Passes)?;
+    // What was opened outside comes in with the program that becomes governed, or that does not start.
+    let held = opened("/etc/shadow", OFlag::O_RDONLY)?;
+    call(libc::SYS_dup3, [held.as_raw_fd() as usize, 100, 0])?;
+    let comes_in = |policy: &str| -> Result<bool> {
+        let mut run = gate.run(policy, &["--quiet"], &["test", "-e", "/proc/self/fd/100"]);
+        Ok(run.stderr(Stdio::null()).status()?.success())
+    };
+    ensure!(comes_in(&allowed)?, "a descriptor from outside does not come in at all");
+    ensure!(!comes_in(&denied)?, "a descriptor from outside comes in");
+    call(libc::SYS_close, [100])?;
+    let status = gate.run(&denied, &["--quiet"], &["true"]).status()?;
+    ensure!(status.success(), "nothing can be run with the three");
+    Ok(())
+}
+
+/// Started with nothing but the three, and with one more of each kind.
+const OF_DESCRIPTORS: &[Attempt] = &[
+    Attempt::new("execve with the three", Passes, || execute("/usr/bin/true")),
+    Attempt::new("execve with one that is closed", Passes, || with_one(100, libc::O_CLOEXEC)),
+    Attempt::new("execve with one more", RULE, || with_one(100, 0)),
+    Attempt::new("execve with one far up", RULE, || with_one(1_000, 0)),
+];
+
+fn with_one(number: usize, flags: i32) -> Act {
+    let held = opened("/etc/passwd", OFlag::O_RDONLY)?;
+    call(libc::SYS_dup3, [held.as_raw_fd() as usize, number, flags as usize])?;
+    let result = execute("/usr/bin/true");
+    call(libc::SYS_close, [number])?;
+    result
 }
 
 fn prepare() -> Result<()> {

@@ -30,13 +30,17 @@ pub(super) fn attach() -> Result<Ebpf> {
 /// Ends a gate that outlives its daemon: removes its pins, and waits until no program is left.
 pub(super) fn no_gate_is_left() -> Result<()> {
     fs::remove_dir_all("/sys/fs/bpf/execlayer").context("the gate's pins")?;
-    for _ in 0..100 {
-        let ours = |name: &str| PROGRAMS.iter().any(|(program, _)| *program == name);
-        let left = aya::programs::loaded_programs().filter_map(Result::ok);
-        if !left.into_iter().any(|program| program.name_as_str().is_some_and(ours)) {
+    let mut left = Vec::new();
+    for _ in 0..600 {
+        let ours = |name: &&str| PROGRAMS.iter().any(|(program, _)| program == name);
+        let loaded = aya::programs::loaded_programs().filter_map(Result::ok);
+        left = loaded
+            .filter_map(|program| program.name_as_str().filter(ours).map(str::to_owned))
+            .collect();
+        if left.is_empty() {
             return Ok(());
         }
         sleep(Duration::from_millis(50));
     }
-    bail!("programs of the gate are still loaded")
+    bail!("programs of the gate are still loaded: {left:?}")
 }
