@@ -7,13 +7,14 @@ use execlayer_common::{
     provenance::{self, Provenance},
 };
 
-use crate::{envelope::within, error::BundleError, limits};
+use crate::{envelope::within, error::BundleError, limits, terms::Terms};
 
 /// One policy, ready to be signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnsignedBundle {
     pub(crate) image: Vec<u32>,
     pub(crate) provenance: Provenance,
+    pub(crate) terms: Terms,
 }
 
 impl UnsignedBundle {
@@ -24,7 +25,7 @@ impl UnsignedBundle {
     /// A [`BundleError`] if the daemon would refuse it.
     pub fn new(image: Vec<u32>, provenance: Provenance) -> Result<Self, BundleError> {
         check(&image, &provenance)?;
-        Ok(Self { image, provenance })
+        Ok(Self { image, provenance, terms: Terms::default() })
     }
 
     /// The image's words.
@@ -37,6 +38,12 @@ impl UnsignedBundle {
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
         &self.provenance
+    }
+
+    /// Where and when it may be put in force.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 }
 

@@ -5,10 +5,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{base64, error::BundleError, limits};
-
-/// What the envelope of a bundle holds.
-pub const PAYLOAD_TYPE: &str = "application/vnd.execlayer.policy+json";
+use crate::{base64, error::BundleError, kind::Kind, limits};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +29,7 @@ struct Signature<'a> {
 
 /// An envelope that was opened; nothing about it is verified.
 pub(crate) struct Opened {
+    pub(crate) kind: Kind,
     pub(crate) payload: Vec<u8>,
     /// At least one.
     pub(crate) signatures: Vec<Signed>,
@@ -53,14 +51,13 @@ pub(crate) fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> 
     bytes
 }
 
-pub(crate) fn open(bytes: &[u8]) -> Result<Opened, BundleError> {
+pub(crate) fn open(bytes: &[u8], expected: Kind) -> Result<Opened, BundleError> {
     within("bytes of the bundle", bytes.len(), limits::MAX_BUNDLE_BYTES)?;
-    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|error| {
-        if error.is_eof() { BundleError::CutShort } else { BundleError::NotJson(error.to_string()) }
-    })?;
-    if envelope.payload_type != PAYLOAD_TYPE {
-        let found = envelope.payload_type.chars().take(limits::MAX_NAME_BYTES).collect();
-        return Err(BundleError::PayloadType(found));
+    let envelope: Envelope<'_> =
+        serde_json::from_slice(bytes).map_err(|error| BundleError::of_json(&error))?;
+    let found = Kind::of_type(&envelope.payload_type)?;
+    if found != expected {
+        return Err(BundleError::OtherKind { found, expected });
     }
     let signatures = envelope.signatures.ok_or(BundleError::NoSignature)?;
     if signatures.is_empty() {
@@ -77,15 +74,26 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Opened, BundleError> {
             Ok(Signed { keyid: signature.keyid.into_owned(), sig })
         })
         .collect::<Result<_, BundleError>>()?;
-    Ok(Opened { payload, signatures })
+    Ok(Opened { kind: expected, payload, signatures })
 }
 
+/// Writes an envelope. In the order of the keys' ids, so that it does not matter who signed first.
 #[cfg(feature = "sign")]
-pub(crate) fn close(payload: &[u8], keyid: &str, sig: &[u8]) -> Result<Vec<u8>, BundleError> {
+pub(crate) fn close(
+    kind: Kind,
+    payload: &[u8],
+    mut signatures: Vec<Signed>,
+) -> Result<Vec<u8>, BundleError> {
+    within("signatures", signatures.len(), limits::MAX_SIGNATURES)?;
+    signatures.sort_by(|a, b| a.keyid.cmp(&b.keyid));
+    let signatures = signatures.into_iter().map(|signed| Signature {
+        keyid: signed.keyid.into(),
+        sig: base64::encode(&signed.sig).into(),
+    });
     let envelope = Envelope {
-        payload_type: PAYLOAD_TYPE.into(),
+        payload_type: kind.payload_type().into(),
         payload: base64::encode(payload).into(),
-        signatures: Some(vec![Signature { keyid: keyid.into(), sig: base64::encode(sig).into() }]),
+        signatures: Some(signatures.collect()),
     };
     let bytes =
         serde_json::to_vec(&envelope).map_err(|error| BundleError::NotJson(error.to_string()))?;

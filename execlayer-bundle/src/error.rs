@@ -2,7 +2,7 @@
 
 use execlayer_common::image::ImageError;
 
-use crate::{envelope::PAYLOAD_TYPE, key::KeyId, manifest::FORMAT};
+use crate::{key::KeyId, kind::Kind, manifest::FORMAT};
 
 /// Why a bundle is refused. Whoever hands over the bytes can cause every one of these; none of them
 /// changes what is in force.
@@ -52,8 +52,36 @@ pub enum BundleError {
     /// The bytes are not JSON, or not an envelope.
     #[error("the bundle is not an envelope in JSON: {0}")]
     NotJson(String),
+    /// No rule of the root lets anybody sign this.
+    #[error("the root lets nobody sign policy `{policy}` of agent `{agent}`")]
+    NobodyMaySign {
+        /// The policy's name.
+        policy: String,
+        /// The agent's.
+        agent: String,
+    },
+    /// An order that orders nothing.
+    #[error("an order goes from a version to an older one, and this goes from {from} to {to}")]
+    Order {
+        /// The version that is given up.
+        from: u64,
+        /// The version that may be put in force.
+        to: u64,
+    },
     /// The envelope is for something else.
-    #[error("the envelope holds `{0}` and not `{PAYLOAD_TYPE}`")]
+    #[error(
+        "this holds `{}`, where `{}` is expected",
+        found.payload_type(),
+        expected.payload_type()
+    )]
+    OtherKind {
+        /// What it is.
+        found: Kind,
+        /// What it should be.
+        expected: Kind,
+    },
+    /// The envelope is for something that is not known here.
+    #[error("the envelope holds `{0}`, which is not known here")]
     PayloadType(String),
     /// The provenance has another version.
     #[error("provenance format {0} is not known here")]
@@ -69,6 +97,17 @@ pub enum BundleError {
     /// A key is named by two signatures.
     #[error("key `{0}` is named by two signatures")]
     RepeatedKey(String),
+    /// A root that contradicts itself.
+    #[error("the root is refused: {0}")]
+    Root(String),
+    /// A root is followed by the next one.
+    #[error("root version {found} does not follow version {current}: it is replaced by version {}", current.saturating_add(1))]
+    RootVersion {
+        /// The version in force.
+        current: u64,
+        /// The version that is there.
+        found: u64,
+    },
     /// Image and provenance have different numbers of rules.
     #[error("the image has {image} rules and the provenance {provenance}")]
     RuleCount {
@@ -76,6 +115,19 @@ pub enum BundleError {
         image: u32,
         /// Rules of the provenance.
         provenance: usize,
+    },
+    /// The terms cannot be meant.
+    #[error("the bundle's terms are refused: {0}")]
+    Terms(&'static str),
+    /// Too few of those who may sign did.
+    #[error("{found} of the {needed} signatures that are needed: {what}")]
+    Threshold {
+        /// What is signed.
+        what: String,
+        /// Valid signatures of different keys that may sign it.
+        found: usize,
+        /// How many are needed.
+        needed: u32,
     },
     /// More or longer than allowed.
     #[error("{what}: {found}, and the limit is {limit}")]
@@ -90,6 +142,12 @@ pub enum BundleError {
     /// No signature names a trusted key; the first key that is named.
     #[error("no signature is of a trusted key (the bundle names `{0}`)")]
     UnknownKey(String),
+}
+
+impl BundleError {
+    pub(crate) fn of_json(error: &serde_json::Error) -> Self {
+        if error.is_eof() { Self::CutShort } else { Self::NotJson(error.to_string()) }
+    }
 }
 
 /// Why a key's file is refused.

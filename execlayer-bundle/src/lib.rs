@@ -9,10 +9,10 @@
 //!
 //! # Format 1
 //!
-//! A DSSE envelope in JSON: `payloadType` [`PAYLOAD_TYPE`], `payload` in standard base64, and
-//! `signatures`, each with `keyid` and `sig` (ed25519 over DSSE's pre-authentication encoding,
-//! version 1). The payload is a JSON object, the manifest: `format`, `name`, `version`, `agent`,
-//! `image` (`length` in bytes, `sha256` in hex, `words`: base64 of the image's 32-bit words, little
+//! A DSSE envelope in JSON: `payloadType` (a [`Kind`]), `payload` in standard base64, and `signatures`,
+//! each with `keyid` and `sig` (ed25519 over DSSE's pre-authentication encoding, version 1). A policy's
+//! payload is a JSON object, the manifest: `format`, `name`, `version`, `agent`, `terms` (if there are
+//! any), `image` (`length` in bytes, `sha256` in hex, `words`: base64 of the image's 32-bit words, little
 //! endian) and `provenance`. The same input gives the same bytes.
 //!
 //! A reader looks at `format` before any other field, so that a later version is refused by its
@@ -20,8 +20,9 @@
 //!
 //! # Whose signature counts
 //!
-//! One valid signature of a trusted key is needed. Signatures of unknown keys beside it are passed
-//! over, so that a bundle can be signed with an old and a new key at once. A bad signature that
+//! With a [`root`], as it says: so many different keys of those that it names for the policy and the
+//! agent. Without one, one valid signature of a trusted key. Signatures of unknown keys beside them are
+//! passed over, so that a bundle can be signed with an old and a new key at once. A bad signature that
 //! names a trusted key, or a key that is named twice, refuses the whole bundle.
 //!
 //! # Keys
@@ -36,22 +37,30 @@ mod envelope;
 mod error;
 mod hex;
 pub mod key;
+mod kind;
 pub mod limits;
 mod manifest;
+pub mod order;
+pub mod root;
 #[cfg(feature = "sign")]
 pub mod sign;
+mod signatures;
+mod terms;
+mod trust;
 mod unverified;
 mod verify;
 
 pub use content::UnsignedBundle;
-pub use envelope::PAYLOAD_TYPE;
 pub use error::{BundleError, KeyError};
 pub use key::{KeyId, PublicKey};
+pub use kind::{Kind, kind};
 pub use manifest::FORMAT;
 #[cfg(feature = "sign")]
 pub use sign::{PrivateKey, SignedBundle};
+pub use terms::{Here, Terms, TermsError};
+pub use trust::TrustedKeys;
 pub use unverified::{UnverifiedClaims, unverified_claims};
-pub use verify::{TrustedKeys, VerifiedBundle, verify};
+pub use verify::{VerifiedBundle, verify};
 
 #[cfg(test)]
 mod tests;

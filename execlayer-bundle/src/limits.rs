@@ -18,3 +18,9 @@ pub const MAX_TEXT_BYTES: usize = 4_096;
 pub const MAX_SELECTORS: usize = 1_024;
 /// Files that a policy comes from: itself and what it extends.
 pub const MAX_FILES: usize = limits::MAX_EXTENDS + 1;
+/// Machines that a bundle is for.
+pub const MAX_MACHINES: usize = 1_024;
+/// Rules of a root about who may sign what.
+pub const MAX_ROLES: usize = 1_024;
+/// Bytes of a root's or an order's file.
+pub const MAX_ROOT_BYTES: usize = 1 << 20;

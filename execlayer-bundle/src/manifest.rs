@@ -10,6 +10,7 @@ use crate::{
     envelope::within,
     error::BundleError,
     hex,
+    terms::Terms,
 };
 
 /// Version of the bundle's format.
@@ -22,6 +23,8 @@ struct Manifest {
     name: String,
     version: u64,
     agent: String,
+    #[serde(default, skip_serializing_if = "Terms::is_empty")]
+    terms: Terms,
     image: Image,
     provenance: Provenance,
 }
@@ -49,6 +52,7 @@ pub(crate) fn write(bundle: &UnsignedBundle) -> Result<Vec<u8>, BundleError> {
         name: provenance.policy.clone(),
         version: provenance.version,
         agent: provenance.agent.clone(),
+        terms: bundle.terms.clone(),
         image: Image {
             length: bytes.len() as u64,
             sha256: sha256(&bytes),
@@ -78,7 +82,8 @@ pub(crate) fn read(payload: &[u8]) -> Result<UnsignedBundle, BundleError> {
     }
     let image = image(&manifest.image)?;
     content::check(&image, &provenance)?;
-    Ok(UnsignedBundle { image, provenance })
+    manifest.terms.check()?;
+    Ok(UnsignedBundle { image, provenance, terms: manifest.terms })
 }
 
 fn image(image: &Image) -> Result<Vec<u32>, BundleError> {

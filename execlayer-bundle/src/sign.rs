@@ -6,10 +6,13 @@ use zeroize::Zeroizing;
 use crate::{
     base64,
     content::UnsignedBundle,
-    envelope::{self, PAYLOAD_TYPE},
+    envelope::{self, Signed},
     error::{BundleError, KeyError},
     key::{self, KeyId, PRIVATE_TAG, PUBLIC_TAG, PublicKey},
+    kind::Kind,
     manifest,
+    order::Rollback,
+    root::Root,
 };
 
 /// A private key. Wiped from memory when it is dropped.
@@ -76,7 +79,7 @@ impl core::fmt::Debug for PrivateKey {
     }
 }
 
-/// A bundle in its final form.
+/// Something signed, in its final form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedBundle {
     bytes: Vec<u8>,
@@ -103,11 +106,58 @@ impl SignedBundle {
 ///
 /// [`BundleError::TooLarge`].
 pub fn sign(bundle: &UnsignedBundle, key: &PrivateKey) -> Result<SignedBundle, BundleError> {
-    sign_payload(&manifest::write(bundle)?, key)
+    sign_payload(Kind::Policy, &manifest::write(bundle)?, key)
 }
 
-pub(crate) fn sign_payload(payload: &[u8], key: &PrivateKey) -> Result<SignedBundle, BundleError> {
-    let signature = key.key.sign(&envelope::pre_authentication(PAYLOAD_TYPE, payload));
-    let bytes = envelope::close(payload, &key.id().to_string(), &signature.to_bytes())?;
+/// Signs a root. Others add their signatures with [`add`].
+///
+/// # Errors
+///
+/// A [`BundleError`] if it would be refused whoever signs it.
+pub fn sign_root(root: &Root, key: &PrivateKey) -> Result<SignedBundle, BundleError> {
+    root.check()?;
+    sign_payload(Kind::Root, &json(root)?, key)
+}
+
+/// Signs an order to go back.
+///
+/// # Errors
+///
+/// A [`BundleError`] if it would be refused whoever signs it.
+pub fn sign_rollback(order: &Rollback, key: &PrivateKey) -> Result<SignedBundle, BundleError> {
+    order.check()?;
+    sign_payload(Kind::Rollback, &json(order)?, key)
+}
+
+/// Signs the same as others did, beside them. A signature of this key that is there is replaced.
+///
+/// # Errors
+///
+/// A [`BundleError`] if it is none of this, or has too many signatures.
+pub fn add(bytes: &[u8], key: &PrivateKey) -> Result<SignedBundle, BundleError> {
+    let kind = crate::kind(bytes)?;
+    let mut opened = envelope::open(bytes, kind)?;
+    let own = key.id().to_string();
+    opened.signatures.retain(|signed| signed.keyid != own);
+    opened.signatures.push(signature(kind, &opened.payload, key));
+    let digest = manifest::sha256(&opened.payload);
+    Ok(SignedBundle { bytes: envelope::close(kind, &opened.payload, opened.signatures)?, digest })
+}
+
+pub(crate) fn sign_payload(
+    kind: Kind,
+    payload: &[u8],
+    key: &PrivateKey,
+) -> Result<SignedBundle, BundleError> {
+    let bytes = envelope::close(kind, payload, vec![signature(kind, payload, key)])?;
     Ok(SignedBundle { bytes, digest: manifest::sha256(payload) })
+}
+
+fn signature(kind: Kind, payload: &[u8], key: &PrivateKey) -> Signed {
+    let message = envelope::pre_authentication(kind.payload_type(), payload);
+    Signed { keyid: key.id().to_string(), sig: key.key.sign(&message).to_bytes().to_vec() }
+}
+
+fn json(content: &impl serde::Serialize) -> Result<Vec<u8>, BundleError> {
+    serde_json::to_vec(content).map_err(|error| BundleError::Manifest(error.to_string()))
 }

@@ -15,6 +15,8 @@ use crate::{
     *,
 };
 
+mod trust;
+
 fn key(seed: u8) -> PrivateKey {
     PrivateKey::from_random(Zeroizing::new([seed; 32]), "a test")
 }
@@ -86,7 +88,7 @@ fn refusal_of_manifest(change: impl FnOnce(&mut serde_json::Value)) -> BundleErr
     let mut manifest = serde_json::from_slice(&payload).unwrap();
     change(&mut manifest);
     let payload = serde_json::to_vec(&manifest).unwrap();
-    refusal(sign_payload(&payload, &key(1)).unwrap().bytes())
+    refusal(sign_payload(Kind::Policy, &payload, &key(1)).unwrap().bytes())
 }
 
 #[test]

@@ -1,0 +1,35 @@
+//! The one place that looks at signatures. Verify first, then use the very same bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ed25519_dalek::Signature;
+
+use crate::{
+    envelope::{self, Opened},
+    error::BundleError,
+    key::{KeyId, PublicKey},
+};
+
+/// Public keys by their ids.
+pub(crate) type Keys = BTreeMap<String, PublicKey>;
+
+/// The keys among `known` that signed, each once, in the order of the signatures. Signatures of others are
+/// passed over.
+pub(crate) fn signers(opened: &Opened, known: &Keys) -> Result<Vec<KeyId>, BundleError> {
+    let message = envelope::pre_authentication(opened.kind.payload_type(), &opened.payload);
+    let mut named = BTreeSet::new();
+    let mut signers = Vec::new();
+    for signed in &opened.signatures {
+        if !named.insert(&signed.keyid) {
+            return Err(BundleError::RepeatedKey(signed.keyid.clone()));
+        }
+        let Some(key) = known.get(&signed.keyid) else { continue };
+        let bad = BundleError::BadSignature(key.id());
+        let Ok(sig) = Signature::from_slice(&signed.sig) else { return Err(bad) };
+        if key.key.verify_strict(&message, &sig).is_err() {
+            return Err(bad);
+        }
+        signers.push(key.id());
+    }
+    Ok(signers)
+}

@@ -1,0 +1,104 @@
+//! Whose signatures count for what. Must not look at a signature.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    error::{BundleError, KeyError},
+    key::{KeyId, PublicKey},
+    limits,
+    root::{Root, VerifiedRoot},
+    signatures::Keys,
+};
+
+/// The keys whose bundles are accepted. Without a root each of them may sign everything, alone.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedKeys {
+    keys: Keys,
+    root: Option<Root>,
+    local: BTreeSet<KeyId>,
+}
+
+impl TrustedKeys {
+    /// Those of a root, as it says.
+    #[must_use]
+    pub fn of_root(root: &VerifiedRoot) -> Self {
+        let (keys, root) = (root.keys().clone(), Some(root.root().clone()));
+        Self { keys, root, local: BTreeSet::new() }
+    }
+
+    /// Trusts one more key. Beside a root it may sign everything, too: only where the root says that such a
+    /// key is wanted ([`Root::local`]) should there be one.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Repeated`] or [`KeyError::TooLarge`].
+    pub fn add(&mut self, key: PublicKey) -> Result<(), KeyError> {
+        let (found, limit) = (self.keys.len() + 1, limits::MAX_TRUSTED_KEYS);
+        if found > limit {
+            return Err(KeyError::TooLarge { what: "trusted keys", found, limit });
+        }
+        let id = key.id();
+        if self.keys.contains_key(&id.to_string()) {
+            return Err(KeyError::Repeated(id));
+        }
+        self.local.insert(id);
+        self.keys.insert(id.to_string(), key);
+        Ok(())
+    }
+
+    /// Whether no key is trusted: every bundle is refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The keys, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
+        self.keys.values()
+    }
+
+    /// What says who may sign what, if there is one.
+    #[must_use]
+    pub fn root(&self) -> Option<&Root> {
+        self.root.as_ref()
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Whether these keys, which all signed, may sign the policy of the agent together.
+    pub(crate) fn judge(
+        &self,
+        policy: &str,
+        agent: &str,
+        signers: &[KeyId],
+    ) -> Result<(), BundleError> {
+        let Some(root) = &self.root else { return Ok(()) };
+        if signers.iter().any(|key| self.local.contains(key)) {
+            return Ok(());
+        }
+        let mut best: Option<(usize, u32)> = None;
+        for role in root.roles.iter().filter(|role| role.is_of(policy, agent)) {
+            let found = role.quorum().count(signers);
+            if found >= role.threshold as usize {
+                return Ok(());
+            }
+            let missing = |(found, needed): (usize, u32)| (needed as usize).saturating_sub(found);
+            let this = (found, role.threshold);
+            best = Some(
+                best.map_or(this, |best| if missing(this) < missing(best) { this } else { best }),
+            );
+        }
+        match best {
+            None => Err(BundleError::NobodyMaySign {
+                policy: policy.to_owned(),
+                agent: agent.to_owned(),
+            }),
+            Some((found, needed)) => {
+                let what = format!("policy `{policy}` of agent `{agent}`");
+                Err(BundleError::Threshold { what, found, needed })
+            }
+        }
+    }
+}
