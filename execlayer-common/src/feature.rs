@@ -79,6 +79,7 @@ features! {
     MAC_OVERRIDE "cap-mac-override" Never "CAP_MAC_OVERRIDE: not to be bound by other security modules";
     BPF "cap-bpf" Never "CAP_BPF: kernel programs";
     AUDIT_CONTROL "cap-audit-control" Never "CAP_AUDIT_CONTROL: the kernel's audit";
+    PERFMON "cap-perfmon" Never "CAP_PERFMON: other processes' memory maps and environments (from 6.15 on)";
     CHECKPOINT "cap-checkpoint-restore" Never "CAP_CHECKPOINT_RESTORE: other processes' insides";
     USER_NAMESPACE "user-namespace" Never "user namespaces: in one of its own a process is root and names what it likes";
     CHROOT "chroot" Never "another root directory: every name would mean something else";

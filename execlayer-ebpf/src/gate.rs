@@ -56,7 +56,7 @@ pub fn opened(call: &Call, flags: u32, mnt: *const VfsMount, dentry: *const Dent
     } else {
         walk::path(scratch, walk::root_of(label::current()), mnt, dentry)
     };
-    if name.is_err() && is_handle(scratch, dentry) {
+    if name.is_err() && (is_handle(scratch, dentry) || walk::is_layer(mnt, dentry)) {
         scratch::release(scratch);
         return 0;
     }

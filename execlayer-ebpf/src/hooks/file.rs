@@ -23,16 +23,21 @@ use crate::{
     walk,
 };
 
+/// KERNEL: FMODE_BACKING is one of these (include/linux/fs.h: bit 25 in 6.5, bit 24 in 6.14 and in 6.12.118), and
+/// the other means something else. A hint.
+const FMODE_MAY_BACK: u32 = 1 << 24 | 1 << 25;
+
 /// `int file_open(struct file *file)`
 #[inline(always)]
 pub fn open(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
     let file: *const File = ctx.arg(0);
     let (mnt, dentry) = walk::place_of(file);
-    if walk::is_layer(mnt, dentry) {
+    let mode: u32 = typed(file, &fields::OFF_FILE_MODE);
+    // Where it is not known so early it is after a name was looked for in vain.
+    if mode & FMODE_MAY_BACK != 0 && walk::is_layer(mnt, dentry) {
         return 0;
     }
-    let mode: u32 = typed(file, &fields::OFF_FILE_MODE);
     let flags: u32 = typed(file, &fields::OFF_FILE_FLAGS);
     let (operation, wanted) = if flags & FMODE_EXEC != 0 {
         (Operation::Exec, Access::EXEC)

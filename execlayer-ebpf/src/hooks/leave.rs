@@ -82,6 +82,8 @@ pub fn capable(ctx: &LsmContext) -> i32 {
         32 => &feature::MAC_OVERRIDE,
         33 => &feature::MAC_ADMIN,
         34 => &feature::SYSLOG,
+        // KERNEL: reads what ptrace_access_check denied (kernel/fork.c, `may_access_mm`, 6.18).
+        38 => &feature::PERFMON,
         39 => &feature::BPF,
         40 => &feature::CHECKPOINT,
         _ => return 0,
