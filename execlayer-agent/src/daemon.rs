@@ -1,6 +1,7 @@
 //! What the daemon holds while it runs, and what each thing that happens does to it: a record of
 //! the kernel, a call of the tool, a tick of the clock. Must not wait for anything; `pipeline` does.
 
+mod admit;
 mod answer;
 pub mod held;
 mod in_force;
@@ -21,6 +22,7 @@ use crate::{
         Gate,
         events::{self, Observed, Record},
     },
+    marks::Marks,
     options::Options,
     profiles::Profiles,
     record::{Log, line, time},
@@ -39,6 +41,7 @@ const LOSS_SHOWN: u64 = 600;
 /// The daemon.
 pub struct Daemon {
     options: Options,
+    marks: Marks,
     gate: Box<dyn Gate>,
     profiles: Profiles,
     scopes: Scopes,
@@ -73,8 +76,10 @@ impl Daemon {
         log: Log,
         kernel: String,
     ) -> Self {
+        let (marks, lost) = Marks::read(&options.state_dir);
         let mut daemon = Self {
             options,
+            marks,
             gate,
             profiles,
             scopes,
@@ -96,6 +101,9 @@ impl Daemon {
             ticks_since_loss: 0,
             stopping: false,
         };
+        if let Some(problem) = lost {
+            daemon.health.raise(Concern::Marks, format!("the newest versions are lost: {problem}"));
+        }
         daemon.set_clock();
         daemon
     }
@@ -174,6 +182,7 @@ impl Daemon {
         if let Err(error) = set {
             self.health.raise(Concern::Maps, format!("cannot set the clock: {error}"));
         }
+        self.look_for_expired();
     }
 
     /// Whether it is time to end.

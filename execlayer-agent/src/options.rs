@@ -28,6 +28,10 @@ pub struct Options {
     /// Public keys whose bundles are accepted
     #[arg(long, value_name = "DIR", default_value = places::KEYS_DIR)]
     pub keys_dir: PathBuf,
+    /// Root with which the daemon begins, signed: who may sign what. With one, the keys in `--keys-dir`
+    /// count no more
+    #[arg(long, value_name = "FILE", default_value = places::ROOT)]
+    pub root: PathBuf,
     /// Where events are written, one JSON object a line; `-` is standard output
     #[arg(long, value_name = "FILE", default_value = places::EVENTS)]
     pub events: PathBuf,

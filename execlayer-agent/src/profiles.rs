@@ -8,7 +8,7 @@ use std::{
 };
 
 use execlayer_api::Mode;
-use execlayer_bundle::VerifiedBundle;
+use execlayer_bundle::{Terms, VerifiedBundle};
 use execlayer_common::{
     image::{FLAG_MONITOR, FLAG_SELECTS_CGROUP, FLAG_SELECTS_EXE, H_FLAGS},
     limits,
@@ -64,6 +64,7 @@ pub struct Installed {
     pub provenance: Rc<Provenance>,
     pub digest: String,
     pub mode: Mode,
+    pub terms: Terms,
     selectors: Selectors,
     selects: bool,
 }
@@ -108,6 +109,17 @@ impl Profiles {
         Ok(&self.nameless)
     }
 
+    /// The profile in which a bundle would be put in force.
+    ///
+    /// # Errors
+    ///
+    /// A [`ProfileError`], if it would be refused.
+    pub fn destined(&self, bundle: &VerifiedBundle, at: Option<u32>) -> Result<u32, ProfileError> {
+        let agent = &bundle.provenance().agent;
+        self.compare(agent, bundle.image())?;
+        self.place(agent, at)
+    }
+
     /// Puts a bundle in force, in its agent's profile if it has one. `at` asks for a profile.
     ///
     /// # Errors
@@ -119,6 +131,7 @@ impl Profiles {
         bundle: VerifiedBundle,
         at: Option<u32>,
     ) -> Result<&Installed, ProfileError> {
+        let terms = bundle.terms().clone();
         let (image, provenance, digest) = bundle.into_parts();
         let profile = self.place(&provenance.agent, at)?;
         let selectors = self.compare(&provenance.agent, &image)?;
@@ -129,7 +142,8 @@ impl Profiles {
         self.remember(profile, generation.number(), Rc::clone(&provenance));
         self.nameless.remove(&profile);
         let selects = flags & (FLAG_SELECTS_CGROUP | FLAG_SELECTS_EXE) != 0;
-        let installed = Installed { generation, provenance, digest, mode, selectors, selects };
+        let installed =
+            Installed { generation, provenance, digest, mode, terms, selectors, selects };
         if let Some(old) = self.current.insert(profile, installed) {
             self.retire((profile, old.generation.number()));
         }

@@ -26,6 +26,10 @@ pub enum Concern {
     Adoption,
     /// Keys that cannot be read.
     Keys,
+    /// High-water marks that were lost or cannot be written.
+    Marks,
+    /// Policies in force whose time is over.
+    Expired,
 }
 
 /// Phase and reasons.

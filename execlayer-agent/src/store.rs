@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::profiles::CANARY;
+use crate::{profiles::CANARY, trust};
 
 /// The folder, below the state directory.
 const FOLDER: &str = "profiles";
@@ -21,17 +21,51 @@ const FOLDER: &str = "profiles";
 pub fn put(state_dir: &Path, profile: u32, bundle: &[u8]) -> io::Result<()> {
     let folder = state_dir.join(FOLDER);
     DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    let path = folder.join(format!("{profile}.bundle"));
+    write_whole(&folder, &name(profile), bundle)
+}
+
+/// The bundle of a profile, if one is kept.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn get(state_dir: &Path, profile: u32) -> io::Result<Option<Vec<u8>>> {
+    match trust::bundle(&state_dir.join(FOLDER).join(name(profile))) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        bundle => bundle.map(Some),
+    }
+}
+
+/// Keeps none for the profile any more.
+///
+/// # Errors
+///
+/// If it cannot be removed.
+pub fn remove(state_dir: &Path, profile: u32) -> io::Result<()> {
+    fs::remove_file(state_dir.join(FOLDER).join(name(profile)))
+}
+
+fn name(profile: u32) -> String {
+    format!("{profile}.bundle")
+}
+
+/// Writes a file of the daemon's, for root only: whole and on the disk, or not at all.
+///
+/// # Errors
+///
+/// If it cannot be written; the old one stays.
+pub fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let path = folder.join(name);
     let beside = path.with_extension("new");
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    file.write_all(bundle)?;
+    file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, &path)?;
-    fs::File::open(&folder)?.sync_all()
+    fs::File::open(folder)?.sync_all()
 }
 
 /// The bundles that are kept, by profile.

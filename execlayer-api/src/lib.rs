@@ -19,8 +19,8 @@ pub use holding::{
 pub use line::{decode_request, decode_response, encode_request, encode_response};
 pub use request::{Request, ScopeId};
 pub use response::{
-    DeniedRow, DeniedVerdict, ErrorCode, Failure, Hello, Installed, Outcome, Response, Scope,
-    Summary,
+    DeniedRow, DeniedVerdict, ErrorCode, Failure, Hello, Installed, Ordered, Outcome, Response,
+    RootInForce, Scope, Summary,
 };
 pub use status::{Canary, Mode, Profile, Program, State, Status};
 

@@ -19,5 +19,9 @@ pub const LOCAL_PUBLIC: &str = "local.pub";
 pub const LOCAL_BUNDLES: &str = "local-bundles";
 /// Directory of the public keys, one `*.pub` file each, whose bundles the daemon accepts.
 pub const KEYS_DIR: &str = "/etc/execlayer/keys.d";
+/// The root with which a daemon begins: who may sign what. What replaces it is kept in [`STATE_DIR`].
+pub const ROOT: &str = "/etc/execlayer/root.json";
+/// The root in force, in [`STATE_DIR`].
+pub const ROOT_IN_FORCE: &str = "root.json";
 /// The event log: one JSON object a line.
 pub const EVENTS: &str = "/var/log/execlayer/events.jsonl";

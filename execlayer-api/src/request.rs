@@ -21,8 +21,9 @@ impl core::fmt::Display for ScopeId {
 pub enum Request {
     /// Who is there? Answered by [`crate::Outcome::Hello`].
     Hello {},
-    /// Verify the signed bundle in this file and put it in force, in the slot of its agent if it has
-    /// one already. Answered by [`crate::Outcome::Installed`].
+    /// Verify what is signed in this file and put it in force: a bundle, in the slot of its agent if it has
+    /// one already; the next root; an order to go back. Answered by [`crate::Outcome::Installed`],
+    /// [`crate::Outcome::RootInForce`] or [`crate::Outcome::Ordered`].
     Install {
         /// Absolute path.
         path: String,

@@ -26,6 +26,10 @@ pub enum Outcome {
     Hello(Hello),
     /// To [`crate::Request::Install`].
     Installed(Installed),
+    /// To [`crate::Request::Install`] of a root.
+    RootInForce(RootInForce),
+    /// To [`crate::Request::Install`] of an order to go back.
+    Ordered(Ordered),
     /// To [`crate::Request::OpenScope`].
     Scope(Scope),
     /// To [`crate::Request::CloseScope`].
@@ -76,6 +80,30 @@ pub struct Installed {
     pub generation: u32,
     /// SHA-256 of what was signed, in hex.
     pub digest: String,
+}
+
+/// Who may sign what is said by this root from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RootInForce {
+    /// Its version.
+    pub version: u64,
+    /// SHA-256 of what was signed, in hex.
+    pub digest: String,
+}
+
+/// An older version of a policy may be put in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Ordered {
+    /// The agent.
+    pub agent: String,
+    /// The policy's name.
+    pub policy: String,
+    /// The newest version that was in force.
+    pub from: u64,
+    /// The version that may be.
+    pub to: u64,
 }
 
 /// A scope is open.

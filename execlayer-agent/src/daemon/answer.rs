@@ -61,7 +61,7 @@ impl Daemon {
                 ephemeral: self.options.ephemeral,
                 state: self.health.state(),
             })),
-            Request::Install { path } => self.install(&PathBuf::from(path)).map(Outcome::Installed),
+            Request::Install { path } => self.install(&PathBuf::from(path)),
             Request::OpenScope { agent, owner_pid } => self.open_scope(&agent, owner_pid),
             Request::CloseScope { id } => self.close_scope(id),
             Request::Status {} => Ok(Outcome::Status(Box::new(self.status()))),

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use execlayer_api::{ErrorCode, Failure, Installed};
+use execlayer_api::{ErrorCode, Failure, Installed, Outcome};
+use execlayer_bundle::{Kind, VerifiedBundle};
 
 use super::{Daemon, failure};
 use crate::{
@@ -31,7 +32,7 @@ impl Daemon {
         for (profile, path) in kept {
             let name = path.display().to_string();
             let bytes = read_bundle(&path);
-            match bytes.and_then(|bytes| self.put_in_force(&bytes, Some(profile))) {
+            match bytes.and_then(|bytes| self.put_in_force_again(&bytes, profile)) {
                 Ok(_installed) => tracing::info!("`{name}` is in force again"),
                 Err(failure) if failure.message.contains(&name) => failures.push(failure.message),
                 Err(failure) => failures.push(format!("`{name}`: {}", failure.message)),
@@ -59,38 +60,42 @@ impl Daemon {
     ///
     /// Why it is refused.
     pub fn put_named_in_force(&mut self, path: &Path) -> Result<(), String> {
-        self.install(path).map(|_installed| ()).map_err(|failure| failure.message)
+        self.install(path).map(|_done| ()).map_err(|failure| failure.message)
     }
 
-    pub(super) fn install(&mut self, path: &Path) -> Result<Installed, Failure> {
+    /// The one door for what is signed.
+    pub(super) fn install(&mut self, path: &Path) -> Result<Outcome, Failure> {
         let bytes = read_bundle(path)?;
-        let installed = self.put_in_force(&bytes, None)?;
-        if !self.options.ephemeral
-            && let Err(error) = store::put(&self.options.state_dir, installed.profile, &bytes)
-        {
-            let reason =
-                format!("`{}` will not be in force after a restart: {error}", installed.agent);
-            self.health.raise(Concern::StoredBundles, reason);
+        match execlayer_bundle::kind(&bytes).map_err(|error| self.refused(&error))? {
+            Kind::Policy => self.put_in_force(&bytes).map(Outcome::Installed),
+            Kind::Root => self.replace_root(&bytes).map(Outcome::RootInForce),
+            Kind::Rollback => self.go_back(&bytes).map(Outcome::Ordered),
         }
-        Ok(installed)
     }
 
-    fn put_in_force(&mut self, bytes: &[u8], at: Option<u32>) -> Result<Installed, Failure> {
-        let ring = trust::keys(&self.options.keys_dir, &self.options.state_dir);
-        match ring.refused.as_slice() {
-            [] => self.health.clear(Concern::Keys),
-            keys => self.health.raise(Concern::Keys, format!("keys left out: {}", keys.join("; "))),
+    /// Puts a bundle in force. A service keeps it, and its mark, before the switch: whenever the power goes,
+    /// either the old or the new one is there afterwards, whole.
+    fn put_in_force(&mut self, bytes: &[u8]) -> Result<Installed, Failure> {
+        let admitted = self.admit(bytes)?;
+        if self.options.ephemeral {
+            return self.switch(admitted.bundle, None);
         }
-        let bundle = execlayer_bundle::verify(bytes, &ring.keys).map_err(|error| {
-            let mut failure = failure(ErrorCode::BundleRefused, error.to_string());
-            if matches!(error, execlayer_bundle::BundleError::UnknownKey(_)) {
-                failure.help = Some(format!(
-                    "put the signer's public key into `{}`",
-                    self.options.keys_dir.display()
-                ));
-            }
-            failure
-        })?;
+        let profile = self
+            .profiles
+            .destined(&admitted.bundle, None)
+            .map_err(|error| profile_failure(&error))?;
+        let kept = self.keep(&admitted, profile, bytes)?;
+        let switched = self.switch(admitted.bundle, Some(profile));
+        self.settle_kept(&kept, switched.is_ok());
+        switched
+    }
+
+    /// The switch itself, and what follows from it.
+    pub(super) fn switch(
+        &mut self,
+        bundle: VerifiedBundle,
+        at: Option<u32>,
+    ) -> Result<Installed, Failure> {
         let installed = self.profiles.install(self.gate.as_mut(), bundle, at).map_err(|error| {
             if let ProfileError::Install(InstallError::Torn { .. }) = error {
                 self.health.raise(Concern::TornPolicy, error.to_string());
@@ -138,7 +143,7 @@ impl Daemon {
     }
 }
 
-fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
     let refused = |message: String| failure(ErrorCode::BundleRefused, message);
     if !path.is_absolute() {
         return Err(refused("the bundle's path is not absolute".to_owned()));

@@ -24,6 +24,7 @@ use crate::{
     scopes::Scopes,
 };
 
+mod admit;
 mod held;
 
 struct Bench {

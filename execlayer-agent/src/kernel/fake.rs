@@ -143,6 +143,10 @@ impl Gate for Fake {
         Ok(pass)
     }
 
+    fn as_fake(&mut self) -> &mut Fake {
+        self
+    }
+
     fn attached(&self) -> &[&'static str] {
         &["task_alloc"]
     }

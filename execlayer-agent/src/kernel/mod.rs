@@ -120,6 +120,13 @@ pub trait Gate {
     /// The programs that stand at their hooks: all of [`execlayer_common::hooks::PROGRAMS`] but those
     /// whose hook this kernel may be without.
     fn attached(&self) -> &[&'static str];
+
+    /// The gate of the daemon's tests.
+    #[cfg(test)]
+    #[expect(private_interfaces, reason = "only this crate's tests have it")]
+    fn as_fake(&mut self) -> &mut fake::Fake {
+        unreachable!("tests have no kernel")
+    }
 }
 
 /// What a pass of adoption did, in threads.
