@@ -57,6 +57,7 @@ pub use kind::{Kind, kind};
 pub use manifest::FORMAT;
 #[cfg(feature = "sign")]
 pub use sign::{PrivateKey, SignedBundle};
+pub use signatures::signed_by;
 pub use terms::{Here, Terms, TermsError};
 pub use trust::TrustedKeys;
 pub use unverified::{UnverifiedClaims, unverified_claims};

@@ -82,9 +82,23 @@ pub fn verify(bytes: &[u8], trusted: &TrustedKeys) -> Result<VerifiedRollback, B
         let first = opened.signatures.first().ok_or(BundleError::EmptySignatures)?;
         return Err(BundleError::UnknownKey(first.keyid.clone()));
     }
-    let order: Rollback = serde_json::from_slice(&opened.payload)
-        .map_err(|error| BundleError::Manifest(error.to_string()))?;
-    order.check()?;
+    let order = read(&opened.payload)?;
     trusted.judge(&order.policy, &order.agent, &signers)?;
     Ok(VerifiedRollback { order, digest: manifest::sha256(&opened.payload) })
+}
+
+/// What an order claims, for a person who looks at it.
+///
+/// # Errors
+///
+/// A [`BundleError`] if it could not be read at all; signatures are not looked at.
+pub fn unverified(bytes: &[u8]) -> Result<Rollback, BundleError> {
+    read(&envelope::open(bytes, Kind::Rollback)?.payload)
+}
+
+fn read(payload: &[u8]) -> Result<Rollback, BundleError> {
+    let order: Rollback = serde_json::from_slice(payload)
+        .map_err(|error| BundleError::Manifest(error.to_string()))?;
+    order.check()?;
+    Ok(order)
 }

@@ -8,6 +8,8 @@ use crate::{
     envelope::{self, Opened},
     error::BundleError,
     key::{KeyId, PublicKey},
+    kind::kind,
+    trust::TrustedKeys,
 };
 
 /// Public keys by their ids.
@@ -32,4 +34,14 @@ pub(crate) fn signers(opened: &Opened, known: &Keys) -> Result<Vec<KeyId>, Bundl
         signers.push(key.id());
     }
     Ok(signers)
+}
+
+/// Which of the keys signed a file, whatever it holds; a signature of theirs that does not fit refuses it. What
+/// may be done with the file is for the function of its kind to say.
+///
+/// # Errors
+///
+/// A [`BundleError`].
+pub fn signed_by(bytes: &[u8], keys: &TrustedKeys) -> Result<Vec<KeyId>, BundleError> {
+    signers(&envelope::open(bytes, kind(bytes)?)?, keys.keys())
 }

@@ -26,6 +26,15 @@ impl TrustedKeys {
         Self { keys, root, local: BTreeSet::new() }
     }
 
+    /// The keys that a root names, each alone: for those who want to know who signed it.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError::Root`] or [`BundleError::TooLarge`].
+    pub fn named_by(root: &Root) -> Result<Self, BundleError> {
+        Ok(Self { keys: root.check()?, root: None, local: BTreeSet::new() })
+    }
+
     /// Trusts one more key. Beside a root it may sign everything, too: only where the root says that such a
     /// key is wanted ([`Root::local`]) should there be one.
     ///

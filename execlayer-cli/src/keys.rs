@@ -9,7 +9,9 @@ use std::{
 use execlayer_api::places;
 use execlayer_bundle::{
     KeyError, PrivateKey, PublicKey, SignedBundle, TrustedKeys, UnsignedBundle,
-    limits::MAX_KEY_FILE_BYTES, sign,
+    limits::{MAX_KEY_FILE_BYTES, MAX_ROOT_BYTES},
+    root::{self, VerifiedRoot},
+    sign,
 };
 use zeroize::Zeroizing;
 
@@ -40,6 +42,11 @@ pub(crate) fn read_public(path: &Path) -> Result<PublicKey, CliError> {
     let text = String::from_utf8_lossy(&bytes);
     PublicKey::parse(&text)
         .map_err(|error| CliError::failure(format!("`{}` is refused: {error}", path.display())))
+}
+
+/// The id of the key in a line as it stands in a public key's file.
+pub(crate) fn id_of_line(line: &str) -> Option<String> {
+    PublicKey::parse(line).ok().map(|key| key.id().to_string())
 }
 
 pub(crate) fn sign(bundle: &UnsignedBundle, key: &PrivateKey) -> Result<SignedBundle, CliError> {
@@ -93,19 +100,46 @@ pub(crate) fn trusted_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, CliError>
     Ok(found)
 }
 
-/// The keys in those files.
+/// Whom a daemon would trust: the keys in those files, or where none is named what the machine's root says, if it
+/// has one.
 pub(crate) fn trusted(named: &[PathBuf]) -> Result<TrustedKeys, CliError> {
+    if named.is_empty()
+        && let Some(root) = machines_root()?
+    {
+        let mut keys = TrustedKeys::of_root(&root);
+        let local = Path::new(places::STATE_DIR).join(places::LOCAL_PUBLIC);
+        if root.root().local && local.is_file() {
+            add(&mut keys, &local)?;
+        }
+        return Ok(keys);
+    }
     let mut keys = TrustedKeys::default();
     for path in trusted_files(named)? {
-        match keys.add(read_public(&path)?) {
-            // One key in two files is no harm.
-            Ok(()) | Err(KeyError::Repeated(_)) => {}
-            Err(error) => {
-                return Err(CliError::failure(format!("`{}`: {error}", path.display())));
-            }
-        }
+        add(&mut keys, &path)?;
     }
     Ok(keys)
+}
+
+fn add(keys: &mut TrustedKeys, path: &Path) -> Result<(), CliError> {
+    match keys.add(read_public(path)?) {
+        // One key in two files is no harm.
+        Ok(()) | Err(KeyError::Repeated(_)) => Ok(()),
+        Err(error) => Err(CliError::failure(format!("`{}`: {error}", path.display()))),
+    }
+}
+
+/// The root of this machine, as far as the caller may see it.
+fn machines_root() -> Result<Option<VerifiedRoot>, CliError> {
+    let kept = Path::new(places::STATE_DIR).join(places::ROOT_IN_FORCE);
+    for path in [kept.as_path(), Path::new(places::ROOT)] {
+        if path.is_file() {
+            let bytes = files::read_or_fail(path, MAX_ROOT_BYTES)?;
+            return root::verify(&bytes, None).map(Some).map_err(|error| {
+                CliError::failure(format!("`{}` is refused: {error}", path.display()))
+            });
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

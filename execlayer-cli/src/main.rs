@@ -17,6 +17,7 @@ mod scope;
 mod selftest;
 mod summary;
 mod terminal;
+mod time;
 mod words;
 
 use std::process::ExitCode;

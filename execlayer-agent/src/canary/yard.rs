@@ -17,6 +17,7 @@ use std::{
 
 use execlayer_common::{
     access::{Access, Operation},
+    feature,
     image::{Effect, FLAG_SELECTS_CGROUP, FLAG_SELECTS_EXE},
     provenance::{self, Provenance, RuleOrigin},
     subject::{Inet, Protocol},
@@ -110,7 +111,7 @@ impl Yard {
         }
     }
 
-    /// Denies the acts, allows everything else, and selects what `selecting` says.
+    /// Denies the acts, allows whatever else they need, and selects what `selecting` says.
     pub(super) fn policy(&self, selecting: Option<(Operation, Vec<u8>)>) -> (Vec<u32>, Provenance) {
         let flags = match &selecting {
             Some((Operation::SelectCgroup, _)) => FLAG_SELECTS_CGROUP,
@@ -125,6 +126,10 @@ impl Yard {
             let allow = draft.set(Effect::Allow, Access::of(operation), REST);
             draft.automaton(operation, &exactly(&subject, deny, allow));
         }
+        // Whoever starts the daemon may leave descriptors open to it.
+        let allow = draft.set(Effect::Allow, Access::USE, REST);
+        let inherited = exactly(feature::INHERITED.name.as_bytes(), allow, 0);
+        draft.automaton(Operation::Feature, &inherited);
         if let Some((operation, subject)) = selecting {
             let select = draft.set(Effect::Allow, Access::GOVERN, REST);
             draft.automaton(operation, &exactly(&subject, select, 0));

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use execlayer_bundle::UnsignedBundle;
+use execlayer_bundle::{Terms, UnsignedBundle};
 use execlayer_common::limits::{CLASS_WORDS, MAX_LANES, MAX_RULES};
 use execlayer_policy::lower::{Report, listing};
 
@@ -12,6 +12,7 @@ use crate::{
     error::{CliError, Exit},
     files, keys,
     output::{Screen, Table, size},
+    time,
 };
 
 /// Compiles a policy and signs it
@@ -38,9 +39,38 @@ pub(crate) struct Args {
     /// File of the private key that signs it (`execlayer keys new` makes one)
     #[arg(long, value_name = "FILE", requires = "output")]
     key: Option<PathBuf>,
+    #[command(flatten)]
+    terms: TermsArgs,
     /// Print the image in words: lanes, decision sets, conditions
     #[arg(long)]
     listing: bool,
+}
+
+/// Where and when the bundle may be put in force. Times are written as 2027-01-31, 2027-01-31T12:00:00Z or
+/// seconds since 1970.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Terms of the bundle")]
+struct TermsArgs {
+    /// When it is signed: a machine without a clock learns from it that it is later
+    #[arg(long, value_name = "TIME", value_parser = time::parse, requires = "key")]
+    issued: Option<u64>,
+    /// Not put in force before this
+    #[arg(long, value_name = "TIME", value_parser = time::parse, requires = "key")]
+    not_before: Option<u64>,
+    /// Not put in force after this; what is in force then stays so, and `status` says it
+    #[arg(long, value_name = "TIME", value_parser = time::parse, requires = "key")]
+    not_after: Option<u64>,
+    /// Oldest version of the daemon that may take it, as 1.2.3
+    #[arg(long, value_name = "VERSION", value_parser = version, requires = "key")]
+    least_agent: Option<[u32; 3]>,
+    /// Name of a machine that it is for; may be repeated
+    #[arg(long = "machine", value_name = "NAME", requires = "key")]
+    machines: Vec<String>,
+}
+
+fn version(text: &str) -> Result<[u32; 3], String> {
+    let numbers: Vec<u32> = text.split('.').filter_map(|part| part.parse().ok()).collect();
+    numbers.try_into().map_err(|_other| "write it as three numbers, such as 1.2.3".to_owned())
 }
 
 pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
@@ -53,6 +83,16 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
         numbers(&lowered.report, lowered.provenance.rules.len(), screen)
     };
     let bundle = UnsignedBundle::new(lowered.image.words().to_vec(), lowered.provenance)
+        .and_then(|bundle| {
+            let TermsArgs { issued, not_before, not_after, least_agent, machines } = &args.terms;
+            bundle.under(Terms {
+                issued: *issued,
+                not_before: *not_before,
+                not_after: *not_after,
+                least_agent: *least_agent,
+                machines: machines.clone(),
+            })
+        })
         .map_err(|error| CliError::new(Exit::Policy, error.to_string()))?;
     if let (Some(output), Some(key)) = (&args.output, &args.key) {
         let key = keys::read_private(key)?;

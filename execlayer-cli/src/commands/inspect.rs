@@ -3,13 +3,17 @@
 
 use std::path::PathBuf;
 
-use execlayer_bundle::{UnverifiedClaims, limits::MAX_BUNDLE_BYTES, unverified_claims, verify};
+use execlayer_bundle::{
+    BundleError, Kind, Terms, UnverifiedClaims, kind, limits::MAX_BUNDLE_BYTES, order, root,
+    unverified_claims, verify,
+};
 use execlayer_policy::{asking, lower::listing};
 
 use crate::{
     error::{CliError, Exit},
     files, keys,
-    output::{Screen, Table, printable, size},
+    output::{Screen, Table, printable, size, to_json},
+    time,
 };
 
 /// Shows what is in a bundle
@@ -37,6 +41,25 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     let bytes = files::read_or_fail(&args.bundle, MAX_BUNDLE_BYTES)?;
+    let unread = |error: BundleError| {
+        CliError::failure(format!("`{}` cannot be read: {error}", args.bundle.display()))
+    };
+    match kind(&bytes).map_err(unread)? {
+        Kind::Policy => {}
+        Kind::Root => {
+            let head = verdict(root::verify(&bytes, None), screen);
+            let root = root::unverified(&bytes).map_err(unread)?;
+            screen.print(&format!("{head} as a first root\n{}", to_json(&root)?))?;
+            return Ok(Exit::Done);
+        }
+        Kind::Rollback => {
+            let head = keys::trusted(&args.trust)
+                .map(|trusted| verdict(order::verify(&bytes, &trusted), screen))?;
+            let order = order::unverified(&bytes).map_err(unread)?;
+            screen.print(&format!("{head}\n{}", to_json(&order)?))?;
+            return Ok(Exit::Done);
+        }
+    }
     let claims = unverified_claims(&bytes).map_err(|error| {
         CliError::failure(format!("`{}` cannot be read: {error}", args.bundle.display()))
     })?;
@@ -58,6 +81,16 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+fn verdict<T>(verified: Result<T, BundleError>, screen: &Screen) -> String {
+    let paint = screen.on_output;
+    match verified {
+        Ok(_) => format!("{}verified{}", paint.green(), paint.reset()),
+        Err(why) => {
+            format!("{}NOT VERIFIED{}: {}", paint.red(), paint.reset(), printable(&why.to_string()))
+        }
+    }
+}
+
 fn facts(claims: &UnverifiedClaims, screen: &Screen) -> String {
     let provenance = &claims.provenance;
     let list = |items: &[String]| printable(&items.join(", "));
@@ -67,6 +100,7 @@ fn facts(claims: &UnverifiedClaims, screen: &Screen) -> String {
         ("agent", provenance.agent.clone()),
         ("digest", claims.digest.clone()),
         ("keys", list(&claims.key_ids)),
+        ("terms", terms(&claims.terms)),
         ("image", size(claims.image.len() as u64 * 4)),
         ("files", list(&provenance.files)),
         ("cgroups", list(&provenance.cgroups)),
@@ -95,6 +129,21 @@ fn facts(claims: &UnverifiedClaims, screen: &Screen) -> String {
     }
     text.push('\n');
     text + &table.render(screen.on_output)
+}
+
+fn terms(terms: &Terms) -> String {
+    let time =
+        |what: &str, time: Option<u64>| time.map(|time| format!("{what} {}", time::shown(time)));
+    let agent = |[a, b, c]: [u32; 3]| format!("execlayerd {a}.{b}.{c} or later");
+    let machines = terms.machines.join(" or ");
+    let parts = [
+        time("signed", terms.issued),
+        time("not before", terms.not_before),
+        time("not after", terms.not_after),
+        terms.least_agent.map(agent),
+        (!machines.is_empty()).then(|| format!("for {machines}")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn printable_lines(text: &str) -> String {

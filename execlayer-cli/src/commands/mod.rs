@@ -9,9 +9,12 @@ mod doctor;
 mod explain_policy;
 mod grants;
 mod inspect;
+mod install;
 mod keys;
 mod man;
+mod order;
 mod pending;
+mod root;
 mod run;
 mod scope_exec;
 mod selftest;
@@ -54,6 +57,7 @@ enum Command {
     ExplainPolicy(explain_policy::Args),
     Test(test::Args),
     Compile(compile::Args),
+    Install(install::Args),
     Status(status::Args),
     Pending(pending::Args),
     Approve(decide::Approve),
@@ -67,7 +71,10 @@ enum Command {
     SelfTest(selftest::Args),
     #[command(subcommand)]
     Keys(keys::Command),
+    #[command(subcommand)]
+    Root(root::Command),
     Sign(sign::Args),
+    Order(order::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
     Completions(completions::Args),
@@ -87,6 +94,7 @@ impl Cli {
             Command::ExplainPolicy(args) => explain_policy::run(&args, screen),
             Command::Test(args) => test::run(&args, screen),
             Command::Compile(args) => compile::run(&args, screen),
+            Command::Install(args) => install::run(&args, screen),
             Command::Status(args) => status::run(&args, screen),
             Command::Pending(args) => pending::run(&args, screen),
             Command::Approve(args) => decide::approve(&args, screen),
@@ -99,7 +107,9 @@ impl Cli {
             Command::SelfTest(args) => selftest::run(&args, screen),
             Command::SelfTestAct(args) => selftest_act::run(&args, screen),
             Command::Keys(command) => keys::run(&command, screen),
+            Command::Root(command) => root::run(&command, screen),
             Command::Sign(args) => sign::run(&args, screen),
+            Command::Order(args) => order::run(&args, screen),
             Command::Verify(args) => verify::run(&args, screen),
             Command::Inspect(args) => inspect::run(&args, screen),
             Command::Completions(args) => completions::run(&args, screen),

@@ -24,6 +24,8 @@ mod run;
 #[cfg(test)]
 mod selftest;
 #[cfg(test)]
+mod signed;
+#[cfg(test)]
 mod start;
 #[cfg(test)]
 mod status;
