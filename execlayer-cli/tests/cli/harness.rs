@@ -268,3 +268,10 @@ pub(crate) fn status() -> Status {
         events: "/var/log/execlayer/events.jsonl".into(),
     }
 }
+
+/// Copies a program by another process: one that is open to be written in this one, while another test forks,
+/// cannot be executed.
+pub(crate) fn copy_program(from: impl AsRef<std::ffi::OsStr>, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "cannot copy the program");
+}

@@ -14,7 +14,9 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::harness::{Called, Daemon, Place, answer, is_root, needs_root, tell};
+use crate::harness::{
+    Called, Daemon, Place, TOOL, answer, copy_program, is_root, needs_root, tell,
+};
 
 /// A place with a daemon that governs nothing, and a folder for the yard.
 struct Scene {
@@ -112,7 +114,7 @@ fn a_filter_that_nothing_matches_is_a_mistake() {
 fn selftest_needs_root() {
     let place = Place::new();
     let tool = place.at("execlayer");
-    fs::copy(crate::harness::TOOL, &tool).unwrap();
+    copy_program(TOOL, &tool);
     let mut command = place.command(&tool, &["selftest"]);
     if is_root() {
         use std::os::unix::fs::PermissionsExt;

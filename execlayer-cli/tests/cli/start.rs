@@ -8,18 +8,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Called, Daemon, Place, TOOL, answer, is_root, needs_root};
+use crate::harness::{Called, Daemon, Place, TOOL, answer, copy_program, is_root, needs_root};
 
 /// A copy of the tool in `bin`, with this script as its daemon if there is one.
 fn install(place: &Place, daemon: Option<&str>) -> PathBuf {
     let bin = place.at("bin");
     fs::create_dir(&bin).unwrap();
     let tool = bin.join("execlayer");
-    fs::copy(TOOL, &tool).unwrap();
+    copy_program(TOOL, &tool);
     if let Some(script) = daemon {
-        let path = bin.join("execlayerd");
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let written = place.write("script", &format!("#!/bin/sh\n{script}\n"));
+        fs::set_permissions(&written, fs::Permissions::from_mode(0o755)).unwrap();
+        copy_program(&written, &bin.join("execlayerd"));
     }
     tool
 }

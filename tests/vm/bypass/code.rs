@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 crate::tests! {
     bypass_by_mapping_and_loading => .lanes(&[Lane::Bypass]).limit(290),
     bypass_by_executable_memory => .lanes(&[Lane::Bypass]).limit(290),
-    bypass_by_inherited_descriptors => .lanes(&[Lane::Bypass]),
+    bypass_by_inherited_descriptors => .lanes(&[Lane::Bypass]).limit(290),
 }
 
 pub(crate) const SET: Set = ("bypass-code", OF_FILES);
