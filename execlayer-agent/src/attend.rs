@@ -15,6 +15,7 @@ use crate::{
     control::{self, Call},
     courier::Courier,
     daemon::Daemon,
+    dropped::Watch,
     error::DaemonError,
     kernel::Ring,
     why::{self, Query},
@@ -63,6 +64,7 @@ pub(crate) async fn attend(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
+    let mut dropped = watch(daemon);
     let mut courier = Courier::new();
     let mut is_behind = false;
     let ending = loop {
@@ -94,7 +96,11 @@ pub(crate) async fn attend(
                 may_be_done = true;
             }
             _ = clock.tick() => daemon.set_clock(),
-            _ = hang_up.recv() => daemon.reopen_log(),
+            _ = hang_up.recv() => {
+                daemon.reopen_log();
+                dropped = watch(daemon);
+            }
+            Some(()) = changed(&mut dropped) => daemon.take_dropped(),
             _ = terminate.recv() => break Ending::Leave,
             _ = interrupt.recv() => break Ending::Leave,
         }
@@ -108,6 +114,23 @@ pub(crate) async fn attend(
     curious.abort();
     observe(daemon, ring, RING);
     Ok(ending)
+}
+
+/// Watches a service's drop-in directory, and takes what is there by now.
+fn watch(daemon: &mut Daemon) -> Option<Watch> {
+    let folder = daemon.bundles_dir()?;
+    let watch = Watch::on(&folder).map_err(|error| {
+        tracing::debug!("`{}` is not watched: {error}; SIGHUP looks again", folder.display());
+    });
+    daemon.take_dropped();
+    watch.ok()
+}
+
+async fn changed(watch: &mut Option<Watch>) -> Option<()> {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => None,
+    }
 }
 
 /// Takes records; whether there may be more than `at_most`.

@@ -9,6 +9,7 @@ mod in_force;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    path::PathBuf,
 };
 
 use execlayer_api::{Canary, ErrorCode, Failure};
@@ -17,6 +18,7 @@ use crate::{
     courier::Task,
     defer::Deferred,
     denials::Denials,
+    dropped::Dropped,
     grants::Grants,
     kernel::{
         Gate,
@@ -42,6 +44,7 @@ const LOSS_SHOWN: u64 = 600;
 pub struct Daemon {
     options: Options,
     marks: Marks,
+    dropped: Dropped,
     gate: Box<dyn Gate>,
     profiles: Profiles,
     scopes: Scopes,
@@ -80,6 +83,7 @@ impl Daemon {
         let mut daemon = Self {
             options,
             marks,
+            dropped: Dropped::default(),
             gate,
             profiles,
             scopes,
@@ -212,6 +216,12 @@ impl Daemon {
         self.health.stop();
         self.end_questions();
         self.settle();
+    }
+
+    /// Where a service looks for signed files.
+    #[must_use]
+    pub fn bundles_dir(&self) -> Option<PathBuf> {
+        (!self.options.ephemeral).then(|| self.options.bundles_dir.clone())
     }
 
     /// The log's file was moved away.

@@ -9,6 +9,7 @@ pub mod courier;
 pub mod daemon;
 pub mod defer;
 pub mod denials;
+pub mod dropped;
 pub mod error;
 pub mod grants;
 #[expect(unsafe_code, reason = "the one door to the kernel; every use says why it is sound")]

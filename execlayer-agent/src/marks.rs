@@ -214,6 +214,12 @@ impl Marks {
         Ok(())
     }
 
+    /// The newest version that was in force, or the one that an order went back to.
+    #[must_use]
+    pub fn newest_of(&self, agent: &str, policy: &str) -> Option<u64> {
+        self.of(agent, policy).map(|mark| mark.edition.version)
+    }
+
     fn of(&self, agent: &str, policy: &str) -> Option<&Mark> {
         self.policies.iter().find(|mark| mark.agent == agent && mark.policy == policy)
     }

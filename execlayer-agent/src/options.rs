@@ -28,6 +28,9 @@ pub struct Options {
     /// Public keys whose bundles are accepted
     #[arg(long, value_name = "DIR", default_value = places::KEYS_DIR)]
     pub keys_dir: PathBuf,
+    /// Signed files that a service takes by itself: bundles, roots, orders to go back
+    #[arg(long, value_name = "DIR", default_value = places::BUNDLES_DIR)]
+    pub bundles_dir: PathBuf,
     /// Root with which the daemon begins, signed: who may sign what. With one, the keys in `--keys-dir`
     /// count no more
     #[arg(long, value_name = "FILE", default_value = places::ROOT)]

@@ -28,6 +28,8 @@ pub enum Concern {
     Keys,
     /// High-water marks that were lost or cannot be written.
     Marks,
+    /// Files in the drop-in directory that were refused.
+    Dropped,
     /// Policies in force whose time is over.
     Expired,
 }

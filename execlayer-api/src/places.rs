@@ -19,6 +19,8 @@ pub const LOCAL_PUBLIC: &str = "local.pub";
 pub const LOCAL_BUNDLES: &str = "local-bundles";
 /// Directory of the public keys, one `*.pub` file each, whose bundles the daemon accepts.
 pub const KEYS_DIR: &str = "/etc/execlayer/keys.d";
+/// Directory from which a service takes signed files by itself.
+pub const BUNDLES_DIR: &str = "/etc/execlayer/bundles.d";
 /// The root with which a daemon begins: who may sign what. What replaces it is kept in [`STATE_DIR`].
 pub const ROOT: &str = "/etc/execlayer/root.json";
 /// The root in force, in [`STATE_DIR`].

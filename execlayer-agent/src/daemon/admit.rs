@@ -4,7 +4,9 @@
 use std::{fs, io};
 
 use execlayer_api::{ErrorCode, Failure, Installed, Ordered, RootInForce, places};
-use execlayer_bundle::{BundleError, Here, Terms, TermsError, VerifiedBundle, order, root, verify};
+use execlayer_bundle::{
+    BundleError, Here, Kind, Terms, TermsError, VerifiedBundle, order, root, verify,
+};
 
 use super::{Daemon, failure};
 use crate::{
@@ -143,6 +145,25 @@ impl Daemon {
         let (version, digest) = (new.root().version, new.digest().to_owned());
         tracing::info!("root version {version} says from now on who may sign what");
         Ok(RootInForce { version, digest })
+    }
+
+    /// Whether what a file claims to want is so already: then it is not looked at again, and needs no
+    /// verification.
+    pub(super) fn is_so_already(&self, bytes: &[u8]) -> bool {
+        match execlayer_bundle::kind(bytes) {
+            Ok(Kind::Policy) => execlayer_bundle::unverified_claims(bytes).is_ok_and(|claims| {
+                self.profiles.iter().any(|(_, known)| known.digest == claims.digest)
+            }),
+            Ok(Kind::Root) => {
+                let current = trust::root(self.places()).ok().flatten();
+                let current = current.map_or(0, |root| root.root().version);
+                root::unverified(bytes).is_ok_and(|root| root.version <= current)
+            }
+            Ok(Kind::Rollback) => order::unverified(bytes).is_ok_and(|order| {
+                self.marks.newest_of(&order.agent, &order.policy) == Some(order.to)
+            }),
+            Err(_) => false,
+        }
     }
 
     /// Lets an older version of a policy come into force, as it is ordered.

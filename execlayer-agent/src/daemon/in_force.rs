@@ -63,6 +63,48 @@ impl Daemon {
         self.install(path).map(|_done| ()).map_err(|failure| failure.message)
     }
 
+    /// Takes what is new in a service's drop-in directory. What is refused changes nothing, and is shown.
+    pub fn take_dropped(&mut self) {
+        if self.options.ephemeral || self.stopping {
+            return;
+        }
+        let folder = self.options.bundles_dir.clone();
+        loop {
+            let new = self.dropped.look(&folder);
+            if new.is_empty() {
+                break;
+            }
+            for path in new {
+                match self.take_one(&path) {
+                    // What was refused may be signed by the right ones now, or new enough.
+                    Ok(Some(Outcome::RootInForce(_) | Outcome::Ordered(_))) => {
+                        self.dropped.note(&path, None);
+                        self.dropped.forget_refused();
+                    }
+                    Ok(_) => self.dropped.note(&path, None),
+                    Err(failure) => {
+                        let why = failure.message;
+                        tracing::warn!("`{}` is not put in force: {why}", path.display());
+                        self.dropped.note(&path, Some(why));
+                    }
+                }
+            }
+        }
+        match self.dropped.problems() {
+            Some(problems) => {
+                let reason = format!("files that are not put in force: {problems}");
+                self.health.raise(Concern::Dropped, reason);
+            }
+            None => self.health.clear(Concern::Dropped),
+        }
+    }
+
+    /// Takes a file of the drop-in directory, unless that was done before.
+    fn take_one(&mut self, path: &Path) -> Result<Option<Outcome>, Failure> {
+        let bytes = read_bundle(path)?;
+        if self.is_so_already(&bytes) { Ok(None) } else { self.install(path).map(Some) }
+    }
+
     /// The one door for what is signed.
     pub(super) fn install(&mut self, path: &Path) -> Result<Outcome, Failure> {
         let bytes = read_bundle(path)?;

@@ -50,7 +50,8 @@ impl Bench {
         let mut arguments =
             vec!["execlayerd".to_owned(), "--state-dir".into(), at(""), "--keys-dir".into()];
         arguments.extend([at("keys"), "--events".to_owned(), at("events")]);
-        arguments.extend(["--run-dir".to_owned(), at("")]);
+        arguments.extend(["--run-dir".to_owned(), at(""), "--root".into(), at("first-root.json")]);
+        arguments.extend(["--bundles-dir".to_owned(), at("dropped")]);
         arguments.extend(ephemeral.then(|| "--ephemeral".to_owned()));
         let options = Options::parse_from(arguments);
         let scopes = Scopes::new(folder.path(), 1);

@@ -258,3 +258,59 @@ fn with_a_root_it_says_who_may_sign_and_a_broken_one_leaves_nobody() {
     assert_eq!(in_force(&mut bench), 2, "what is in force stays");
     assert!(bench.status().degraded[0].contains("root.json"));
 }
+
+#[test]
+fn what_is_dropped_in_is_taken_once_and_what_is_refused_is_shown_until_it_is_gone() {
+    let Some(mut bench) = bench() else { return };
+    let dropped = bench.folder.path().join("dropped");
+    fs::create_dir(&dropped).unwrap();
+    let drop_in = |bench: &mut Bench, name: &str, version: u64, seed: u8| {
+        let bundle = policy(bench, version, None, Terms::default());
+        let signed = sign::sign(&bundle, &key(seed)).unwrap();
+        fs::write(dropped.join(name), signed.bytes()).unwrap();
+        bench.daemon.take_dropped();
+    };
+    drop_in(&mut bench, "a.bundle", 5, 1);
+    assert_eq!(in_force(&mut bench), 5);
+    let generation = |bench: &mut Bench| bench.status().profiles[0].generation;
+    let before = generation(&mut bench);
+    bench.daemon.take_dropped();
+    assert_eq!(generation(&mut bench), before, "it is there already");
+    drop_in(&mut bench, "b.bundle", 6, 9);
+    drop_in(&mut bench, "c.bundle", 4, 1);
+    assert_eq!(in_force(&mut bench), 5, "what is refused changes nothing");
+    let shown = bench.status().degraded.join("; ");
+    assert!(shown.contains("b.bundle") && shown.contains("c.bundle"), "{shown}");
+    assert!(!shown.contains("a.bundle"), "{shown}");
+    // An order that was followed is no complaint when it is met again.
+    let order = Rollback {
+        format: order::FORMAT,
+        policy: "policy-of-claude".into(),
+        agent: "claude".into(),
+        from: 5,
+        to: 4,
+        issued: None,
+    };
+    let order = sign_rollback(&order, &key(1)).unwrap();
+    let path = dropped.join("back.order");
+    fs::write(&path, order.bytes()).unwrap();
+    bench.daemon.take_dropped();
+    fs::write(&path, [order.bytes(), b"\n"].concat()).unwrap();
+    bench.daemon.take_dropped();
+    let shown = bench.status().degraded.join("; ");
+    assert!(shown.contains("b.bundle") && !shown.contains("back.order"), "{shown}");
+    assert_eq!(in_force(&mut bench), 4, "what was too old is not any more");
+    fs::remove_file(dropped.join("a.bundle")).unwrap();
+    // A restart does not put it in force a second time.
+    let mut bench = again(bench);
+    let before = generation(&mut bench);
+    bench.daemon.take_dropped();
+    assert_eq!((in_force(&mut bench), generation(&mut bench)), (4, before));
+    for name in ["b.bundle", "c.bundle"] {
+        fs::remove_file(dropped.join(name)).unwrap();
+    }
+    bench.daemon.take_dropped();
+    assert!(bench.status().degraded.is_empty());
+    drop_in(&mut bench, "a.bundle", 6, 1);
+    assert_eq!(in_force(&mut bench), 6);
+}
