@@ -33,6 +33,7 @@ mod raw;
 mod restart;
 mod run;
 mod selftest;
+mod signed;
 mod stress;
 mod transparent;
 
@@ -45,6 +46,7 @@ const ALL: &[&[Test]] = &[
     restart::TESTS,
     run::TESTS,
     selftest::TESTS,
+    signed::TESTS,
     names::TESTS,
     components::TESTS,
     net::TESTS,
