@@ -26,14 +26,17 @@ pub(crate) fn signers(opened: &Opened, known: &Keys) -> Result<Vec<KeyId>, Bundl
             return Err(BundleError::RepeatedKey(signed.keyid.clone()));
         }
         let Some(key) = known.get(&signed.keyid) else { continue };
-        let bad = BundleError::BadSignature(key.id());
-        let Ok(sig) = Signature::from_slice(&signed.sig) else { return Err(bad) };
-        if key.key.verify_strict(&message, &sig).is_err() {
-            return Err(bad);
+        if !fits(key, &message, &signed.sig) {
+            return Err(BundleError::BadSignature(key.id()));
         }
         signers.push(key.id());
     }
     Ok(signers)
+}
+
+/// Strict: points of small order and numbers that are not reduced fit nothing.
+pub(crate) fn fits(key: &PublicKey, message: &[u8], sig: &[u8]) -> bool {
+    Signature::from_slice(sig).is_ok_and(|sig| key.key.verify_strict(message, &sig).is_ok())
 }
 
 /// Which of the keys signed a file, whatever it holds; a signature of theirs that does not fit refuses it. What

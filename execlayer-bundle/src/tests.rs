@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod trust;
+mod vectors;
 
 fn key(seed: u8) -> PrivateKey {
     PrivateKey::from_random(Zeroizing::new([seed; 32]), "a test")
