@@ -18,6 +18,7 @@ use crate::{
     dropped::Watch,
     error::DaemonError,
     kernel::Ring,
+    manager,
     why::{self, Query},
 };
 
@@ -64,6 +65,7 @@ pub(crate) async fn attend(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
+    manager::check_patience(TICK);
     let mut dropped = watch(daemon);
     let mut courier = Courier::new();
     let mut is_behind = false;
@@ -93,6 +95,7 @@ pub(crate) async fn attend(
             reply = courier.next() => daemon.errand_done(reply.id, reply.answer, &reply.note),
             _ = tick.tick() => {
                 daemon.tick();
+                manager::alive();
                 may_be_done = true;
             }
             _ = clock.tick() => daemon.set_clock(),

@@ -14,6 +14,7 @@ pub mod error;
 pub mod grants;
 #[expect(unsafe_code, reason = "the one door to the kernel; every use says why it is sound")]
 pub mod kernel;
+pub mod manager;
 pub mod marks;
 pub mod options;
 pub mod overlap;

@@ -18,6 +18,7 @@ use crate::{
     daemon::{self, Daemon},
     error::DaemonError,
     kernel::{self, Layout, Loaded, Ring, features, load::load, pins::Pins},
+    manager,
     options::Options,
     profiles::Profiles,
     record::{Log, time},
@@ -59,7 +60,8 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let (cgroup_root, release) = (features.cgroup_root.clone(), features.release.clone());
     drop(features);
     let profiles = Profiles::new(layout);
-    let mut daemon = Daemon::new(options.clone(), Box::new(gate), profiles, scopes, log, release);
+    let mut daemon =
+        Daemon::new(options.clone(), Box::new(gate), profiles, scopes, log, release.clone());
     if let Err(error) = try_and_fill(&mut daemon, &mut ring, &options, &cgroup_root) {
         daemon.stop();
         if let Some(pins) = service
@@ -78,7 +80,9 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let why_socket = options.run_dir.join(places::WHY_SOCKET);
     let why = why::bind(&why_socket).map_err(|source| file("make", &why_socket, source))?;
     daemon.up();
+    manager::ready(&release);
     let ended = attend(&mut daemon, &mut ring, Listeners { control: listener, why }).await;
+    manager::stopping();
     daemon.stop();
     for socket in [&socket, &why_socket] {
         if let Err(error) = fs::remove_file(socket) {

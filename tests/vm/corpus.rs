@@ -2,19 +2,15 @@
 //! installed; a thread that begins in its scope is governed by it, and does what the cases say.
 
 use crate::framework::{Lane, note};
-use crate::gate::{Gate, policy};
+use crate::gate::{Gate, ask, policy};
 use anyhow::{Context, Result, bail, ensure};
-use execlayer_api::{
-    Outcome as Answer, Request, Response, decode_response, encode_request, places,
-};
+use execlayer_api::{Outcome as Answer, Request, places};
 use execlayer_bundle::{PrivateKey, UnsignedBundle, sign};
 use execlayer_common::provenance::{Provenance, RuleOrigin};
 use execlayer_policy::cases::Expect;
 use harness::acts::{Act, Outcome, enter};
 use harness::corpus::{Suite, load};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 crate::tests! { every_case_that_is_an_act_ends_as_expected => .lanes(&[Lane::Plain]).limit(400) }
@@ -121,16 +117,5 @@ fn install(suite: &Suite, key: &PrivateKey) -> Result<()> {
     match ask(&Request::Install { path: BUNDLE.to_owned() })? {
         Answer::Installed(_) => Ok(()),
         other => bail!("not installed: {other:?}"),
-    }
-}
-
-fn ask(request: &Request) -> Result<Answer> {
-    let mut stream = UnixStream::connect(Path::new(places::RUN_DIR).join(places::SOCKET))?;
-    stream.write_all(&encode_request(request)?)?;
-    let mut line = Vec::new();
-    BufReader::new(stream).read_until(b'\n', &mut line)?;
-    match decode_response(&line)? {
-        Response::Done(answer) => Ok(answer),
-        Response::Error(failure) => bail!("{request:?}: {failure:?}"),
     }
 }

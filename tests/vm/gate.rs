@@ -1,8 +1,11 @@
 //! The daemon in a guest, programs under its policies, and what it recorded. Must not judge.
 
 use anyhow::{Context, Result, bail};
+use execlayer_api::{Outcome, Request, Response, decode_response, encode_request, places};
 use serde_json::Value;
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -29,9 +32,15 @@ impl Gate {
 
     /// With these options of the daemon.
     pub(crate) fn start_with(options: &[&str]) -> Result<Self> {
+        Self::start_in(options, &[])
+    }
+
+    /// With these options, and these variables in its environment.
+    pub(crate) fn start_in(options: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let _ = fs::remove_file(EVENTS);
         let mut daemon = Command::new(DAEMON)
             .args(options)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(LOG)?)
@@ -95,6 +104,18 @@ impl Drop for Gate {
     fn drop(&mut self) {
         // It may have been killed already; the runner ends what is left.
         let _ = self.kill();
+    }
+}
+
+/// Asks the daemon one thing.
+pub(crate) fn ask(request: &Request) -> Result<Outcome> {
+    let mut stream = UnixStream::connect(Path::new(places::RUN_DIR).join(places::SOCKET))?;
+    stream.write_all(&encode_request(request)?)?;
+    let mut line = Vec::new();
+    BufReader::new(stream).read_until(b'\n', &mut line)?;
+    match decode_response(&line)? {
+        Response::Done(answer) => Ok(answer),
+        Response::Error(failure) => bail!("{request:?}: {failure:?}"),
     }
 }
 

@@ -35,6 +35,7 @@ mod run;
 mod selftest;
 mod signed;
 mod stress;
+mod swap;
 mod transparent;
 
 use framework::Test;
@@ -83,6 +84,7 @@ const ALL: &[&[Test]] = &[
     pressure::TESTS,
     corpus::TESTS,
     stress::TESTS,
+    swap::TESTS,
 ];
 
 /// Every module's attempts.
