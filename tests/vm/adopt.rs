@@ -20,7 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 crate::tests! {
-    nobody_who_forks_meanwhile_is_outside_the_policy => .lanes(&[Lane::Plain]).limit(150)
+    nobody_who_forks_meanwhile_is_outside_the_policy => .lanes(&[Lane::Plain]).limit(290)
 }
 
 const TOP: &str = "/srv/adopt";
@@ -33,13 +33,23 @@ const PROCESSES: usize = 500;
 /// Where nothing happens meanwhile.
 const FEW: usize = 50;
 /// Between two looks, so that the one that installs the policy gets on.
-const REST: Duration = Duration::from_millis(300);
+const REST: Duration = Duration::from_secs(1);
 const PAGE: usize = 4096;
 
 /// Says that it has begun, makes others until it is time, and says what they obtain.
 type Kind = fn(&mut PipeWriter) -> Result<Obtained>;
-const MIXED: &[Kind] =
-    &[in_threads, in_processes, in_the_middle, in_the_middle, in_the_middle, in_the_middle];
+const MIXED: &[Kind] = &[
+    in_threads,
+    in_processes,
+    in_the_middle,
+    in_the_middle,
+    in_the_middle,
+    in_the_middle,
+    in_the_middle,
+    in_the_middle,
+    in_the_middle,
+    in_the_middle,
+];
 /// What a governed process may do.
 const FREE: &[Kind] = &[in_threads, in_processes];
 

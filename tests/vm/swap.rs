@@ -23,7 +23,7 @@ const PROCESSES: usize = 2;
 
 /// Opens what the versions disagree about, and what they agree about, until there is a file `stop`.
 const LOAD: &str = r#"
-import os, sys
+import os, sys, time
 def can(name):
     try:
         os.close(os.open("/srv/swap/" + name, os.O_RDONLY))
@@ -39,6 +39,8 @@ while not os.path.exists("/srv/swap/stop"):
         seen[0] += not one
         seen[1] += not two
         seen[2] += 1
+        # Every denial is a line on the disk.
+        time.sleep(0.005)
 print(*seen)
 "#;
 
