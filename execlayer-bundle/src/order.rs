@@ -7,8 +7,8 @@ use crate::{
     envelope::{self, within},
     error::BundleError,
     kind::Kind,
-    limits, manifest,
-    signatures::signers,
+    limits,
+    signatures::trusted_signers,
     trust::TrustedKeys,
 };
 
@@ -52,7 +52,6 @@ impl Rollback {
 #[derive(Clone, Debug)]
 pub struct VerifiedRollback {
     order: Rollback,
-    digest: String,
 }
 
 impl VerifiedRollback {
@@ -60,12 +59,6 @@ impl VerifiedRollback {
     #[must_use]
     pub fn order(&self) -> &Rollback {
         &self.order
-    }
-
-    /// SHA-256 of what was signed, in hex.
-    #[must_use]
-    pub fn digest(&self) -> &str {
-        &self.digest
     }
 }
 
@@ -77,14 +70,10 @@ impl VerifiedRollback {
 pub fn verify(bytes: &[u8], trusted: &TrustedKeys) -> Result<VerifiedRollback, BundleError> {
     within("bytes of the order", bytes.len(), limits::MAX_ROOT_BYTES)?;
     let opened = envelope::open(bytes, Kind::Rollback)?;
-    let signers = signers(&opened, trusted.keys())?;
-    if signers.is_empty() {
-        let first = opened.signatures.first().ok_or(BundleError::EmptySignatures)?;
-        return Err(BundleError::UnknownKey(first.keyid.clone()));
-    }
+    let signers = trusted_signers(&opened, trusted)?;
     let order = read(&opened.payload)?;
     trusted.judge(&order.policy, &order.agent, &signers)?;
-    Ok(VerifiedRollback { order, digest: manifest::sha256(&opened.payload) })
+    Ok(VerifiedRollback { order })
 }
 
 /// What an order claims, for a person who looks at it.

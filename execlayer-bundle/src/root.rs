@@ -74,34 +74,32 @@ impl Role {
         is_of(&self.policy, policy) && is_of(&self.agent, agent)
     }
 
-    pub(crate) fn quorum(&self) -> Quorum {
-        Quorum { keys: self.keys.clone(), threshold: self.threshold }
+    /// How many of these keys are among its own.
+    pub(crate) fn count(&self, signers: &[KeyId]) -> usize {
+        count(&self.keys, signers)
     }
 }
 
-impl Quorum {
-    /// How many of these keys belong to it.
-    pub(crate) fn count(&self, signers: &[KeyId]) -> usize {
-        signers.iter().filter(|key| self.keys.contains(&key.to_string())).count()
-    }
+fn count(keys: &[String], signers: &[KeyId]) -> usize {
+    signers.iter().filter(|key| keys.contains(&key.to_string())).count()
+}
 
-    fn check(&self, what: &str, known: &Keys) -> Result<(), BundleError> {
-        let refused = |why: String| Err(BundleError::Root(format!("{what}: {why}")));
-        let mut seen = BTreeSet::new();
-        for id in &self.keys {
-            if !known.contains_key(id) {
-                return refused(format!("key `{id}` is not among its keys"));
-            }
-            if !seen.insert(id) {
-                return refused(format!("key `{id}` is named twice"));
-            }
+/// Whether so many of these keys can sign.
+fn check(what: &str, keys: &[String], threshold: u32, known: &Keys) -> Result<(), BundleError> {
+    let refused = |why: String| Err(BundleError::Root(format!("{what}: {why}")));
+    let mut seen = BTreeSet::new();
+    for id in keys {
+        if !known.contains_key(id) {
+            return refused(format!("key `{id}` is not among its keys"));
         }
-        if self.threshold == 0 || self.threshold as usize > self.keys.len() {
-            let (threshold, keys) = (self.threshold, self.keys.len());
-            return refused(format!("{threshold} of {keys} keys cannot be asked for"));
+        if !seen.insert(id) {
+            return refused(format!("key `{id}` is named twice"));
         }
-        Ok(())
     }
+    if threshold == 0 || threshold as usize > keys.len() {
+        return refused(format!("{threshold} of {} keys cannot be asked for", keys.len()));
+    }
+    Ok(())
 }
 
 impl Root {
@@ -128,12 +126,12 @@ impl Root {
                 return Err(BundleError::Root(format!("key `{id}` is there twice")));
             }
         }
-        self.root.check("the root itself", &keys)?;
+        check("the root itself", &self.root.keys, self.root.threshold, &keys)?;
         for role in &self.roles {
             within("bytes of a name", role.policy.len(), limits::MAX_NAME_BYTES)?;
             within("bytes of a name", role.agent.len(), limits::MAX_NAME_BYTES)?;
             let what = format!("policy `{}` of agent `{}`", role.policy, role.agent);
-            role.quorum().check(&what, &keys)?;
+            check(&what, &role.keys, role.threshold, &keys)?;
         }
         Ok(keys)
     }
@@ -206,7 +204,7 @@ fn read(payload: &[u8]) -> Result<Root, BundleError> {
 }
 
 fn enough(quorum: &Quorum, signers: &[KeyId], what: &str) -> Result<(), BundleError> {
-    let found = quorum.count(signers);
+    let found = count(&quorum.keys, signers);
     if found >= quorum.threshold as usize {
         return Ok(());
     }

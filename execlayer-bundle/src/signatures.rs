@@ -34,6 +34,19 @@ pub(crate) fn signers(opened: &Opened, known: &Keys) -> Result<Vec<KeyId>, Bundl
     Ok(signers)
 }
 
+/// Those among the trusted keys that signed; at least one.
+pub(crate) fn trusted_signers(
+    opened: &Opened,
+    trusted: &TrustedKeys,
+) -> Result<Vec<KeyId>, BundleError> {
+    let signers = signers(opened, trusted.keys())?;
+    match opened.signatures.first() {
+        None => Err(BundleError::EmptySignatures),
+        Some(first) if signers.is_empty() => Err(BundleError::UnknownKey(first.keyid.clone())),
+        Some(_first) => Ok(signers),
+    }
+}
+
 /// Strict: points of small order and numbers that are not reduced fit nothing.
 pub(crate) fn fits(key: &PublicKey, message: &[u8], sig: &[u8]) -> bool {
     Signature::from_slice(sig).is_ok_and(|sig| key.key.verify_strict(message, &sig).is_ok())

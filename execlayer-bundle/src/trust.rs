@@ -66,12 +66,6 @@ impl TrustedKeys {
         self.keys.values()
     }
 
-    /// What says who may sign what, if there is one.
-    #[must_use]
-    pub fn root(&self) -> Option<&Root> {
-        self.root.as_ref()
-    }
-
     pub(crate) fn keys(&self) -> &Keys {
         &self.keys
     }
@@ -87,27 +81,23 @@ impl TrustedKeys {
         if signers.iter().any(|key| self.local.contains(key)) {
             return Ok(());
         }
-        let mut best: Option<(usize, u32)> = None;
-        for role in root.roles.iter().filter(|role| role.is_of(policy, agent)) {
-            let found = role.quorum().count(signers);
-            if found >= role.threshold as usize {
-                return Ok(());
-            }
-            let missing = |(found, needed): (usize, u32)| (needed as usize).saturating_sub(found);
-            let this = (found, role.threshold);
-            best = Some(
-                best.map_or(this, |best| if missing(this) < missing(best) { this } else { best }),
-            );
-        }
-        match best {
+        // The role that is nearest to being satisfied says what is missing.
+        let nearest = root
+            .roles
+            .iter()
+            .filter(|role| role.is_of(policy, agent))
+            .map(|role| (role.count(signers), role.threshold))
+            .min_by_key(|(found, needed)| (*needed as usize).saturating_sub(*found));
+        match nearest {
             None => Err(BundleError::NobodyMaySign {
                 policy: policy.to_owned(),
                 agent: agent.to_owned(),
             }),
-            Some((found, needed)) => {
+            Some((found, needed)) if found < needed as usize => {
                 let what = format!("policy `{policy}` of agent `{agent}`");
                 Err(BundleError::Threshold { what, found, needed })
             }
+            Some(_satisfied) => Ok(()),
         }
     }
 }

@@ -4,7 +4,7 @@ use execlayer_common::provenance::Provenance;
 
 use crate::{
     content::UnsignedBundle, envelope, error::BundleError, key::KeyId, kind::Kind, manifest,
-    signatures::signers, terms::Terms, trust::TrustedKeys,
+    signatures::trusted_signers, terms::Terms, trust::TrustedKeys,
 };
 
 /// A bundle whose signature was checked and whose content is sound. Nothing else makes one:
@@ -70,11 +70,7 @@ impl VerifiedBundle {
 /// A [`BundleError`] that says why it is refused.
 pub fn verify(bytes: &[u8], trusted: &TrustedKeys) -> Result<VerifiedBundle, BundleError> {
     let opened = envelope::open(bytes, Kind::Policy)?;
-    let signers = signers(&opened, trusted.keys())?;
-    if signers.is_empty() {
-        let first = opened.signatures.first().ok_or(BundleError::EmptySignatures)?;
-        return Err(BundleError::UnknownKey(first.keyid.clone()));
-    }
+    let signers = trusted_signers(&opened, trusted)?;
     let digest = manifest::sha256(&opened.payload);
     let UnsignedBundle { image, provenance, terms } = manifest::read(&opened.payload)?;
     trusted.judge(&provenance.policy, &provenance.agent, &signers)?;

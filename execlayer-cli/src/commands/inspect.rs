@@ -53,24 +53,18 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
             return Ok(Exit::Done);
         }
         Kind::Rollback => {
-            let head = keys::trusted(&args.trust)
-                .map(|trusted| verdict(order::verify(&bytes, &trusted), screen))?;
+            let trusted = keys::trusted(&args.trust)?;
+            let head = verdict(order::verify(&bytes, &trusted), screen);
             let order = order::unverified(&bytes).map_err(unread)?;
             screen.print(&format!("{head}\n{}", to_json(&order)?))?;
             return Ok(Exit::Done);
         }
     }
-    let claims = unverified_claims(&bytes).map_err(|error| {
-        CliError::failure(format!("`{}` cannot be read: {error}", args.bundle.display()))
-    })?;
-    let paint = screen.on_output;
+    let claims = unverified_claims(&bytes).map_err(unread)?;
     let trust = keys::trusted(&args.trust)
         .map_err(|_no_keys| "the trusted keys cannot be read".to_owned())
         .and_then(|trusted| verify(&bytes, &trusted).map_err(|error| error.to_string()));
-    let head = match trust {
-        Ok(_) => format!("{}verified{}", paint.green(), paint.reset()),
-        Err(why) => format!("{}NOT VERIFIED{}: {}", paint.red(), paint.reset(), printable(&why)),
-    };
+    let head = verdict(trust, screen);
     let body = if args.listing {
         let text = listing(&claims.image, &claims.provenance);
         printable_lines(&text.map_err(|error| CliError::failure(error.to_string()))?)
@@ -81,7 +75,7 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn verdict<T>(verified: Result<T, BundleError>, screen: &Screen) -> String {
+fn verdict<T>(verified: Result<T, impl ToString>, screen: &Screen) -> String {
     let paint = screen.on_output;
     match verified {
         Ok(_) => format!("{}verified{}", paint.green(), paint.reset()),
