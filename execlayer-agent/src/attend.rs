@@ -67,6 +67,7 @@ pub(crate) async fn attend(
 
     manager::check_patience(TICK);
     let mut dropped = watch(daemon);
+    daemon.take_dropped();
     let mut courier = Courier::new();
     let mut is_behind = false;
     let ending = loop {
@@ -101,7 +102,10 @@ pub(crate) async fn attend(
             _ = clock.tick() => daemon.set_clock(),
             _ = hang_up.recv() => {
                 daemon.reopen_log();
-                dropped = watch(daemon);
+                if !dropped.as_ref().is_some_and(Watch::is_on) {
+                    dropped = watch(daemon);
+                }
+                daemon.take_dropped();
             }
             Some(()) = changed(&mut dropped) => daemon.take_dropped(),
             _ = terminate.recv() => break Ending::Leave,
@@ -119,13 +123,12 @@ pub(crate) async fn attend(
     Ok(ending)
 }
 
-/// Watches a service's drop-in directory, and takes what is there by now.
-fn watch(daemon: &mut Daemon) -> Option<Watch> {
+/// Watches a service's drop-in directory.
+fn watch(daemon: &Daemon) -> Option<Watch> {
     let folder = daemon.bundles_dir()?;
     let watch = Watch::on(&folder).map_err(|error| {
         tracing::debug!("`{}` is not watched: {error}; SIGHUP looks again", folder.display());
     });
-    daemon.take_dropped();
     watch.ok()
 }
 

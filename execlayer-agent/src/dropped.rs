@@ -127,19 +127,26 @@ impl Watch {
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_MOVED_FROM
             | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_MOVE_SELF
             | AddWatchFlags::IN_ONLYDIR;
         inotify.add_watch(folder, changes)?;
         thread::Builder::new().name("dropped".to_owned()).spawn(move || {
             // What comes while a change waits to be taken is found with it.
             while let Ok(events) = inotify.read_events() {
-                let is_gone = |mask: AddWatchFlags| mask.contains(AddWatchFlags::IN_IGNORED);
-                let ends = events.iter().any(|event| is_gone(event.mask));
+                let gone = AddWatchFlags::IN_IGNORED | AddWatchFlags::IN_MOVE_SELF;
+                let ends = events.iter().any(|event| event.mask.intersects(gone));
                 if sender.blocking_send(()).is_err() || ends {
                     return;
                 }
             }
         })?;
         Ok(Self(receiver))
+    }
+
+    /// Whether the directory is still there and watched.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.0.is_closed()
     }
 
     /// Waits for a change; `None` if nothing is watched any more.

@@ -77,6 +77,21 @@ impl Installed {
     }
 }
 
+/// Where a bundle is put in force, once it was compared with the others.
+#[derive(Debug)]
+pub struct Destined {
+    profile: u32,
+    selectors: Selectors,
+}
+
+impl Destined {
+    /// The profile.
+    #[must_use]
+    pub fn profile(&self) -> u32 {
+        self.profile
+    }
+}
+
 /// Every policy in force.
 #[derive(Debug, Default)]
 pub struct Profiles {
@@ -109,18 +124,22 @@ impl Profiles {
         Ok(&self.nameless)
     }
 
-    /// The profile in which a bundle would be put in force.
+    /// Where a bundle would be put in force: in its agent's profile if it has one. `at` asks for a profile.
     ///
     /// # Errors
     ///
     /// A [`ProfileError`], if it would be refused.
-    pub fn destined(&self, bundle: &VerifiedBundle, at: Option<u32>) -> Result<u32, ProfileError> {
+    pub fn destined(
+        &self,
+        bundle: &VerifiedBundle,
+        at: Option<u32>,
+    ) -> Result<Destined, ProfileError> {
         let agent = &bundle.provenance().agent;
-        self.compare(agent, bundle.image())?;
-        self.place(agent, at)
+        let profile = self.place(agent, at)?;
+        Ok(Destined { profile, selectors: self.compare(agent, bundle.image())? })
     }
 
-    /// Puts a bundle in force, in its agent's profile if it has one. `at` asks for a profile.
+    /// Puts a bundle in force where it is destined.
     ///
     /// # Errors
     ///
@@ -129,12 +148,11 @@ impl Profiles {
         &mut self,
         gate: &mut dyn Gate,
         bundle: VerifiedBundle,
-        at: Option<u32>,
+        destined: Destined,
     ) -> Result<&Installed, ProfileError> {
+        let Destined { profile, selectors } = destined;
         let terms = bundle.terms().clone();
         let (image, provenance, digest) = bundle.into_parts();
-        let profile = self.place(&provenance.agent, at)?;
-        let selectors = self.compare(&provenance.agent, &image)?;
         let flags = image.get(H_FLAGS as usize).copied().unwrap_or_default();
         let mode = if flags & FLAG_MONITOR == 0 { Mode::Enforce } else { Mode::Monitor };
         let generation = kernel::install::install(gate, &mut self.layout, profile, image)?;

@@ -67,7 +67,8 @@ impl Daemon {
             self.marks.judge_kept(&agent, &policy, &edition).map_err(|error| not_again(&error))?;
             self.marks.restored(&agent, &policy, edition);
         }
-        let installed = self.switch(bundle, Some(profile))?;
+        let destined = self.destined(&bundle, Some(profile))?;
+        let installed = self.switch(bundle, destined)?;
         if !is_local {
             self.write_marks();
         }

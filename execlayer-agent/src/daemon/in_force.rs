@@ -9,7 +9,7 @@ use execlayer_bundle::{Kind, VerifiedBundle};
 use super::{Daemon, failure};
 use crate::{
     kernel::{InstallError, Pass},
-    profiles::{self, ProfileError},
+    profiles::{self, Destined, ProfileError},
     record::time,
     state::Concern,
     store, trust,
@@ -75,18 +75,17 @@ impl Daemon {
                 break;
             }
             for path in new {
-                match self.take_one(&path) {
+                let taken = self.take_one(&path);
+                let is_new_trust =
+                    matches!(taken, Ok(Some(Outcome::RootInForce(_) | Outcome::Ordered(_))));
+                let refused = taken.err().map(|failure| failure.message);
+                if let Some(why) = &refused {
+                    tracing::warn!("`{}` is not put in force: {why}", path.display());
+                }
+                self.dropped.note(&path, refused);
+                if is_new_trust {
                     // What was refused may be signed by the right ones now, or new enough.
-                    Ok(Some(Outcome::RootInForce(_) | Outcome::Ordered(_))) => {
-                        self.dropped.note(&path, None);
-                        self.dropped.forget_refused();
-                    }
-                    Ok(_) => self.dropped.note(&path, None),
-                    Err(failure) => {
-                        let why = failure.message;
-                        tracing::warn!("`{}` is not put in force: {why}", path.display());
-                        self.dropped.note(&path, Some(why));
-                    }
+                    self.dropped.forget_refused();
                 }
             }
         }
@@ -102,16 +101,19 @@ impl Daemon {
     /// Takes a file of the drop-in directory, unless that was done before.
     fn take_one(&mut self, path: &Path) -> Result<Option<Outcome>, Failure> {
         let bytes = read_bundle(path)?;
-        if self.is_so_already(&bytes) { Ok(None) } else { self.install(path).map(Some) }
+        if self.is_so_already(&bytes) { Ok(None) } else { self.take(&bytes).map(Some) }
+    }
+
+    pub(super) fn install(&mut self, path: &Path) -> Result<Outcome, Failure> {
+        self.take(&read_bundle(path)?)
     }
 
     /// The one door for what is signed.
-    pub(super) fn install(&mut self, path: &Path) -> Result<Outcome, Failure> {
-        let bytes = read_bundle(path)?;
-        match execlayer_bundle::kind(&bytes).map_err(|error| self.refused(&error))? {
-            Kind::Policy => self.put_in_force(&bytes).map(Outcome::Installed),
-            Kind::Root => self.replace_root(&bytes).map(Outcome::RootInForce),
-            Kind::Rollback => self.go_back(&bytes).map(Outcome::Ordered),
+    fn take(&mut self, bytes: &[u8]) -> Result<Outcome, Failure> {
+        match execlayer_bundle::kind(bytes).map_err(|error| self.refused(&error))? {
+            Kind::Policy => self.put_in_force(bytes).map(Outcome::Installed),
+            Kind::Root => self.replace_root(bytes).map(Outcome::RootInForce),
+            Kind::Rollback => self.go_back(bytes).map(Outcome::Ordered),
         }
     }
 
@@ -119,31 +121,37 @@ impl Daemon {
     /// either the old or the new one is there afterwards, whole.
     fn put_in_force(&mut self, bytes: &[u8]) -> Result<Installed, Failure> {
         let admitted = self.admit(bytes)?;
+        let destined = self.destined(&admitted.bundle, None)?;
         if self.options.ephemeral {
-            return self.switch(admitted.bundle, None);
+            return self.switch(admitted.bundle, destined);
         }
-        let profile = self
-            .profiles
-            .destined(&admitted.bundle, None)
-            .map_err(|error| profile_failure(&error))?;
-        let kept = self.keep(&admitted, profile, bytes)?;
-        let switched = self.switch(admitted.bundle, Some(profile));
+        let kept = self.keep(&admitted, destined.profile(), bytes)?;
+        let switched = self.switch(admitted.bundle, destined);
         self.settle_kept(&kept, switched.is_ok());
         switched
+    }
+
+    pub(super) fn destined(
+        &self,
+        bundle: &VerifiedBundle,
+        at: Option<u32>,
+    ) -> Result<Destined, Failure> {
+        self.profiles.destined(bundle, at).map_err(|error| profile_failure(&error))
     }
 
     /// The switch itself, and what follows from it.
     pub(super) fn switch(
         &mut self,
         bundle: VerifiedBundle,
-        at: Option<u32>,
+        destined: Destined,
     ) -> Result<Installed, Failure> {
-        let installed = self.profiles.install(self.gate.as_mut(), bundle, at).map_err(|error| {
-            if let ProfileError::Install(InstallError::Torn { .. }) = error {
-                self.health.raise(Concern::TornPolicy, error.to_string());
-            }
-            profile_failure(&error)
-        })?;
+        let installed =
+            self.profiles.install(self.gate.as_mut(), bundle, destined).map_err(|error| {
+                if let ProfileError::Install(InstallError::Torn { .. }) = error {
+                    self.health.raise(Concern::TornPolicy, error.to_string());
+                }
+                profile_failure(&error)
+            })?;
         let (selects, answer) = (installed.selects(), described(installed));
         if selects {
             self.adopt();
@@ -185,7 +193,7 @@ impl Daemon {
     }
 }
 
-pub(super) fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
     let refused = |message: String| failure(ErrorCode::BundleRefused, message);
     if !path.is_absolute() {
         return Err(refused("the bundle's path is not absolute".to_owned()));

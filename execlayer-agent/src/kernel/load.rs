@@ -12,7 +12,7 @@ use std::{
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{Map, MapData, RingBuf},
-    programs::{BtfTracePoint, Iter, Lsm, ProgramError, links::FdLink},
+    programs::{BtfTracePoint, Iter, Lsm, Program, ProgramError, links::FdLink},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -331,22 +331,20 @@ fn load_iterator(
 
 fn pin_program(ebpf: &mut Ebpf, name: &'static str, pins: &Pins) -> Result<(), LoadError> {
     pins.forget_program(name)?;
-    let program = ebpf
-        .program_mut(name)
-        .ok_or_else(|| LoadError::Object(format!("it has no program `{name}`")))?;
-    program
+    any_program(ebpf, name)?
         .pin(pins.program(name))
         .map_err(|error| LoadError::Attach { program: name, message: chain(&error) })
 }
 
+fn any_program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, LoadError> {
+    ebpf.program_mut(name).ok_or_else(|| LoadError::Object(format!("it has no program `{name}`")))
+}
+
 fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, LoadError>
 where
-    &'a mut P: TryFrom<&'a mut aya::programs::Program>,
+    &'a mut P: TryFrom<&'a mut Program>,
 {
-    let program = ebpf
-        .program_mut(name)
-        .ok_or_else(|| LoadError::Object(format!("it has no program `{name}`")))?;
-    program
+    any_program(ebpf, name)?
         .try_into()
         .map_err(|_other_type| LoadError::Object(format!("program `{name}` is of another type")))
 }
