@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use execlayer_api::{Advice, Denial};
+use execlayer_api::{Advice, Denial, text};
 use execlayer_common::{provenance::Provenance, reason::Reason};
 
 use crate::{
     defer::Ending,
     kernel::events::{Decision, Observed},
-    record::{line, text},
+    record::line,
 };
 
 /// Process trees that are remembered; the one that was silent longest is forgotten first.

@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
 };
 
-use execlayer_api::Mode;
+use execlayer_api::{Mode, text};
 use execlayer_bundle::{Terms, VerifiedBundle};
 use execlayer_common::{
     image::{FLAG_MONITOR, FLAG_SELECTS_CGROUP, FLAG_SELECTS_EXE, H_FLAGS},
@@ -18,7 +18,6 @@ use execlayer_common::{
 use crate::{
     kernel::{self, Gate, Generation, InstallError, Layout},
     overlap::{Selectors, TooLarge},
-    record::text,
 };
 
 /// The profile that only canaries use.

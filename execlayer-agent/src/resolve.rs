@@ -74,7 +74,7 @@ pub fn next(
 }
 
 fn is_listed(digests: &[String], digest: &[u8; 32]) -> bool {
-    let hex = crate::record::text::hex(digest);
+    let hex = execlayer_api::text::hex(digest);
     digests.contains(&hex)
 }
 

@@ -8,10 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{profiles::CANARY, trust};
+use execlayer_api::places;
 
-/// The folder, below the state directory.
-const FOLDER: &str = "profiles";
+use crate::{profiles::CANARY, trust};
 
 /// Keeps the bundle of a profile. Whole or not at all.
 ///
@@ -19,7 +18,7 @@ const FOLDER: &str = "profiles";
 ///
 /// If it cannot be written; the old one stays.
 pub fn put(state_dir: &Path, profile: u32, bundle: &[u8]) -> io::Result<()> {
-    let folder = state_dir.join(FOLDER);
+    let folder = state_dir.join(places::KEPT_BUNDLES);
     DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     write_whole(&folder, &name(profile), bundle)
 }
@@ -30,7 +29,7 @@ pub fn put(state_dir: &Path, profile: u32, bundle: &[u8]) -> io::Result<()> {
 ///
 /// If it cannot be read.
 pub fn get(state_dir: &Path, profile: u32) -> io::Result<Option<Vec<u8>>> {
-    match trust::bundle(&state_dir.join(FOLDER).join(name(profile))) {
+    match trust::bundle(&state_dir.join(places::KEPT_BUNDLES).join(name(profile))) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         bundle => bundle.map(Some),
     }
@@ -42,7 +41,7 @@ pub fn get(state_dir: &Path, profile: u32) -> io::Result<Option<Vec<u8>>> {
 ///
 /// If it cannot be removed.
 pub fn remove(state_dir: &Path, profile: u32) -> io::Result<()> {
-    fs::remove_file(state_dir.join(FOLDER).join(name(profile)))
+    fs::remove_file(state_dir.join(places::KEPT_BUNDLES).join(name(profile)))
 }
 
 fn name(profile: u32) -> String {
@@ -74,7 +73,7 @@ pub fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 ///
 /// If the folder cannot be read.
 pub fn list(state_dir: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
-    let entries = match fs::read_dir(state_dir.join(FOLDER)) {
+    let entries = match fs::read_dir(state_dir.join(places::KEPT_BUNDLES)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };

@@ -12,6 +12,8 @@ pub mod remedy;
 pub mod request;
 pub mod response;
 pub mod status;
+pub mod text;
+pub mod time;
 
 pub use holding::{
     About, Advice, Answered, Denial, Grant, MAX_GRANT, Question, Remember, Revoked, Whose,

@@ -17,6 +17,8 @@ pub const LOCAL_KEY: &str = "local.key";
 pub const LOCAL_PUBLIC: &str = "local.pub";
 /// Directory in [`STATE_DIR`] of the bundles that `execlayer run` hands to the daemon.
 pub const LOCAL_BUNDLES: &str = "local-bundles";
+/// Directory in [`STATE_DIR`] of the bundles that a service has in force, 0700 and owned by root.
+pub const KEPT_BUNDLES: &str = "profiles";
 /// Directory of the public keys, one `*.pub` file each, whose bundles the daemon accepts.
 pub const KEYS_DIR: &str = "/etc/execlayer/keys.d";
 /// Directory from which a service takes signed files by itself.

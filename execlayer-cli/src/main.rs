@@ -5,6 +5,7 @@
 mod commands;
 mod compile;
 mod daemon;
+mod difference;
 mod doctor;
 mod domain;
 mod error;
@@ -17,7 +18,6 @@ mod scope;
 mod selftest;
 mod summary;
 mod terminal;
-mod time;
 mod words;
 
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ pub mod cases;
 pub mod check;
 pub mod checked;
 pub mod diagnostic;
+pub mod difference;
 pub mod evaluate;
 pub mod explain;
 pub mod image_world;

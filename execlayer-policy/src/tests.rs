@@ -44,14 +44,14 @@ fn rendered(outcome: &Outcome) -> String {
 }
 
 /// The policy of a text without errors.
-fn policy(text: &str) -> CheckedPolicy {
+pub(crate) fn policy(text: &str) -> CheckedPolicy {
     let outcome = outcome(text);
     let shown = rendered(&outcome);
     outcome.policy.unwrap_or_else(|| panic!("no policy:\n{shown}"))
 }
 
 /// A policy of these rules, from line 7 on.
-fn with_rules(rules: &str) -> String {
+pub(crate) fn with_rules(rules: &str) -> String {
     format!("name = \"p\"\nversion = 1\n\n[agent]\nname = \"a\"\n\n{rules}")
 }
 

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use execlayer_api::text;
 use execlayer_common::{
     access::{Access, Operation},
     feature,
@@ -27,7 +28,7 @@ use super::{
     AGENT, Act,
     image::{Draft, exactly},
 };
-use crate::{record::text, scopes::Cgroup};
+use crate::scopes::Cgroup;
 
 /// Rules of the canary's policy, by number.
 const RULES: [&str; 4] = ["canary-exec", "canary-open", "canary-connect", "canary-rest"];

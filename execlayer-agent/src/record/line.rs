@@ -1,14 +1,13 @@
 //! The lines of the event log: their fields and their one encoding. A field that is added is new to
 //! readers; one that is removed breaks them, and needs another [`FORMAT`].
 
-use execlayer_api::{About, Grant, Whose};
+use execlayer_api::{About, Grant, Whose, text, time};
 use execlayer_common::{
     access::{Access, Operation},
     provenance::Provenance,
 };
 use serde::Serialize;
 
-use super::{text, time};
 use crate::kernel::events::Observed;
 
 /// Version of the lines.
@@ -135,17 +134,10 @@ pub fn rule_of<'a>(observed: &Observed, provenance: Option<&'a Provenance>) -> R
     }
 }
 
-/// Names of the wanted accesses. Those that only selectors know have no name.
-#[must_use]
-pub fn access_names(access: Access) -> Vec<&'static str> {
-    let wanted = Access::NAMES.iter().filter(|(_name, bit)| access.contains(*bit));
-    wanted.map(|(name, _bit)| *name).collect()
-}
-
-/// [`access_names`], for the tool.
+/// Names of the wanted accesses, for the tool.
 #[must_use]
 pub fn access_texts(access: Access) -> Vec<String> {
-    access_names(access).into_iter().map(str::to_owned).collect()
+    access.names().map(str::to_owned).collect()
 }
 
 /// What an event is about, for people: `\xNN` for what is not printable.
@@ -185,7 +177,7 @@ pub fn event(
         exe: (!observed.exe.is_empty()).then_some(exe),
         exe_hex,
         operation: observed.operation.name(),
-        access: access_names(observed.access),
+        access: observed.access.names().collect(),
         subject,
         subject_hex,
         verdict: observed.decision.name(),

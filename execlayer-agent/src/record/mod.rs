@@ -3,7 +3,6 @@
 
 pub mod line;
 pub mod log;
-pub mod text;
 pub mod time;
 
 pub use log::Log;

@@ -7,7 +7,7 @@ fn decider(name: &str, kind: DeciderKind) -> Decider {
 }
 
 fn listed(byte: u8) -> Decider {
-    let digests = vec![crate::record::text::hex(&[byte; 32])];
+    let digests = vec![execlayer_api::text::hex(&[byte; 32])];
     decider("builds", DeciderKind::Sha256 { digests })
 }
 

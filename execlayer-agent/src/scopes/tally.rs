@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use execlayer_api::{DeniedRow, DeniedVerdict, Summary};
+use execlayer_api::{DeniedRow, DeniedVerdict, Summary, text};
 use execlayer_common::{access::Operation, provenance::Provenance, reason::Reason};
 
 use crate::{
     kernel::events::{Decision, Observed},
-    record::{line, text},
+    record::line,
 };
 
 /// Denials that differ; more than a summary shows, so that the most frequent are among them.

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use execlayer_api::time;
 use execlayer_bundle::{Terms, UnsignedBundle};
 use execlayer_common::limits::{CLASS_WORDS, MAX_LANES, MAX_RULES};
 use execlayer_policy::lower::{Report, listing};
@@ -12,7 +13,6 @@ use crate::{
     error::{CliError, Exit},
     files, keys,
     output::{Screen, Table, size},
-    time,
 };
 
 /// Compiles a policy and signs it

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use execlayer_api::time;
 use execlayer_bundle::{
     order::{FORMAT, Rollback},
     sign::sign_rollback,
@@ -11,7 +12,6 @@ use crate::{
     error::{CliError, Exit},
     files, keys,
     output::Screen,
-    time,
 };
 
 /// Signs an order to go back to an older version of a policy

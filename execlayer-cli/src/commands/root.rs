@@ -24,9 +24,9 @@ use crate::{
     verbatim_doc_comment,
     after_long_help = "\
 Examples:
-  execlayer root draft alice.pub bob.pub carol.pub > root.draft
-  execlayer root sign root.draft --key alice.key --output root.json
-  execlayer sign root.json --add --key bob.key --output root.json"
+  execlayer root draft release.pub security.pub platform.pub > root.draft
+  execlayer root sign root.draft --key release.key --output root.json
+  execlayer sign root.json --add --key security.key --output root.json"
 )]
 pub(crate) enum Command {
     Draft(DraftArgs),
@@ -43,7 +43,7 @@ pub(crate) enum Command {
     verbatim_doc_comment,
     after_long_help = "\
 Example:
-  execlayer root draft alice.pub bob.pub > root.draft"
+  execlayer root draft release.pub security.pub > root.draft"
 )]
 pub(crate) struct DraftArgs {
     /// Files of public keys
@@ -58,7 +58,7 @@ pub(crate) struct DraftArgs {
     after_long_help = "\
 Examples:
   execlayer root next root.json > root-2.draft
-  execlayer root next root.json --add dave.pub --remove 0f12 > root-2.draft"
+  execlayer root next root.json --add release-2.pub --remove 0f12 > root-2.draft"
 )]
 pub(crate) struct NextArgs {
     /// File of the signed root
@@ -79,7 +79,7 @@ pub(crate) struct NextArgs {
     verbatim_doc_comment,
     after_long_help = "\
 Example:
-  execlayer root sign root.draft --key alice.key --output root.json"
+  execlayer root sign root.draft --key release.key --output root.json"
 )]
 pub(crate) struct SignArgs {
     /// File of the draft

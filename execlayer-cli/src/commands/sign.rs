@@ -24,7 +24,7 @@ use crate::{
     after_long_help = "\
 Examples:
   execlayer sign tested.bundle --trust author.pub --key release.key --output release.bundle
-  execlayer sign root.json --add --key bob.key --output root.json"
+  execlayer sign root.json --add --key security.key --output root.json"
 )]
 pub(crate) struct Args {
     /// File that others signed

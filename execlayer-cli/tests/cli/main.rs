@@ -5,6 +5,7 @@
 mod ask;
 #[cfg(test)]
 mod bundles;
+mod difference;
 #[cfg(test)]
 mod general;
 #[cfg(test)]

@@ -156,8 +156,7 @@ fn names(access: Access) -> String {
     if access.contains(Access::GOVERN) {
         return "govern".to_owned();
     }
-    let names = Access::NAMES.iter().filter(|(_, bit)| access.contains(*bit));
-    names.map(|(name, _)| *name).collect::<Vec<_>>().join("+")
+    access.names().collect::<Vec<_>>().join("+")
 }
 
 /// What can be reached from a start.

@@ -4,7 +4,7 @@ use std::{fs, io::Read as _};
 
 use execlayer_api::{
     About, Answered, Denial, ErrorCode, Failure, Grant, MAX_GRANT, Question, Remember, Revoked,
-    Whose,
+    Whose, text,
 };
 
 use super::{Daemon, SECOND, asking, chain};
@@ -12,7 +12,7 @@ use crate::{
     daemon::{answer::Caller, failure},
     defer::{Ending, Pending, Stage},
     grants::Wish,
-    record::{line, text, time},
+    record::{line, time},
 };
 
 /// Seconds for which a yes holds whose call has failed already.

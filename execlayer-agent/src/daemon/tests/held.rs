@@ -143,7 +143,7 @@ fn a_digest_is_measured_and_only_one_that_is_listed_is_allowed() {
     for (digest, expected) in
         [(Some([7; 32]), STATE_ALLOW), (Some([8; 32]), STATE_DENY), (None, STATE_DENY)]
     {
-        let digests = vec![crate::record::text::hex(&[7; 32])];
+        let digests = vec![execlayer_api::text::hex(&[7; 32])];
         let mut bench = bench(vec![DeciderKind::Sha256 { digests }], None, &[1]);
         bench.daemon.observe(&asked(1, b"/x", true, true));
         assert_eq!(bench.state_of(1), Some(STATE_MEASURE));

@@ -105,7 +105,7 @@ fn rule() -> impl Strategy<Value = Rule> {
     )
 }
 
-pub(super) fn policies() -> impl Strategy<Value = CheckedPolicy> {
+pub(crate) fn policies() -> impl Strategy<Value = CheckedPolicy> {
     (vec(rule(), 1..6), vec(pattern(), 0..3), vec(pattern(), 0..3)).prop_map(
         |(rules, cgroups, executables)| CheckedPolicy {
             cgroups,
@@ -116,22 +116,22 @@ pub(super) fn policies() -> impl Strategy<Value = CheckedPolicy> {
 }
 
 /// Decides by given bytes, for ever by the last ones.
-pub(super) struct Choices<'a> {
+pub(crate) struct Choices<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Choices<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         let (&first, rest) = self.bytes.split_first().unwrap_or((&0, &[]));
         self.bytes = rest;
         usize::from(first) % bound.max(1)
     }
 
-    pub(super) fn number(&mut self) -> u32 {
+    pub(crate) fn number(&mut self) -> u32 {
         let byte = |choices: &mut Self| choices.below(256) as u32;
         byte(self) | byte(self) << 8 | byte(self) << 16
     }
@@ -146,7 +146,7 @@ impl<'a> Choices<'a> {
 }
 
 /// A subject that `nodes` match, or would if no set in them were empty.
-pub(super) fn sample(nodes: &[Node], choices: &mut Choices<'_>, out: &mut Vec<u8>) {
+pub(crate) fn sample(nodes: &[Node], choices: &mut Choices<'_>, out: &mut Vec<u8>) {
     for node in nodes {
         match node {
             Node::Byte(byte) => out.push(*byte),
@@ -166,7 +166,7 @@ pub(super) fn sample(nodes: &[Node], choices: &mut Choices<'_>, out: &mut Vec<u8
 }
 
 /// Changes a byte or two.
-pub(super) fn mutate(subject: &mut Vec<u8>, choices: &mut Choices<'_>) {
+pub(crate) fn mutate(subject: &mut Vec<u8>, choices: &mut Choices<'_>) {
     for _ in 0..choices.below(3) {
         let at = choices.below(subject.len() + 1);
         let byte = choices.of(&ByteSet::ALL);

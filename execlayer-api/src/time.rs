@@ -1,7 +1,11 @@
-//! Dates as people write them, to seconds since 1970. UTC only.
+//! Dates as people read and write them. UTC only; must not look at a clock.
 
 /// Reads `2027-01-31`, `2027-01-31T12:00:00Z` or a number of seconds since 1970.
-pub(crate) fn parse(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+///
+/// How it is to be written, or that there is no such day.
+pub fn parse(text: &str) -> Result<u64, String> {
     let wrong = || "write it as 2027-01-31, 2027-01-31T12:00:00Z or seconds since 1970".to_owned();
     if let Ok(seconds) = text.parse() {
         return Ok(seconds);
@@ -25,22 +29,38 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
 }
 
 /// `2027-01-31T12:00:00Z`, of seconds since 1970.
-pub(crate) fn shown(seconds: u64) -> String {
-    let (mut day, second) = (seconds / 86_400, seconds % 86_400);
-    // Whole cycles of the calendar first, so that no date takes long.
-    let mut year = 1970 + day / 146_097 * 400;
-    day %= 146_097;
-    while day >= if is_leap(year) { 366 } else { 365 } {
-        day -= if is_leap(year) { 366 } else { 365 };
-        year += 1;
-    }
-    let mut month = 1;
-    while day >= days_of(year, month) {
-        day -= days_of(year, month);
-        month += 1;
-    }
-    let (hour, minute) = (second / 3_600, second / 60 % 60);
-    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{:02}Z", day + 1, second % 60)
+#[must_use]
+pub fn shown(seconds: u64) -> String {
+    format!("{}Z", to_the_second(seconds))
+}
+
+/// RFC 3339 with nanoseconds, of nanoseconds since 1970.
+#[must_use]
+pub fn rfc3339(nanoseconds: u64) -> String {
+    let (seconds, fraction) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    format!("{}.{fraction:09}Z", to_the_second(seconds))
+}
+
+fn to_the_second(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+}
+
+/// Year, month and day of a day since 1970, counted in years that begin in March so that the leap
+/// day is a year's last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    const ERA: u64 = 146_097;
+    let days = days + 719_468;
+    let (era, day) = (days / ERA, days % ERA);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + u64::from(month <= 2);
+    (year, month, day)
 }
 
 fn numbers(text: &str, between: char, digits: [usize; 3]) -> Option<[u64; 3]> {
@@ -69,7 +89,7 @@ const fn days_of(year: u64, month: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, shown};
+    use super::{parse, rfc3339, shown};
 
     #[test]
     fn dates_are_seconds_in_utc() {
@@ -100,5 +120,21 @@ mod tests {
         ] {
             assert!(parse(text).is_err() || text.parse::<u64>().is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, date) in [
+            (0, "1970-01-01T00:00:00.000000000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000000000Z"),
+            (951_868_799, "2000-02-29T23:59:59.000000000Z"),
+            (1_709_251_200, "2024-03-01T00:00:00.000000000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000000000Z"),
+            (4_107_456_000, "2100-02-28T00:00:00.000000000Z"),
+            (1_767_225_599, "2025-12-31T23:59:59.000000000Z"),
+        ] {
+            assert_eq!(rfc3339(seconds * 1_000_000_000), date);
+        }
+        assert_eq!(rfc3339(1_000_000_001), "1970-01-01T00:00:01.000000001Z");
     }
 }

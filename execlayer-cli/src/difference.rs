@@ -1,0 +1,248 @@
+//! What a bundle would change, in words: the changes that the policy compiler finds, with the rules' names of both
+//! sides. Must not decide what a change is.
+
+use std::{fs, io, path::Path};
+
+use execlayer_api::{places, text};
+use execlayer_bundle::{UnverifiedClaims, limits::MAX_BUNDLE_BYTES, unverified_claims};
+use execlayer_common::{
+    access::{Access, Operation},
+    provenance::Provenance,
+    verdict::Verdict,
+};
+use execlayer_policy::difference::{Change, Difference, When, difference};
+use serde::Serialize;
+
+use crate::{
+    error::CliError,
+    files,
+    output::{Paint, printable},
+    words,
+};
+
+/// What one bundle changes against another.
+#[derive(Debug, Serialize)]
+pub(crate) struct Changes {
+    /// What it is compared with.
+    pub(crate) against: Against,
+    /// Whether each only records what it would deny: the other, and this one.
+    pub(crate) monitors: [bool; 2],
+    pub(crate) changes: Vec<Told>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Against {
+    pub(crate) version: u64,
+    pub(crate) digest: String,
+    pub(crate) is_in_force: bool,
+}
+
+/// A change, with the names of its rules.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told {
+    becomes: &'static str,
+    operation: &'static str,
+    access: Vec<&'static str>,
+    /// The same in fewer words.
+    #[serde(skip)]
+    in_short: Vec<String>,
+    /// One of those of which it is so.
+    example: String,
+    before: Said,
+    after: Said,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Said {
+    verdict: &'static str,
+    reason: &'static str,
+    rule: Option<String>,
+    file: Option<String>,
+    line: Option<u32>,
+}
+
+/// What becomes of a call, in the order in which it is told.
+const HEADINGS: [(&str, &str); 5] = [
+    ("governed", "Becomes governed"),
+    ("not-governed", "Is governed no more"),
+    ("allow", "Becomes allowed"),
+    ("ask", "Becomes asked about"),
+    ("deny", "Becomes denied"),
+];
+
+impl Changes {
+    /// Compares the bundle with one that is in force, or with another.
+    pub(crate) fn find(
+        old: &UnverifiedClaims,
+        new: &UnverifiedClaims,
+        is_in_force: bool,
+    ) -> Result<Self, CliError> {
+        let Difference { monitors, changes } = difference(&old.image, &new.image)
+            .map_err(|error| CliError::failure(format!("they cannot be compared: {error}")))?;
+        let tell = |change: &Change| told(change, &old.provenance, &new.provenance);
+        let against =
+            Against { version: old.provenance.version, digest: old.digest.clone(), is_in_force };
+        Ok(Self { against, monitors, changes: changes.iter().map(tell).collect() })
+    }
+
+    /// In words.
+    pub(crate) fn text(&self, paint: Paint) -> String {
+        let Against { version, is_in_force, .. } = self.against;
+        let place = if is_in_force { ", which is in force" } else { "" };
+        let mut text = format!("Against version {version}{place}:\n");
+        match self.monitors {
+            [false, true] => {
+                text.push_str("  nothing is denied any more, only recorded (monitor)\n")
+            }
+            [true, false] => text.push_str("  what was only recorded before is denied (enforce)\n"),
+            _ => {}
+        }
+        if self.changes.is_empty() {
+            text.push_str("  every call is decided as before\n");
+            return text;
+        }
+        text.push_str(
+            "  each with one of the shortest examples; it stands for all that these rules decide\n",
+        );
+        for (key, heading) in HEADINGS {
+            let mut changes = self.changes.iter().filter(|change| change.becomes == key).peekable();
+            if changes.peek().is_some() {
+                text.push_str(&format!("\n{}{heading}{}\n", paint.bold(), paint.reset()));
+            }
+            changes.for_each(|change| change.write(&mut text));
+        }
+        text
+    }
+}
+
+impl Told {
+    fn write(&self, text: &mut String) {
+        let what = match self.operation {
+            "select-cgroup" => format!("tasks in the control group {}", self.example),
+            "select-exe" => format!("tasks that execute {}", self.example),
+            _ => words::act(&self.in_short, &self.example),
+        };
+        text.push_str(&format!("  {}\n", printable(&what)));
+        if !self.access.is_empty() {
+            text.push_str(&format!("    was {}\n", self.before.text()));
+            text.push_str(&format!("    now {}\n", self.after.text()));
+        }
+        if let Some(when) = &self.when {
+            text.push_str(&format!("    {when}\n"));
+        }
+    }
+}
+
+impl Said {
+    fn new(verdict: Verdict, provenance: &Provenance) -> Self {
+        let rule = verdict.rule().and_then(|rule| provenance.rules.get(usize::from(rule.0)));
+        let file = rule.and_then(|rule| provenance.files.get(rule.file as usize));
+        Self {
+            verdict: name(verdict),
+            reason: verdict.reason().name(),
+            rule: rule.map(|rule| rule.id.clone()),
+            file: file.cloned(),
+            line: rule.map(|rule| rule.line),
+        }
+    }
+
+    fn text(&self) -> String {
+        let what = match self.verdict {
+            "allow" => "allowed",
+            "ask" => "asked about",
+            _ => "denied",
+        };
+        let rule = words::rule(self.rule.as_deref(), self.file.as_deref(), self.line);
+        format!("{what} by {rule}")
+    }
+}
+
+fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow(_) => "allow",
+        Verdict::Ask(_) => "ask",
+        Verdict::Deny(..) => "deny",
+    }
+}
+
+fn told(change: &Change, old: &Provenance, new: &Provenance) -> Told {
+    let becomes = match (change.access.contains(Access::GOVERN), name(change.after)) {
+        (true, "allow") => "governed",
+        (true, _) => "not-governed",
+        (false, name) => name,
+    };
+    Told {
+        becomes,
+        operation: change.operation.name(),
+        access: change.access.names().collect(),
+        in_short: in_short(change.access),
+        example: example(change),
+        before: Said::new(change.before, old),
+        after: Said::new(change.after, new),
+        when: change.when.map(moment),
+    }
+}
+
+/// Names of accesses, those of a group by the group's.
+fn in_short(access: Access) -> Vec<String> {
+    let groups = Access::GROUPS.into_iter().filter(|(_, group)| access.contains(*group));
+    let (names, rest) = groups.fold((Vec::new(), access), |(mut names, rest), (name, group)| {
+        names.push(name);
+        (names, Access(rest.0 & !group.0))
+    });
+    rest.names().chain(names).map(str::to_owned).collect()
+}
+
+fn example(change: &Change) -> String {
+    let subject = text::printable(change.operation, &change.subject);
+    match change.operation {
+        Operation::Unix => format!("unix:{subject}"),
+        _ => subject,
+    }
+}
+
+/// One of the moments and callers of which it is so.
+fn moment(when: When) -> String {
+    let parts = [
+        when.uid.map(|uid| format!("for uid {uid}")),
+        when.minute.map(|minute| format!("at {:02}:{:02} UTC", minute / 60, minute % 60)),
+        when.is_left.map(|is_left| match is_left {
+            true => "while the budget lasts".to_owned(),
+            false => "when the budget is used up".to_owned(),
+        }),
+    ];
+    format!("for example {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+/// The bundle of this policy that a service keeps in force, as far as the caller may see it.
+pub(crate) fn in_force(
+    state_dir: &Path,
+    policy: &str,
+) -> Result<Option<UnverifiedClaims>, CliError> {
+    let folder = state_dir.join(places::KEPT_BUNDLES);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            return match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Ok(None),
+                _ => Err(files::cannot("read", &folder, &error)),
+            };
+        }
+    };
+    for entry in entries {
+        let path = entry.map_err(|error| files::cannot("read", &folder, &error))?.path();
+        if path.extension().is_none_or(|ending| ending != "bundle") {
+            continue;
+        }
+        let bytes = files::read_or_fail(&path, MAX_BUNDLE_BYTES)?;
+        // What the daemon keeps it has verified; one that cannot be read is its business.
+        if let Ok(claims) = unverified_claims(&bytes)
+            && claims.provenance.policy == policy
+        {
+            return Ok(Some(claims));
+        }
+    }
+    Ok(None)
+}

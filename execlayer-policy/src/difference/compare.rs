@@ -1,0 +1,186 @@
+//! What two images say of one subject, at every moment and to every caller that makes a difference. Judges
+//! with the kernel's own decision function.
+
+use std::collections::{BTreeSet, HashSet};
+
+use execlayer_common::{
+    access::{Access, Operation},
+    automaton::Table as _,
+    image::{self, CONDITION_BUDGET, CONDITION_TIME, CONDITION_UID},
+    limits::MAX_SET_ENTRIES,
+    verdict::Verdict,
+};
+
+use super::{Change, DifferenceError, When};
+use crate::{
+    evaluate::Facts,
+    image_world::{View, judge_image},
+};
+
+const MAX_MOMENTS: usize = 4_096;
+
+/// What has been compared of one operation.
+pub(super) struct Compared<'a> {
+    images: [View<'a>; 2],
+    operation: Operation,
+    /// Subjects with the same decision sets are judged alike.
+    sets: HashSet<(Box<[u32]>, bool)>,
+    /// Where the changes of this operation begin.
+    first: Option<usize>,
+}
+
+impl<'a> Compared<'a> {
+    pub(super) fn new(images: [View<'a>; 2], operation: Operation) -> Self {
+        Self { images, operation, sets: HashSet::new(), first: None }
+    }
+
+    /// Compares what both say of a subject that has led to these decision sets, `old` of them of the old
+    /// image.
+    pub(super) fn compare(
+        &mut self,
+        sets: &[u32],
+        old: usize,
+        is_unspecified: bool,
+        subject: impl FnOnce() -> Vec<u8>,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), DifferenceError> {
+        if !self.sets.insert((sets.into(), is_unspecified)) {
+            return Ok(());
+        }
+        let first = *self.first.get_or_insert(changes.len());
+        let moments = self.moments(sets, old)?;
+        let subject = subject();
+        let mut wanted = Access::of(self.operation);
+        if is_unspecified {
+            wanted = Access(wanted.0 & !Access::CONNECT.0);
+        }
+        let mut found: Vec<Change> = Vec::new();
+        for bit in (0..u32::BITS).map(|bit| Access(1 << bit)).filter(|bit| wanted.contains(*bit)) {
+            for (before, after, when) in self.differing(&subject, bit, &moments) {
+                let same = |change: &&mut Change| {
+                    (change.before, change.after, change.when) == (before, after, when)
+                };
+                match found.iter_mut().find(same) {
+                    Some(change) => change.access = change.access.union(bit),
+                    None => found.push(Change {
+                        operation: self.operation,
+                        access: bit,
+                        before,
+                        after,
+                        when,
+                        subject: subject.clone(),
+                    }),
+                }
+            }
+        }
+        for change in found {
+            let known = changes.iter().skip(first);
+            if !known.clone().any(|known| is_covered(&change, known)) {
+                changes.push(change);
+            }
+        }
+        Ok(())
+    }
+
+    /// Both verdicts wherever they differ in what happens.
+    fn differing(
+        &self,
+        subject: &[u8],
+        wanted: Access,
+        moments: &[Moment],
+    ) -> Vec<(Verdict, Verdict, Option<When>)> {
+        let judged: Vec<[Verdict; 2]> = moments
+            .iter()
+            .map(|moment| {
+                self.images.map(|View(words)| {
+                    let mut budgets = |_, _, _| moment.is_left;
+                    let facts = moment.facts;
+                    judge_image(words, self.operation, subject, wanted, facts, &mut budgets)
+                })
+            })
+            .collect();
+        let is_always = judged.windows(2).all(|pair| pair[0] == pair[1]);
+        let mut out: Vec<(Verdict, Verdict, Option<When>)> = Vec::new();
+        for ([before, after], moment) in judged.into_iter().zip(moments) {
+            let is_known = out.iter().any(|known| (known.0, known.1) == (before, after));
+            if before.raw() != after.raw() && !is_known {
+                out.push((before, after, (!is_always).then_some(moment.when)));
+            }
+        }
+        out
+    }
+
+    fn moments(&self, sets: &[u32], old: usize) -> Result<Vec<Moment>, DifferenceError> {
+        let (mut uids, mut minutes, mut has_budget) = (BTreeSet::new(), BTreeSet::new(), false);
+        for (number, &set) in sets.iter().enumerate().filter(|(_, set)| **set != 0) {
+            let view = self.images[usize::from(number >= old)];
+            for at in conditions(view, set) {
+                let flags = view.word(at);
+                if flags & CONDITION_UID != 0 {
+                    uids.insert(view.word(at + 1));
+                }
+                if flags & CONDITION_TIME != 0 {
+                    let span = view.word(at + 2);
+                    minutes.extend([span as u16, (span >> 16) as u16].map(|at| at % DAY));
+                }
+                has_budget |= flags & CONDITION_BUDGET != 0;
+            }
+        }
+        // Somebody whom nobody names.
+        if let Some(other) = (1_000..).chain(0..1_000).find(|uid| !uids.contains(uid)) {
+            uids.insert(other);
+        }
+        // What holds in a minute holds until the next that is named.
+        let (has_minutes, has_uids) = (!minutes.is_empty(), uids.len() > 1);
+        if !has_minutes {
+            minutes.insert(0);
+        }
+        let left = if has_budget { &[true, false][..] } else { &[true] };
+        if uids.len() * minutes.len() * left.len() > MAX_MOMENTS {
+            return Err(DifferenceError::Moments { limit: MAX_MOMENTS });
+        }
+        let mut moments = Vec::new();
+        for &uid in &uids {
+            for &minute in &minutes {
+                moments.extend(left.iter().map(|&is_left| Moment {
+                    facts: Facts { uid, minute },
+                    is_left,
+                    when: When {
+                        uid: has_uids.then_some(uid),
+                        minute: has_minutes.then_some(minute),
+                        is_left: has_budget.then_some(is_left),
+                    },
+                }));
+            }
+        }
+        Ok(moments)
+    }
+}
+
+/// Minutes of a day.
+const DAY: u16 = 1_440;
+
+struct Moment {
+    facts: Facts,
+    is_left: bool,
+    when: When,
+}
+
+fn is_covered(change: &Change, known: &Change) -> bool {
+    known.access.contains(change.access)
+        && (known.before, known.after, known.when) == (change.before, change.after, change.when)
+}
+
+/// Where the conditions of a decision set are.
+fn conditions(view: View<'_>, set: u32) -> impl Iterator<Item = u32> {
+    let count = view.word(set.wrapping_add(3)) & !image::SET_CONDITIONAL;
+    let first = view.word(image::H_CONDITIONS);
+    (0..count.min(MAX_SET_ENTRIES)).filter_map(move |entry| {
+        let at = set
+            .wrapping_add(image::SET_HEADER_WORDS)
+            .wrapping_add(entry.wrapping_mul(image::ENTRY_WORDS))
+            .wrapping_add(1);
+        let number = image::entry_condition(view.word(at)).checked_sub(1)?;
+        Some(first.wrapping_add(number.wrapping_mul(image::CONDITION_WORDS)))
+    })
+}

@@ -1,0 +1,96 @@
+//! What another image of a policy decides otherwise. Decided by walking both images together over every
+//! subject there is, so that no difference is missed and none is only one of text. Must not know what rules
+//! are called.
+
+mod compare;
+mod grammar;
+mod lane;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use execlayer_common::{
+    access::{Access, Operation},
+    automaton::Table as _,
+    image::{self, ImageError},
+    verdict::Verdict,
+};
+
+use crate::image_world::View;
+
+/// What two images decide differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Whether each only records what it would deny: the old one, the new one.
+    pub monitors: [bool; 2],
+    /// Every pair of different verdicts that there is, once.
+    pub changes: Vec<Change>,
+}
+
+/// Two verdicts about the same call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What is done.
+    pub operation: Operation,
+    /// What is wanted, each bit alone. For selectors [`Access::GOVERN`]: whether a task is governed.
+    pub access: Access,
+    /// What the old image says, by its rules' numbers.
+    pub before: Verdict,
+    /// What the new image says, by its own.
+    pub after: Verdict,
+    /// When it is so; `None` if always.
+    pub when: Option<When>,
+    /// One of the shortest subjects of which it is so.
+    pub subject: Vec<u8>,
+}
+
+/// One of the moments and callers for which two verdicts differ. `None`: whatever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct When {
+    /// Effective uid.
+    pub uid: Option<u32>,
+    /// Minute of the UTC day.
+    pub minute: Option<u16>,
+    /// Whether the budgets have a use left.
+    pub is_left: Option<bool>,
+}
+
+/// Why a difference cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DifferenceError {
+    /// One of them is no image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Too many states to walk through.
+    #[error("the two make more than {limit} states together where both say who may {operation}")]
+    States {
+        /// [`Operation::name`].
+        operation: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Too many conditions on one subject.
+    #[error("more than {limit} combinations of users and times bear on one subject")]
+    Moments {
+        /// How many there may be.
+        limit: usize,
+    },
+}
+
+/// Compares two images.
+///
+/// # Errors
+///
+/// A [`DifferenceError`] if one is no image, or if it would take too long. Nothing is left out silently.
+pub fn difference(old: &[u32], new: &[u32]) -> Result<Difference, DifferenceError> {
+    for words in [old, new] {
+        image::check_header(words)?;
+    }
+    let images = [View(old), View(new)];
+    let mut changes = Vec::new();
+    for operation in Operation::ALL {
+        walk::walk(images, operation, &mut changes)?;
+    }
+    let monitors = images.map(|view| view.word(image::H_FLAGS) & image::FLAG_MONITOR != 0);
+    Ok(Difference { monitors, changes })
+}

@@ -1,0 +1,183 @@
+//! Claims about differences: that each is one, and that there is no other.
+
+use execlayer_common::{
+    access::{Access, Operation},
+    verdict::{RuleIndex, Verdict},
+};
+use proptest::prelude::*;
+
+use super::{Change, When, difference, grammar::Grammar};
+use crate::{
+    checked::{CheckedPolicy, Written},
+    evaluate::{Facts, evaluate, selects},
+    image_world::judge_image,
+    lower::{
+        lower,
+        tests::random::{Choices, mutate, policies, sample},
+    },
+    tests::{policy, with_rules},
+};
+
+fn image(policy: &CheckedPolicy) -> Vec<u32> {
+    lower(policy).unwrap().image.words().to_vec()
+}
+
+fn changes(old: &str, new: &str) -> Vec<Change> {
+    let [old, new] = [old, new].map(|rules| image(&policy(&with_rules(rules))));
+    difference(&old, &new).unwrap().changes
+}
+
+/// What the reference says, with every budget left or none.
+fn by_reference(
+    policy: &CheckedPolicy,
+    operation: Operation,
+    subject: &[u8],
+    wanted: Access,
+    (facts, is_left): (Facts, bool),
+) -> Verdict {
+    match operation {
+        Operation::SelectCgroup | Operation::SelectExe => {
+            match selects(policy, operation, subject) {
+                true => Verdict::Allow(RuleIndex(0)),
+                false => Verdict::Deny(execlayer_common::reason::Reason::Unlisted, None),
+            }
+        }
+        _ => evaluate(policy, operation, subject, wanted, facts, &mut |_, _| is_left),
+    }
+}
+
+fn patterns(policy: &CheckedPolicy, operation: Operation) -> Vec<&Written> {
+    let rules = policy.rules().iter();
+    match operation {
+        Operation::SelectCgroup => policy.cgroups().iter().collect(),
+        Operation::SelectExe => policy.executables().iter().collect(),
+        Operation::Unix => rules.flat_map(|rule| &rule.unix).collect(),
+        _ => rules.flat_map(|rule| rule.paths.iter().chain(&rule.except)).collect(),
+    }
+}
+
+fn is_subject(operation: Operation, bytes: &[u8]) -> bool {
+    let whole = bytes.iter().try_fold(Grammar::of(operation), |at, &byte| at.step(byte));
+    whole.is_some_and(Grammar::is_whole)
+}
+
+fn bits(operation: Operation) -> impl Iterator<Item = Access> {
+    let all = Access::of(operation);
+    (0..u32::BITS).map(|bit| Access(1 << bit)).filter(move |&bit| all.contains(bit))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_difference_is_told_and_is_one(
+        old in policies(),
+        new in policies(),
+        bytes in proptest::collection::vec(any::<u8>(), 60),
+    ) {
+        let images = [&old, &new].map(image);
+        let told = difference(&images[0], &images[1]).unwrap().changes;
+        for change in &told {
+            let When { uid, minute, is_left } =
+                change.when.unwrap_or(When { uid: None, minute: None, is_left: None });
+            let facts = Facts { uid: uid.unwrap_or(1_234), minute: minute.unwrap_or(77) };
+            let moment = (facts, is_left.unwrap_or(true));
+            prop_assert!(is_subject(change.operation, &change.subject));
+            for bit in bits(change.operation).filter(|bit| change.access.contains(*bit)) {
+                let [before, after] = [&old, &new]
+                    .map(|policy| by_reference(policy, change.operation, &change.subject, bit, moment));
+                prop_assert_eq!(before, change.before, "before: {:?}", change);
+                prop_assert_eq!(after, change.after, "after: {:?}", change);
+                prop_assert_ne!(before.raw(), after.raw());
+            }
+        }
+        for operation in [Operation::File, Operation::Exec, Operation::Unix, Operation::SelectCgroup] {
+            for written in patterns(&old, operation).into_iter().chain(patterns(&new, operation)) {
+                let mut choices = Choices::new(&bytes);
+                for _ in 0..6 {
+                    let mut subject = Vec::new();
+                    sample(&written.pattern.0, &mut choices, &mut subject);
+                    mutate(&mut subject, &mut choices);
+                    if !is_subject(operation, &subject) {
+                        continue;
+                    }
+                    let facts = Facts {
+                        uid: 998 + choices.below(5) as u32,
+                        minute: 596 + choices.below(8) as u16,
+                    };
+                    let is_left = choices.below(2) == 1;
+                    for bit in bits(operation) {
+                        let [before, after] = [&images[0], &images[1]].map(|words| {
+                            judge_image(words, operation, &subject, bit, facts, &mut |_, _, _| is_left)
+                        });
+                        let is_told = told.iter().any(|change| {
+                            change.operation == operation
+                                && change.access.contains(bit)
+                                && (change.before, change.after) == (before, after)
+                        });
+                        prop_assert!(
+                            is_told || before.raw() == after.raw(),
+                            "{} {:?} of {}: {:?} {:?}",
+                            operation.name(), bit, subject.escape_ascii(), before, after,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_does_not_differ_from_itself(policy in policies()) {
+        let image = image(&policy);
+        prop_assert_eq!(difference(&image, &image).unwrap().changes, Vec::new());
+    }
+}
+
+const OLD: &str = "[[rule]]\nid = \"data\"\nallow = [\"read\"]\npath = \"/srv/**\"\n";
+
+#[test]
+fn other_words_for_the_same_are_no_difference() {
+    let new = "[[rule]]\nid = \"one\"\nallow = [\"read\"]\npath = [\"/srv/**\", \"/srv/a*\"]\n\n\
+               [[rule]]\nid = \"two\"\nallow = [\"read\"]\npath = \"/srv/data/x\"\n";
+    assert_eq!(changes(OLD, new), Vec::new());
+}
+
+#[test]
+fn a_hole_in_a_rule_is_told_once_with_a_subject_in_it() {
+    let new = format!("{OLD}\n[[rule]]\nid = \"kept\"\ndeny = [\"read\"]\npath = \"/**/*.key\"\n");
+    let told = changes(OLD, &new);
+    let [change] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(change.access, Access::READ);
+    assert_eq!(change.before, Verdict::Allow(RuleIndex(0)));
+    assert_eq!(change.after.rule(), Some(RuleIndex(1)));
+    assert_eq!(change.when, None);
+    assert_eq!(change.subject.escape_ascii().to_string(), "/srv/.key");
+}
+
+#[test]
+fn what_differs_at_one_time_is_told_with_it() {
+    let new = format!("{OLD}when = {{ between = \"09:00-17:00\" }}\n");
+    let told = changes(OLD, &new);
+    let [change] = &told[..] else { panic!("{told:?}") };
+    let when = When { uid: None, minute: Some(17 * 60), is_left: None };
+    assert_eq!(change.when, Some(when));
+}
+
+#[test]
+fn addresses_and_features_are_compared_too() {
+    let new = format!(
+        "{OLD}\n[[rule]]\nid = \"out\"\nallow = [\"connect\"]\nto = \"tcp:10.0.0.0/8:443\"\n\n\
+         [[rule]]\nid = \"ring\"\nallow = [\"use\"]\nfeature = \"io-uring\"\n"
+    );
+    let told = changes(OLD, &new);
+    let of = |operation| -> Vec<&Change> {
+        told.iter().filter(|change| change.operation == operation).collect()
+    };
+    let inet = of(Operation::Inet);
+    assert_eq!(inet.len(), 1, "{inet:?}");
+    assert_eq!(inet[0].subject, b"t4\x0a\x01\x01\x01\x01\xbb");
+    let features = of(Operation::Feature);
+    assert_eq!(features.len(), 1, "{features:?}");
+    assert_eq!(features[0].subject, b"io-uring");
+    assert_eq!(told.len(), 2);
+}
