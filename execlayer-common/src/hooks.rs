@@ -20,7 +20,7 @@ pub enum Attach {
 /// forks itself free while the rest is attached.
 pub const PROGRAMS: &[(&str, Attach)] = &[
     ("task_alloc", Attach::Lsm("task_alloc")),
-    ("task_forked", Attach::Tracepoint("sched_process_fork")),
+    ("task_forked", Attach::Tracepoint("sched_wakeup_new")),
     ("task_free", Attach::Lsm("task_free")),
     ("exec_select", Attach::Lsm("bprm_creds_for_exec")),
     ("bprm_check", Attach::Lsm("bprm_check_security")),
@@ -82,6 +82,11 @@ pub const MAP_LABELS: &str = "LABELS";
 /// Hash: address of the task_struct (u64) to [`crate::label::Label`]; the durable copy, from
 /// task_alloc to task_free. Its size is the number of governed threads. Written by the kernel only.
 pub const MAP_TASKS: &str = "TASKS";
+/// Hash with all its room from the start: as [`MAP_TASKS`], for labels that come where nothing can be allocated.
+/// Written by the kernel only.
+pub const MAP_LATE: &str = "LATE";
+/// Array of one u64: how many may be in [`MAP_LATE`]; at 0 nobody looks there. Written by the kernel only.
+pub const MAP_LATE_COUNT: &str = "LATE_COUNT";
 /// Hash: cgroup id (u64) to profile number (u32, slot plus one) of scopes that `execlayer run` and
 /// the canary open. Written by the daemon only.
 pub const MAP_SCOPES: &str = "SCOPES";

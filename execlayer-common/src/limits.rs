@@ -33,6 +33,9 @@ pub const MAX_UNIX_NAME: u32 = 108;
 pub const MAX_SB_MOUNTS: u32 = 4_096;
 /// Governed tasks (threads) at once on a machine; a fork beyond it fails.
 pub const MAX_GOVERNED_TASKS: u32 = 65_536;
+/// Tasks at once that were labelled at the end of their fork only and have executed nothing since: its begin was
+/// older than their policy, or outside of their cgroup. Their room is there beforehand.
+pub const MAX_LATE_TASKS: u32 = 4_096;
 /// Cgroups whose selection is remembered.
 pub const MAX_CGROUP_CACHE: u32 = 4_096;
 /// Scopes open at once.

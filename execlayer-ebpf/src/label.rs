@@ -4,9 +4,10 @@ use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use execlayer_common::label::Label;
 
 use crate::{
+    atomic,
     kernel::{Task, fields},
     kread::typed,
-    maps::{CALLS, LABELS, TASKS},
+    maps::{CALLS, LABELS, LATE, LATE_COUNT, TASKS},
 };
 
 /// The running task.
@@ -19,12 +20,9 @@ pub fn current() -> *const Task {
 /// The label of a task, if it is governed.
 #[inline(always)]
 pub fn of(task: *const Task) -> Option<Label> {
-    // A task without any storage has no label: two loads let everybody else go.
+    // A task without any storage has no label, or a late one: three loads let everybody else go.
     let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
-    if storage == 0 {
-        return None;
-    }
-    let label = stored(task)?;
+    let label = if storage == 0 { late(task)? } else { stored(task)? };
     if label.profile == 0 { None } else { Some(label) }
 }
 
@@ -39,7 +37,16 @@ pub fn stored(task: *const Task) -> Option<Label> {
     // KERNEL: on 6.1 the look-up gives null under contention (kernel/bpf/bpf_task_storage.c,
     // `bpf_task_storage_trylock`), so the durable copy decides.
     // SAFETY: a preallocation-free table whose elements are freed after a grace period.
-    unsafe { TASKS.get(task as u64) }.copied()
+    unsafe { TASKS.get(task as u64) }.copied().or_else(|| late(task))
+}
+
+#[inline(always)]
+fn late(task: *const Task) -> Option<Label> {
+    if LATE_COUNT.get(0).copied().unwrap_or(0) == 0 {
+        return None;
+    }
+    // SAFETY: an element is written once, before its task runs, and removed when nobody runs it any more.
+    unsafe { LATE.get(task as u64) }.copied()
 }
 
 /// Whether a task is governed, by the durable copy alone.
@@ -64,9 +71,56 @@ pub fn store(task: *const Task, label: Label) -> Result<(), ()> {
     Ok(())
 }
 
+/// The label in the durable copy, or a late one: all that can be looked up where nothing may be locked.
+#[inline(always)]
+pub fn kept(task: *const Task) -> Option<Label> {
+    let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
+    if storage != 0
+        // SAFETY: as in `stored`.
+        && let Some(label) = unsafe { TASKS.get(task as u64) }
+    {
+        return if label.profile == 0 { None } else { Some(*label) };
+    }
+    late(task)
+}
+
+/// Stores a label where nothing may be allocated and a failure can be told nobody: there is room beforehand.
+#[inline(always)]
+pub fn store_late(task: *const Task, label: Label) {
+    let Some(count) = LATE_COUNT.get_ptr_mut(0) else { return };
+    // SAFETY: a live map value that is changed by atomic operations only; before the element, so that
+    // nobody finds the count 0 while it is there.
+    let _before = unsafe { atomic::add(count, 1) };
+    if LATE.insert(task as u64, label, 0).is_err() {
+        // SAFETY: as above.
+        let _before = unsafe { atomic::add(count, 1_u64.wrapping_neg()) };
+    }
+}
+
+/// Puts a late label where the others are; if there is no memory for it, it stays.
+#[inline(always)]
+pub fn settle(task: *const Task) {
+    if let Some(label) = late(task)
+        && store(task, label).is_ok()
+    {
+        forget_late(task);
+    }
+}
+
+#[inline(always)]
+fn forget_late(task: *const Task) {
+    let Some(count) = LATE_COUNT.get_ptr_mut(0) else { return };
+    // SAFETY: a live, aligned map value.
+    if unsafe { count.read() } != 0 && LATE.remove(task as u64).is_ok() {
+        // SAFETY: as in `store_late`.
+        let _before = unsafe { atomic::add(count, 1_u64.wrapping_neg()) };
+    }
+}
+
 /// Drops the durable copy of a task that ends.
 #[inline(always)]
 pub fn forget(task: *const Task) {
+    forget_late(task);
     let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
     if storage != 0 {
         let _was_held = CALLS.remove(task as u64);

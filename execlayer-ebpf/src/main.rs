@@ -137,7 +137,7 @@ pub fn exec_measure(ctx: LsmContext) -> i32 {
 }
 
 /// Looks once more at a child that is there and does not run yet.
-#[btf_tracepoint(function = "sched_process_fork")]
+#[btf_tracepoint(function = "sched_wakeup_new")]
 pub fn task_forked(ctx: BtfTracePointContext) -> i32 {
     hooks::task::forked(&ctx)
 }

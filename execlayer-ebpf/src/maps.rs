@@ -26,6 +26,10 @@ pub static LABELS: TaskStorage<Label> = TaskStorage::new();
 pub static TASKS: HashMap<u64, Label, { limits::MAX_GOVERNED_TASKS as usize }, NO_PREALLOC> =
     HashMap::new();
 #[btf_map]
+pub static LATE: HashMap<u64, Label, { limits::MAX_LATE_TASKS as usize }> = HashMap::new();
+#[btf_map]
+pub static LATE_COUNT: Array<u64, 1> = Array::new();
+#[btf_map]
 pub static SCOPES: HashMap<u64, u32, { limits::MAX_SCOPES as usize }> = HashMap::new();
 #[btf_map]
 pub static CGROUPS: LruHashMap<u64, u64, { limits::MAX_CGROUP_CACHE as usize }> = LruHashMap::new();

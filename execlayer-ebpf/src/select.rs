@@ -34,9 +34,10 @@ pub fn label(task: *const Task, profile: u32) -> Label {
     Label { profile, pending: 0, session: typed(leader, &fields::OFF_TASK_START) }
 }
 
-/// The profile that a task's cgroup selects. `Err`: it could not be found out.
+/// The profile that a task's cgroup selects. `Err`: it could not be found out. What is found is remembered, where
+/// that is allowed.
 #[inline(always)]
-pub fn by_cgroup(task: *const Task) -> Result<Option<u32>, ()> {
+pub fn by_cgroup<const REMEMBER: bool>(task: *const Task) -> Result<Option<u32>, ()> {
     let set: *const CssSet = typed(task, &fields::OFF_TASK_CGROUPS);
     let cgroup: *const Cgroup = typed(set, &fields::OFF_CSS_DFL_CGRP);
     let node: *const KernfsNode = typed(cgroup, &fields::OFF_CGROUP_KN);
@@ -64,7 +65,7 @@ pub fn by_cgroup(task: *const Task) -> Result<Option<u32>, ()> {
         Err(())
     };
     scratch::release(scratch);
-    if let Ok(profile) = found {
+    if REMEMBER && let Ok(profile) = found {
         let _not_remembered =
             CGROUPS.insert(id, (epoch << 32) | u64::from(profile.unwrap_or(0)), 0);
     }
@@ -75,7 +76,7 @@ pub fn by_cgroup(task: *const Task) -> Result<Option<u32>, ()> {
 /// executed.
 #[inline(always)]
 pub fn at_exec(task: *const Task, file: *const File) -> Result<Option<Label>, ()> {
-    if let Some(profile) = by_cgroup(task)? {
+    if let Some(profile) = by_cgroup::<true>(task)? {
         let label = label(task, profile);
         return label::store(task, label).map(|()| Some(label));
     }
@@ -100,7 +101,7 @@ pub fn adopt(task: *const Task) -> Result<bool, ()> {
     if label::of(task).is_some() {
         return Ok(false);
     }
-    let mut profile = by_cgroup(task)?;
+    let mut profile = by_cgroup::<true>(task)?;
     if profile.is_none() {
         let mm: *const Mm = typed(task, &fields::OFF_TASK_MM);
         if !mm.is_null() {

@@ -62,13 +62,15 @@ enum Obtained {
     Everything = 2,
     /// Not even the allowed one.
     Nothing = 3,
-    /// The child something else than its parent.
-    Different = 4,
+    /// The parent is governed, its child is not.
+    ParentOnly = 4,
+    /// The child is governed, its parent is not.
+    ChildOnly = 5,
 }
 
 impl Obtained {
     fn of(number: u8) -> Self {
-        [Self::Governed, Self::Everything, Self::Nothing, Self::Different]
+        [Self::Governed, Self::Everything, Self::Nothing, Self::ParentOnly, Self::ChildOnly]
             .into_iter()
             .find(|obtained| *obtained as u8 == number)
             .unwrap_or(Self::Nothing)
@@ -222,7 +224,12 @@ fn in_the_middle(writer: &mut PipeWriter) -> Result<Obtained> {
     let pid = Pid::from_raw(i32::try_from(pid)?);
     let WaitStatus::Exited(_pid, code) = waitpid(pid, None)? else { bail!("the child was ended") };
     let child = Obtained::of(u8::try_from(code)?);
-    Ok(if child == obtained() { child } else { Obtained::Different })
+    Ok(match (obtained(), child) {
+        (parent, child) if parent == child => child,
+        (Obtained::Governed, Obtained::Everything) => Obtained::ParentOnly,
+        (Obtained::Everything, Obtained::Governed) => Obtained::ChildOnly,
+        _ => Obtained::Nothing,
+    })
 }
 
 /// Allocates nothing: a child may have come from the middle of another thread's allocation.

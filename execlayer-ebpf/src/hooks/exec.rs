@@ -23,6 +23,7 @@ use crate::{
 #[inline(always)]
 pub fn select(ctx: &LsmContext) -> i32 {
     let task = label::current();
+    label::settle(task);
     let label = match label::of(task) {
         // The first label wins.
         Some(label) => label,
