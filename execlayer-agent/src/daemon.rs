@@ -33,8 +33,8 @@ use crate::{
     state::{Concern, Health},
 };
 
-/// Release of this daemon.
-pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
+/// Who does what nobody asked for.
+const DAEMON: &str = "execlayerd";
 /// Ticks that an ephemeral daemon waits for its first scope.
 const FIRST_SCOPE: u32 = 60;
 /// Ticks for which a loss is a reason to be degraded. The counters show it for ever.
@@ -66,6 +66,8 @@ pub struct Daemon {
     idle_ticks: u32,
     ticks_since_loss: u64,
     stopping: bool,
+    /// Who asked for it.
+    stopped_by: Option<String>,
 }
 
 impl Daemon {
@@ -104,6 +106,7 @@ impl Daemon {
             idle_ticks: 0,
             ticks_since_loss: 0,
             stopping: false,
+            stopped_by: None,
         };
         if let Some(problem) = lost {
             daemon.health.raise(Concern::Marks, format!("the newest versions are lost: {problem}"));
@@ -127,6 +130,7 @@ impl Daemon {
     pub fn up(&mut self) {
         self.health.up();
         self.begin_questions();
+        self.write_of_gate("up", DAEMON);
         tracing::info!("the gate stands on kernel {}", self.kernel);
     }
 
@@ -218,6 +222,13 @@ impl Daemon {
         self.settle();
     }
 
+    /// Nothing is enforced any more.
+    pub fn taken_down(&mut self) {
+        let by = self.stopped_by.take();
+        self.write_of_gate("down", by.as_deref().unwrap_or(DAEMON));
+        tracing::info!("the gate is taken down: nothing is enforced");
+    }
+
     /// Where a service looks for signed files.
     #[must_use]
     pub fn bundles_dir(&self) -> Option<PathBuf> {
@@ -250,6 +261,11 @@ impl Daemon {
                 self.ticks_since_loss = 0;
             }
         }
+    }
+
+    fn write_of_gate(&mut self, what: &'static str, by: &str) {
+        self.write(line::gate(what, by, time::now().saturating_mul(1_000_000_000)));
+        self.settle();
     }
 
     fn write(&mut self, line: Result<Vec<u8>, serde_json::Error>) {

@@ -30,6 +30,8 @@ pub enum Exit {
     Bundle = 14,
     /// A daemon runs already, or the gate of one is still pinned.
     AlreadyRunning = 15,
+    /// The kernel's command line says that there is to be no gate.
+    SwitchedOff = 16,
 }
 
 impl From<Exit> for ExitCode {
@@ -53,6 +55,9 @@ pub enum DaemonError {
     /// It sees other process numbers than the kernel's programs.
     #[error("the daemon must run in the initial pid namespace")]
     PidNamespace,
+    /// Whoever booted the machine wants no gate.
+    #[error("the machine was booted with `execlayer=off`: nothing is enforced")]
+    SwitchedOff,
     /// There is no such group.
     #[error("there is no group `{0}`")]
     UnknownGroup(String),
@@ -105,6 +110,7 @@ impl DaemonError {
             Self::PidNamespace => Exit::CannotEnforce,
             Self::AlreadyRunning(_) | Self::Pinned(_) => Exit::AlreadyRunning,
             Self::Bundle { .. } => Exit::Bundle,
+            Self::SwitchedOff => Exit::SwitchedOff,
             Self::File { .. } | Self::System { .. } => Exit::Failed,
         }
     }
@@ -120,9 +126,10 @@ impl DaemonError {
                 Some("run it on the host, or in a container with the host's pids".to_owned())
             }
             Self::UnknownGroup(_) => Some("make it first: groupadd --system NAME".to_owned()),
+            Self::SwitchedOff => Some("boot without that word".into()),
             Self::AlreadyRunning(_) => Some("execlayer status shows it".to_owned()),
             Self::Pinned(_) => Some(
-                "start the service (execlayerd), or take its gate down: execlayerd --unload".into(),
+                "start the service (execlayerd), or take its gate down: execlayer unload".into(),
             ),
             Self::File { .. } | Self::System { .. } | Self::Bundle { .. } => None,
         }

@@ -28,3 +28,6 @@ pub mod store;
 pub mod terminal;
 pub mod trust;
 pub mod why;
+
+/// Release of this daemon.
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");

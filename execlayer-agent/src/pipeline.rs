@@ -21,7 +21,7 @@ use crate::{
     manager,
     options::Options,
     profiles::Profiles,
-    record::{Log, time},
+    record::{self, Log, time},
     scopes::Scopes,
     why,
 };
@@ -39,6 +39,11 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     }
     if !is_initial_pid_namespace() {
         return Err(DaemonError::PidNamespace);
+    }
+    if !options.ephemeral && is_switched_off(&fs::read_to_string(COMMAND_LINE).unwrap_or_default())
+    {
+        write_of_gate(&options, "switched-off", "the kernel's command line")?;
+        return Err(DaemonError::SwitchedOff);
     }
     let features = features::probe(options.cgroup_root.as_deref())?;
     let _lock = claim(&options)?;
@@ -89,11 +94,11 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
             tracing::warn!("cannot remove `{}`: {error}", socket.display());
         }
     }
-    if ended? == Ending::TakeDown
-        && let Some(pins) = service
-    {
-        pins.remove_all().map_err(kernel::LoadError::from)?;
-        tracing::info!("the gate is taken down: nothing is enforced");
+    if ended? == Ending::TakeDown {
+        if let Some(pins) = service {
+            pins.remove_all().map_err(kernel::LoadError::from)?;
+        }
+        daemon.taken_down();
     }
     Ok(())
 }
@@ -167,8 +172,29 @@ fn unload(options: &Options, pins: &Pins) -> Result<(), DaemonError> {
         Err(error) => tracing::warn!("calls that are held stay so until they are ended: {error}"),
     }
     pins.remove_all().map_err(kernel::LoadError::from)?;
+    let uid = nix::unistd::getuid();
+    let by = format!("execlayerd --unload (uid {uid}, process {})", std::process::id());
+    write_of_gate(options, "down", &by)?;
     tracing::info!("the gate is taken down: nothing is enforced");
     Ok(())
+}
+
+/// What the machine was booted with.
+const COMMAND_LINE: &str = "/proc/cmdline";
+/// The word on it that keeps a service from putting up its gate, for whoever has locked themselves out.
+const SWITCHED_OFF: &str = "execlayer=off";
+
+fn is_switched_off(command_line: &str) -> bool {
+    command_line.split_ascii_whitespace().any(|word| word == SWITCHED_OFF)
+}
+
+/// Says in the event log what became of the gate, where there is no daemon that could.
+fn write_of_gate(options: &Options, what: &'static str, by: &str) -> Result<(), DaemonError> {
+    let mut log = Log::at(&options.events);
+    let now = time::now().saturating_mul(1_000_000_000);
+    let line = record::line::gate(what, by, now).map_err(io::Error::from);
+    let written = line.and_then(|line| log.write(&line)).and_then(|_gathered| log.flush());
+    written.map(|_written| ()).map_err(|source| file("write", &options.events, source))
 }
 
 /// KERNEL: the initial one has a number of its own (include/linux/proc_ns.h, `PROC_PID_INIT_INO`, 6.1).
@@ -196,4 +222,18 @@ fn file(what: &'static str, path: &Path, source: io::Error) -> DaemonError {
 
 fn system(what: &'static str, source: io::Error) -> DaemonError {
     DaemonError::System { what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_switched_off;
+
+    #[test]
+    fn only_the_whole_word_switches_the_gate_off() {
+        assert!(is_switched_off("root=/dev/sda1 execlayer=off quiet\n"));
+        for other in ["", "execlayer=offline", "noexeclayer=off", "execlayer=on", "execlayer =off"]
+        {
+            assert!(!is_switched_off(other), "{other}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -91,6 +91,11 @@ impl Gate {
     /// Lines of the event log.
     pub(crate) fn records(&self) -> Result<usize> {
         Ok(fs::read_to_string(EVENTS).unwrap_or_default().lines().count())
+    }
+
+    /// Waits for the daemon's end.
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(self.daemon.wait()?)
     }
 
     pub(crate) fn kill(&mut self) -> Result<()> {

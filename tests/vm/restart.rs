@@ -1,17 +1,30 @@
 //! A daemon that comes back finds the gate as it left it.
 
 use crate::framework::Lane;
-use crate::gate::Gate;
-use anyhow::{Result, ensure};
+use crate::gate::{Gate, policy};
+use crate::raw::{address, call, forked, owned, text};
+use anyhow::{Context, Result, ensure};
 use aya::programs::loaded_links;
+use execlayer_common::question::daemon;
+use nix::libc;
+use nix::mount::{MsFlags, mount, umount};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
+use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
 use std::time::Duration;
 
 crate::tests! {
     a_restart_leaves_what_is_pinned => .lanes(&[Lane::Hold]).limit(290).fresh(),
+    an_upgrade_leaves_no_moment_without_a_gate => .lanes(&[Lane::Hold]).limit(290).fresh(),
+    whoever_takes_the_gate_down_or_keeps_it_down_is_recorded => .lanes(&[Lane::Hold]).limit(290).fresh(),
     a_service_manager_is_told_how_the_daemon_fares => .lanes(&[Lane::Hold]).limit(290),
 }
 
@@ -26,7 +39,7 @@ fn a_restart_leaves_what_is_pinned() -> Result<()> {
     ensure!(links()? == before, "the restart attached anew");
     // Without one of its pins it is not whole, and all of it is loaded again.
     drop(gate);
-    std::fs::remove_file("/sys/fs/bpf/execlayer/links/path_unlink")?;
+    fs::remove_file("/sys/fs/bpf/execlayer/links/path_unlink")?;
     let _gate = Gate::start()?;
     let after = links()?;
     ensure!(
@@ -34,6 +47,128 @@ fn a_restart_leaves_what_is_pinned() -> Result<()> {
         "{before:?}, then {after:?}"
     );
     Ok(())
+}
+
+/// A daemon of another version comes, while governed processes try what they may not and what they may.
+fn an_upgrade_leaves_no_moment_without_a_gate() -> Result<()> {
+    const TRIES: usize = 2;
+    for (name, text) in [("free", "free"), ("secret", "secret")] {
+        fs::create_dir_all("/srv/upgrade")?;
+        fs::write(format!("/srv/upgrade/{name}"), text)?;
+    }
+    let mut gate = Gate::start()?;
+    let policy = policy(
+        "upgrade",
+        "cgroup = \"/upgrade\"",
+        "[[rule]]\nid = \"all\"\nallow = [\"read\", \"modify\", \"exec\"]\n\
+         path = [\"/\", \"/**\"]\n\n\
+         [[rule]]\nid = \"kept\"\ndeny = [\"read\"]\npath = \"/srv/upgrade/secret\"\n",
+    )?;
+    ensure!(gate.run(&policy, &["--quiet"], &["true"]).status()?.success(), "no policy");
+    fs::create_dir_all("/sys/fs/cgroup/upgrade")?;
+    fs::write("/sys/fs/cgroup/upgrade/cgroup.procs", "0")?;
+    let governed = (0..TRIES).map(|_| forked(tries)).collect::<Result<Vec<_>, _>>()?;
+    fs::write("/sys/fs/cgroup/cgroup.procs", "0")?;
+    let before = links()?;
+    // The next daemon finds the gate of one that it does not know.
+    set_object(1)?;
+    // A program that it does not have.
+    fs::rename(
+        "/sys/fs/bpf/execlayer/links/path_unlink",
+        "/sys/fs/bpf/execlayer/links/path_of_old",
+    )?;
+    gate.kill()?;
+    gate = Gate::start()?;
+    let after = links()?;
+    ensure!(after.is_disjoint(&before), "{:?} stayed", after.intersection(&before));
+    ensure!(after.len() == before.len(), "{} programs, then {}", before.len(), after.len());
+    ensure!(!gate.run(&policy, &["--quiet"], &["cat", "/srv/upgrade/secret"]).status()?.success());
+    File::create(DONE)?;
+    for process in governed {
+        let end = waitpid(process, None)?;
+        ensure!(end == WaitStatus::Exited(process, 0), "{end:?}: 1 is the secret, 2 a denial");
+    }
+    Ok(())
+}
+
+const DONE: &str = "/srv/upgrade/done";
+
+/// Opens what is forbidden and what is not, until it is time.
+fn tries() -> u8 {
+    let mut tries = 0;
+    while !Path::new(DONE).exists() {
+        if File::open("/srv/upgrade/secret").is_ok() {
+            return 1;
+        }
+        if File::open("/srv/upgrade/free").is_err() {
+            return 2;
+        }
+        tries += 1;
+        // The new programs are verified meanwhile.
+        sleep(Duration::from_millis(5));
+    }
+    if tries > 100 { 0 } else { 3 }
+}
+
+/// Writes which object the gate is of.
+fn set_object(object: u64) -> Result<()> {
+    const OBJ_GET: usize = 7;
+    const UPDATE_ELEM: usize = 2;
+    let path = text("/sys/fs/bpf/execlayer/maps/DAEMON")?;
+    let mut attributes = [0_u64; 16];
+    attributes[0] = path as u64;
+    let bpf = |command: usize, attributes: &[u64; 16]| {
+        call(libc::SYS_bpf, [command, address(attributes), size_of_val(attributes)])
+    };
+    let map = owned(i32::try_from(bpf(OBJ_GET, &attributes).context("no such pin")?)?);
+    // union bpf_attr: map_fd, key, value, flags.
+    let (key, value) = ([daemon::OBJECT], [object]);
+    let words = [map.as_raw_fd() as u64, address(&key) as u64, address(&value) as u64, 0];
+    attributes = [0; 16];
+    attributes[..4].copy_from_slice(&words);
+    bpf(UPDATE_ELEM, &attributes)?;
+    Ok(())
+}
+
+fn whoever_takes_the_gate_down_or_keeps_it_down_is_recorded() -> Result<()> {
+    const TOOL: &str = "/opt/execlayer/bin/execlayer";
+    let unload = || Command::new(TOOL).args(["unload", "--yes"]).status();
+    let mut gate = Gate::start()?;
+    ensure!(unload()?.success(), "it is not taken down");
+    ensure!(gate.wait()?.success(), "the daemon does not end well");
+    ensure!(links()?.is_empty(), "something is attached");
+    ensure!(gate_lines()? == ["up", "down"], "{:?}", gate_lines()?);
+    // Without its daemon.
+    let mut gate = Gate::start()?;
+    gate.kill()?;
+    ensure!(!links()?.is_empty(), "nothing is attached");
+    ensure!(unload()?.success(), "it is not taken down without a daemon");
+    ensure!(links()?.is_empty(), "something is attached");
+    ensure!(gate_lines()? == ["up", "down"], "{:?}", gate_lines()?);
+    // Booted without.
+    let line = fs::read_to_string("/proc/cmdline")?;
+    fs::write("/run/cmdline", format!("{} execlayer=off\n", line.trim_end()))?;
+    mount(Some("/run/cmdline"), "/proc/cmdline", None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    let status = Command::new("/opt/execlayer/bin/execlayerd").status();
+    umount("/proc/cmdline")?;
+    ensure!(status?.code() == Some(16), "it starts");
+    ensure!(links()?.is_empty(), "something is attached");
+    ensure!(gate_lines()? == ["up", "down", "switched-off"], "{:?}", gate_lines()?);
+    let _gate = Gate::start()?;
+    ensure!(!links()?.is_empty(), "nothing is attached");
+    Ok(())
+}
+
+/// What the event log says of the gate.
+fn gate_lines() -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for line in fs::read_to_string("/var/log/execlayer/events.jsonl")?.lines() {
+        let line: Value = serde_json::from_str(line)?;
+        if line["kind"] == "gate" {
+            found.push(line["what"].as_str().unwrap_or_default().to_owned());
+        }
+    }
+    Ok(found)
 }
 
 fn a_service_manager_is_told_how_the_daemon_fares() -> Result<()> {
@@ -59,7 +194,7 @@ fn a_service_manager_is_told_how_the_daemon_fares() -> Result<()> {
     ensure!(hears("READY=1")?, "something else is said first");
     manager.set_read_timeout(Some(Duration::from_secs(4)))?;
     ensure!(hears("").is_err(), "something is said that nobody asked for");
-    std::fs::remove_file(SOCKET)?;
+    fs::remove_file(SOCKET)?;
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use execlayer_api::{
 };
 use execlayer_common::hooks::{self, Attach};
 
-use super::{Daemon, RELEASE, failure};
-use crate::{control::Call, scopes::ScopeError, state::Concern, why::Query};
+use super::{Daemon, failure};
+use crate::{RELEASE, control::Call, scopes::ScopeError, state::Concern, why::Query};
 
 impl Daemon {
     /// Answers a call.
@@ -81,6 +81,7 @@ impl Daemon {
                     refused.help = Some("with force it ends, and nothing is enforced".into());
                     return Err(refused);
                 }
+                self.stopped_by = Some(by.name.clone());
                 self.stop();
                 Ok(Outcome::Stopping {})
             }

@@ -15,7 +15,7 @@ use execlayer_common::{
     subject::Inet,
 };
 
-use super::Daemon;
+use super::{DAEMON, Daemon};
 use crate::{
     courier::{Answer, Task},
     defer::{Ending, Pending, Same, Stage},
@@ -26,8 +26,6 @@ use crate::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// Who ends questions by itself.
-const DAEMON: &str = "execlayerd";
 
 impl Daemon {
     /// A record that is a question.

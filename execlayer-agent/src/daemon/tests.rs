@@ -314,6 +314,24 @@ fn a_service_is_stopped_only_with_force_and_then_takes_nothing_new() {
 }
 
 #[test]
+fn who_took_the_gate_down_is_in_the_event_log() {
+    let mut bench = Bench::new(false);
+    let gate = |bench: &mut Bench| -> Vec<(String, String)> {
+        let lines = bench.lines().into_iter().filter(|line| line["kind"] == "gate");
+        let text = |line: &serde_json::Value, key| line[key].as_str().unwrap().to_owned();
+        lines.map(|line| (text(&line, "what"), text(&line, "by"))).collect()
+    };
+    let up = ("up".to_owned(), "execlayerd".to_owned());
+    assert_eq!(gate(&mut bench), std::slice::from_ref(&up));
+    bench.ask(Request::Stop { force: true }).unwrap();
+    // Not before it is done.
+    assert_eq!(gate(&mut bench), std::slice::from_ref(&up));
+    bench.daemon.taken_down();
+    let down = ("down".to_owned(), "root (uid 0, process 4711)".to_owned());
+    assert_eq!(gate(&mut bench), [up, down]);
+}
+
+#[test]
 fn a_service_puts_its_bundles_in_force_again_in_the_same_profiles() {
     if !is_root() {
         return;

@@ -245,6 +245,8 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
     };
     set_hash_key(&mut gate.holding)?;
     if let Some(pins) = pins {
+        // Last: until here both stand.
+        pins.keep_links(&gate.attached)?;
         gate.holding.tell(daemon::LINKS, pins.links()?)?;
         gate.holding.tell(daemon::OBJECT, mark)?;
     }

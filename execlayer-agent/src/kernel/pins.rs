@@ -169,6 +169,17 @@ impl Pins {
         Ok(entries(&self.root.join("links"))?.len() as u64)
     }
 
+    /// Detaches what an earlier version attached and this one does not.
+    pub(super) fn keep_links(&self, attached: &[&str]) -> Result<(), PinsError> {
+        for path in entries(&self.root.join("links"))? {
+            if !attached.contains(&name(&path)) {
+                remove(&path)?;
+                remove(&self.program(name(&path)))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes room for a program's pin.
     pub(super) fn forget_program(&self, name: &str) -> Result<(), PinsError> {
         remove(&self.program(name))

@@ -8,7 +8,7 @@ use execlayer_common::{
 };
 use serde::Serialize;
 
-use crate::kernel::events::Observed;
+use crate::{RELEASE, kernel::events::Observed};
 
 /// Version of the lines.
 pub const FORMAT: u32 = 1;
@@ -68,6 +68,17 @@ struct LostLine<'a> {
     profile: u32,
     lost: u64,
     lost_in_all: u64,
+}
+
+/// What became of the gate as a whole.
+#[derive(Debug, Serialize)]
+struct GateLine<'a> {
+    format: u32,
+    kind: &'static str,
+    time: String,
+    what: &'static str,
+    by: &'a str,
+    release: &'static str,
 }
 
 /// A question that has ended.
@@ -211,6 +222,17 @@ pub fn lost(
 ) -> Result<Vec<u8>, serde_json::Error> {
     let time = time::rfc3339(real_time);
     line(&LostLine { format: FORMAT, kind: "lost", time, agent, profile, lost, lost_in_all })
+}
+
+/// The line of what became of the gate, with its newline. `what`: `up` (it stands and was tried), `down` (nothing is
+/// enforced any more) or `switched-off` (it was not put up); `by`: who did that.
+///
+/// # Errors
+///
+/// None that the fields could cause.
+pub fn gate(what: &'static str, by: &str, real_time: u64) -> Result<Vec<u8>, serde_json::Error> {
+    let time = time::rfc3339(real_time);
+    line(&GateLine { format: FORMAT, kind: "gate", time, what, by, release: RELEASE })
 }
 
 /// The line of a question's end, with its newline. `by`: who answered.

@@ -22,6 +22,7 @@ mod selftest_act;
 mod sign;
 mod status;
 mod test;
+mod unload;
 mod verify;
 mod why;
 
@@ -59,6 +60,7 @@ enum Command {
     Compile(compile::Args),
     Install(install::Args),
     Status(status::Args),
+    Unload(unload::Args),
     Pending(pending::Args),
     Approve(decide::Approve),
     Deny(decide::Deny),
@@ -96,6 +98,7 @@ impl Cli {
             Command::Compile(args) => compile::run(&args, screen),
             Command::Install(args) => install::run(&args, screen),
             Command::Status(args) => status::run(&args, screen),
+            Command::Unload(args) => unload::run(&args, screen),
             Command::Pending(args) => pending::run(&args, screen),
             Command::Approve(args) => decide::approve(&args, screen),
             Command::Deny(args) => decide::deny(&args, screen),

@@ -31,4 +31,5 @@ mod start;
 #[cfg(test)]
 mod status;
 #[cfg(test)]
+mod unload;
 mod why;

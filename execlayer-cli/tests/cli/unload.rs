@@ -1,0 +1,73 @@
+//! Claims about `unload`: that it is asked for twice, or said plainly.
+
+use execlayer_api::Request;
+
+use crate::{
+    harness::{Daemon, Place, answer},
+    pty::Pty,
+};
+
+const UNLOAD: [&str; 3] = ["unload", "--run-dir", "run"];
+
+/// A place whose daemon does what it is told.
+fn place() -> (Place, Daemon) {
+    let place = Place::new();
+    let daemon = Daemon::listen(&place.at("run"), |request| answer(request, "".as_ref()));
+    (place, daemon)
+}
+
+#[test]
+fn the_gate_is_taken_down_by_whoever_says_yes() {
+    let (place, daemon) = place();
+    let out = place.succeed(&[&UNLOAD[..], &["--yes"]].concat()).out;
+    assert!(out.contains("nothing is enforced"), "{out}");
+    assert_eq!(daemon.asked(), [Request::Stop { force: true }]);
+}
+
+#[test]
+fn without_a_terminal_nobody_can_be_asked() {
+    let (place, daemon) = place();
+    let called = place.call(&UNLOAD);
+    assert_eq!(called.code, Some(2));
+    assert!(called.err.contains("--yes"), "{called:?}");
+    assert_eq!(daemon.asked(), []);
+}
+
+#[test]
+fn at_a_terminal_only_a_yes_behind_the_question_counts() {
+    for (typed, said, code, asked) in [
+        ("y\n", "\n", 1, vec![]),
+        ("", "n\n", 1, vec![]),
+        ("", "y\n", 0, vec![Request::Stop { force: true }]),
+    ] {
+        let (place, daemon) = place();
+        let mut command = place.tool(&UNLOAD);
+        command.env("TERM", "dumb");
+        let mut pty = Pty::start(command, typed);
+        pty.until("[y/N] ");
+        // What is typed within a quarter of a second is for something else.
+        std::thread::sleep(std::time::Duration::from_millis(600));
+        pty.say(said);
+        assert_eq!(pty.child.wait().unwrap().code(), Some(code), "{typed:?} {said:?}");
+        assert_eq!(daemon.asked(), asked);
+    }
+}
+
+#[test]
+fn without_a_daemon_what_one_left_is_looked_for() {
+    let place = Place::new();
+    let tool = place.at("execlayer");
+    crate::harness::copy_program(crate::harness::TOOL, &tool);
+    let seen = place.at("seen");
+    let script = format!("#!/bin/sh\necho \"$@\" > {}\n", seen.display());
+    let daemon = place.write("execlayerd", &script);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&daemon, mode).unwrap();
+    let mut command = place.command(&tool, &["unload", "--run-dir", "run", "--yes"]);
+    assert!(command.output().unwrap().status.success());
+    assert_eq!(std::fs::read_to_string(&seen).unwrap(), "--unload --run-dir run\n");
+    place.write("execlayerd", "#!/bin/sh\nexit 1\n");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("could not do it"));
+}
