@@ -79,6 +79,12 @@ impl PublicKey {
         KeyId::of(&self.key)
     }
 
+    /// Its 32 bytes (RFC 8032, section 5.1.5).
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
     /// The comment of its file.
     #[must_use]
     pub fn comment(&self) -> &str {

@@ -60,6 +60,12 @@ impl PrivateKey {
         text
     }
 
+    /// The 32 bytes that it was made from.
+    #[must_use]
+    pub fn secret(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_bytes())
+    }
+
     /// The half that others may know.
     #[must_use]
     pub fn public(&self) -> PublicKey {

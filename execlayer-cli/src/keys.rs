@@ -15,7 +15,7 @@ use execlayer_bundle::{
 };
 use zeroize::Zeroizing;
 
-use crate::{error::CliError, files};
+use crate::{error::CliError, files, locked, passphrase};
 
 /// Makes a key from the kernel's random numbers.
 pub(crate) fn make(comment: &str) -> Result<PrivateKey, CliError> {
@@ -32,8 +32,20 @@ pub(crate) fn make(comment: &str) -> Result<PrivateKey, CliError> {
 pub(crate) fn read_private(path: &Path) -> Result<PrivateKey, CliError> {
     let bytes = Zeroizing::new(files::read_private(path, MAX_KEY_FILE_BYTES)?);
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let shown = format!("`{}`", path.display());
+    if locked::is_pem(text) {
+        return locked::open(text, &shown, || passphrase::of(&shown));
+    }
     PrivateKey::parse(text)
-        .map_err(|error| CliError::failure(format!("`{}` is refused: {error}", path.display())))
+        .map_err(|error| CliError::failure(format!("{shown} is refused: {error}")))
+}
+
+/// The public half of a key, from the file of either.
+pub(crate) fn read_either(path: &Path) -> Result<PublicKey, CliError> {
+    match path.extension().is_some_and(|ending| ending == "key") {
+        true => read_private(path).map(|key| key.public()),
+        false => read_public(path),
+    }
 }
 
 /// Reads a public key's file.

@@ -128,3 +128,62 @@ fn a_private_key_that_others_can_read_is_refused_with_the_remedy() {
     assert!(called.err.contains("chmod 0600"), "{called:?}");
     assert!(!place.at("x.bundle").exists());
 }
+
+#[test]
+fn a_locked_key_signs_for_whoever_knows_the_passphrase() {
+    let place = Place::new();
+    let file = place.write("passphrase", "correct horse\n");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let with = |file: &str, arguments: &[&str]| {
+        let output = place.tool(arguments).env("EXECLAYER_PASSPHRASE_FILE", file).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let made = with("passphrase", &["keys", "new", "locked", "--passphrase"]);
+    assert_eq!(made.0, Some(0), "{made:?}");
+    let text = fs::read_to_string(place.at("locked.key")).unwrap();
+    assert!(text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{text}");
+    let compile = [
+        "compile",
+        "small",
+        "--var",
+        "WORKSPACE=/srv/app",
+        "--key",
+        "locked.key",
+        "-o",
+        "x.bundle",
+    ];
+    assert_eq!(with("passphrase", &compile).0, Some(0));
+    place.succeed(&["verify", "x.bundle", "--trust", "locked.pub"]);
+    place.write("passphrase", "wrong horse\n");
+    let refused = with("passphrase", &compile);
+    assert!(refused.0 == Some(1) && refused.1.contains("does not open it"), "{refused:?}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = with("passphrase", &compile);
+    assert!(refused.0 == Some(1) && refused.1.contains("others could know"), "{refused:?}");
+}
+
+#[test]
+fn a_key_gets_a_passphrase_and_loses_it_and_stays_the_same_key() {
+    let place = place();
+    let file = place.write("passphrase", "p");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let public = fs::read_to_string(place.at("one.pub")).unwrap();
+    let key = |arguments: &[&str]| {
+        let called = [&["keys"], arguments].concat();
+        let output = place.tool(&called).env("EXECLAYER_PASSPHRASE_FILE", &file).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let word = |text: &str| text.split(' ').nth(1).map(|key| key.trim().to_owned());
+    assert_eq!(key(&["export", "one.key"]), public);
+    key(&["passphrase", "one.key"]);
+    let text = fs::read_to_string(place.at("one.key")).unwrap();
+    assert!(text.contains("ENCRYPTED"), "{text}");
+    let mode = fs::metadata(place.at("one.key")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    assert_eq!(word(&key(&["export", "one.key"])), word(&public));
+    key(&["passphrase", "one.key", "--none"]);
+    assert_eq!(word(&key(&["export", "one.key"])), word(&public));
+    let pem = key(&["export", "one.pub", "--pem"]);
+    assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA"), "{pem}");
+}
