@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod ci;
 mod demo;
+mod dist;
 mod paths;
 mod setup;
 mod shell;
@@ -33,6 +34,8 @@ enum Verb {
     Vm(vm::Arguments),
     /// Measure what the gate costs
     Bench(bench::Arguments),
+    /// Pack a Debian package
+    Dist(dist::Arguments),
     /// Show the gate at work: an agent under the shipped policy, and what became of it
     Demo(demo::Arguments),
     /// Check formatting, lints and house rules, then run the tests
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Test(arguments) => test::verb(&arguments),
         Verb::Vm(arguments) => vm::verb(&arguments),
         Verb::Bench(arguments) => bench::verb(&arguments),
+        Verb::Dist(arguments) => dist::verb(&arguments),
         Verb::Demo(arguments) => demo::verb(&arguments),
         Verb::Ci(arguments) => ci::verb(&arguments),
         Verb::Tidy(arguments) => tidy::verb(&arguments),
