@@ -15,6 +15,7 @@ use crate::{
     *,
 };
 
+mod hostile;
 mod trust;
 mod vectors;
 
