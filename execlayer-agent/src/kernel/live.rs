@@ -19,7 +19,8 @@ const LABEL: usize = size_of::<Label>();
 /// The maps, the iterator, and what keeps the programs attached.
 #[derive(Debug)]
 pub struct Live {
-    pub(super) tasks: RawMap,
+    /// Labels by task, and those of tasks that have executed nothing since they were labelled late.
+    pub(super) tasks: [RawMap; 2],
     pub(super) scopes: RawMap,
     pub(super) selectors: RawMap,
     pub(super) slots: RawMap,
@@ -105,21 +106,23 @@ impl Gate for Live {
 
     fn governed(&self) -> io::Result<BTreeMap<u32, u64>> {
         let mut counts = BTreeMap::new();
-        let (mut key, mut next) = (None, [0; 8]);
-        // A key that is removed meanwhile sends the kernel back to the first one: the bound ends a
-        // walk that keeps starting anew.
-        for _ in 0..2 * limits::MAX_GOVERNED_TASKS {
-            if !self.tasks.next_key(key.as_ref().map(<[u8; 8]>::as_slice), &mut next)? {
-                break;
-            }
-            let mut label = [0; LABEL];
-            if self.tasks.get(&next, &mut label)? {
-                let profile = profile_of(&label);
-                if profile != 0 {
-                    *counts.entry(profile).or_default() += 1;
+        for tasks in &self.tasks {
+            let (mut key, mut next) = (None, [0; 8]);
+            // A key that is removed meanwhile sends the kernel back to the first one: the bound ends a
+            // walk that keeps starting anew.
+            for _ in 0..2 * limits::MAX_GOVERNED_TASKS {
+                if !tasks.next_key(key.as_ref().map(<[u8; 8]>::as_slice), &mut next)? {
+                    break;
                 }
+                let mut label = [0; LABEL];
+                if tasks.get(&next, &mut label)? {
+                    let profile = profile_of(&label);
+                    if profile != 0 {
+                        *counts.entry(profile).or_default() += 1;
+                    }
+                }
+                key = Some(next);
             }
-            key = Some(next);
         }
         Ok(counts)
     }

@@ -219,7 +219,7 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         .map_err(|error| LoadError::Maps(chain(&error)))?;
     let [tables_0, tables_1, tables_2, tables_3] = hooks::MAP_TABLES;
     let mut gate = Live {
-        tasks: raw(&mut ebpf, hooks::MAP_TASKS)?,
+        tasks: [raw(&mut ebpf, hooks::MAP_TASKS)?, raw(&mut ebpf, hooks::MAP_LATE)?],
         scopes: raw(&mut ebpf, hooks::MAP_SCOPES)?,
         selectors: raw(&mut ebpf, hooks::MAP_SELECTORS)?,
         slots: raw(&mut ebpf, hooks::MAP_SLOTS)?,
