@@ -1,4 +1,4 @@
-//! What compiling costs and what it comes to: time, memory, size of the image, and how many bytes of
+//! What compiling, verifying and comparing cost, and what it comes to: time, memory, size of the image, and how many bytes of
 //! typical subjects are read. With `--json`, one line of JSON for each policy of many rules and
 //! nothing else. Asserts no time.
 
@@ -9,14 +9,16 @@ use std::{env, hint::black_box, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use criterion::Criterion;
+use execlayer_bundle::{PrivateKey, TrustedKeys, UnsignedBundle, sign, verify};
 use execlayer_common::access::Operation;
-use execlayer_policy::lower;
+use execlayer_policy::{CheckedPolicy, difference::difference, lower};
 use harness::walks;
+use zeroize::Zeroizing;
 
 use policies::Source;
 
 const MANY: [&str; 2] = ["1000", "10000"];
-const ALL: [&str; 4] = ["10", "1000", "10000", "coding-agent"];
+const ALL: [&str; 5] = ["10", "100", "1000", "10000", "coding-agent"];
 const SUBJECTS: [&str; 14] = [
     "/usr/lib/x86_64-linux-gnu/libc.so.6",
     "/usr/lib/python3.11/encodings/__init__.py",
@@ -58,8 +60,27 @@ fn main() -> Result<()> {
         criterion.bench_function(&format!("lower/{name}"), |bencher| {
             bencher.iter(|| lower(black_box(&policy)));
         });
+        bundle(&mut criterion, name, &policy)?;
     }
     criterion.final_summary();
+    Ok(())
+}
+
+/// What the daemon does with the file of a bundle before it asks the kernel, and what `inspect` compares.
+fn bundle(criterion: &mut Criterion, name: &str, policy: &CheckedPolicy) -> Result<()> {
+    let lowered = lower(policy).map_err(|error| anyhow!("`{name}`: {error}"))?;
+    let words = lowered.image.words().to_vec();
+    let key = PrivateKey::from_random(Zeroizing::new([7; 32]), "");
+    let mut trusted = TrustedKeys::default();
+    trusted.add(key.public())?;
+    let bundle = sign::sign(&UnsignedBundle::new(words.clone(), lowered.provenance)?, &key)?;
+    println!("{name}: bundle of {} bytes", bundle.bytes().len());
+    criterion.bench_function(&format!("verify/{name}"), |bencher| {
+        bencher.iter(|| verify(black_box(bundle.bytes()), &trusted));
+    });
+    criterion.bench_function(&format!("difference/{name}"), |bencher| {
+        bencher.iter(|| difference(black_box(&words), black_box(&words)));
+    });
     Ok(())
 }
 
