@@ -2,7 +2,7 @@
 //! it is installed, with forks under way at every moment. None is outside afterwards.
 
 use crate::framework::Lane;
-use crate::gate::{Gate, policy};
+use crate::gate::{Gate, all_but, policy};
 use crate::raw::{address, address_mut, call, forked, handed_on, map, owned};
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
@@ -87,11 +87,7 @@ fn nobody_who_forks_meanwhile_is_outside_the_policy() -> Result<()> {
     let policy = policy(
         "adopt",
         "cgroup = [\"/adopt\", \"/adopt/**\"]",
-        &format!(
-            "[[rule]]\nid = \"all\"\nallow = [\"read\", \"modify\", \"exec\", \"ioctl\"]\n\
-             path = [\"/\", \"/**\"]\n\n\
-             [[rule]]\nid = \"kept\"\ndeny = [\"read\"]\npath = \"{TOP}/secret\"\n"
-        ),
+        &all_but(&format!("{TOP}/secret")),
     )?;
     let all = |obtained: Obtained| move |found: &Obtained| *found == obtained;
     let before = round(CGROUP, FEW, MIXED, || Ok(()))?;

@@ -25,6 +25,8 @@ pub(crate) enum Lane {
     Stress,
     /// A disk, and ways around the gate; the oldest kernel, or all with `--full`.
     Bypass,
+    /// A disk, and systemd as process 1; one kernel, or all with `--full`.
+    Service,
 }
 
 impl Lane {
@@ -36,6 +38,7 @@ impl Lane {
             "hold" => Ok(Self::Hold),
             "stress" => Ok(Self::Stress),
             "bypass" => Ok(Self::Bypass),
+            "service" => Ok(Self::Service),
             _ => bail!("no lane `{name}`"),
         }
     }
@@ -160,6 +163,7 @@ fn role(all: &[&[Test]]) -> Result<ExitCode> {
     match role.as_str() {
         "list" => chosen.iter().for_each(|test| println!("{}", test.full_name())),
         "run" => return run::all(&chosen, &choice),
+        "serve" => boot::serve(|| run::all(&chosen, &choice)),
         _ => bail!("no role `{role}`"),
     }
     Ok(ExitCode::SUCCESS)

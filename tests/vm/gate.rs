@@ -124,13 +124,33 @@ pub(crate) fn ask(request: &Request) -> Result<Outcome> {
     }
 }
 
-/// Writes a policy of these rules; the path of its file.
+/// Rules that allow everything but reading one file.
+pub(crate) fn all_but(kept: &str) -> String {
+    format!(
+        "[[rule]]\nid = \"all\"\nallow = [\"read\", \"modify\", \"exec\", \"ioctl\"]\n\
+         path = [\"/\", \"/**\"]\n\n\
+         [[rule]]\nid = \"kept\"\ndeny = [\"read\"]\npath = \"{kept}\"\n"
+    )
+}
+
+/// Writes the first version of a policy of these rules; the path of its file.
 pub(crate) fn policy(name: &str, agent: &str, rules: &str) -> Result<String> {
+    policy_of_version(1, name, agent, rules)
+}
+
+/// [`policy`], of any version.
+pub(crate) fn policy_of_version(
+    version: u64,
+    name: &str,
+    agent: &str,
+    rules: &str,
+) -> Result<String> {
     let folder = Path::new("/run/policies");
     fs::create_dir_all(folder)?;
     let path = folder.join(format!("{name}.toml"));
-    let text =
-        format!("name = \"{name}\"\nversion = 1\n\n[agent]\nname = \"{name}\"\n{agent}\n{rules}");
+    let text = format!(
+        "name = \"{name}\"\nversion = {version}\n\n[agent]\nname = \"{name}\"\n{agent}\n{rules}"
+    );
     fs::write(&path, text)?;
     Ok(path.display().to_string())
 }

@@ -1,7 +1,7 @@
 //! Who is governed: all that descend from who was, each by its own agent's policy, also when the
 //! daemon is gone.
 
-use crate::gate::{Gate, policy};
+use crate::gate::{Gate, all_but, policy};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -128,15 +128,7 @@ fn daemon_gone(gate: &mut Gate, a: &str) -> Result<()> {
 
 /// A policy that allows all but reading one file of that name.
 fn keeps_from(name: &str, agent: &str) -> Result<String> {
-    policy(
-        name,
-        agent,
-        &format!(
-            "[[rule]]\nid = \"all\"\nallow = [\"read\", \"modify\", \"exec\", \"ioctl\"]\n\
-             path = [\"/\", \"/**\"]\n\n\
-             [[rule]]\nid = \"kept\"\ndeny = [\"read\"]\npath = \"{TOP}/{name}\"\n"
-        ),
-    )
+    policy(name, agent, &all_but(&at(name)))
 }
 
 fn at(name: &str) -> String {

@@ -33,6 +33,7 @@ mod raw;
 mod restart;
 mod run;
 mod selftest;
+mod service;
 mod signed;
 mod stress;
 mod swap;
@@ -47,6 +48,7 @@ const ALL: &[&[Test]] = &[
     restart::TESTS,
     run::TESTS,
     selftest::TESTS,
+    service::TESTS,
     signed::TESTS,
     names::TESTS,
     components::TESTS,

@@ -1,7 +1,7 @@
 //! A daemon that comes back finds the gate as it left it.
 
 use crate::framework::Lane;
-use crate::gate::{Gate, policy};
+use crate::gate::{Gate, all_but, policy};
 use crate::raw::{address, call, forked, owned, text};
 use anyhow::{Context, Result, ensure};
 use aya::programs::loaded_links;
@@ -57,13 +57,7 @@ fn an_upgrade_leaves_no_moment_without_a_gate() -> Result<()> {
         fs::write(format!("/srv/upgrade/{name}"), text)?;
     }
     let mut gate = Gate::start()?;
-    let policy = policy(
-        "upgrade",
-        "cgroup = \"/upgrade\"",
-        "[[rule]]\nid = \"all\"\nallow = [\"read\", \"modify\", \"exec\"]\n\
-         path = [\"/\", \"/**\"]\n\n\
-         [[rule]]\nid = \"kept\"\ndeny = [\"read\"]\npath = \"/srv/upgrade/secret\"\n",
-    )?;
+    let policy = policy("upgrade", "cgroup = \"/upgrade\"", &all_but("/srv/upgrade/secret"))?;
     ensure!(gate.run(&policy, &["--quiet"], &["true"]).status()?.success(), "no policy");
     fs::create_dir_all("/sys/fs/cgroup/upgrade")?;
     fs::write("/sys/fs/cgroup/upgrade/cgroup.procs", "0")?;
@@ -111,7 +105,7 @@ fn tries() -> u8 {
 }
 
 /// Writes which object the gate is of.
-fn set_object(object: u64) -> Result<()> {
+pub(crate) fn set_object(object: u64) -> Result<()> {
     const OBJ_GET: usize = 7;
     const UPDATE_ELEM: usize = 2;
     let path = text("/sys/fs/bpf/execlayer/maps/DAEMON")?;
@@ -198,7 +192,7 @@ fn a_service_manager_is_told_how_the_daemon_fares() -> Result<()> {
     Ok(())
 }
 
-fn links() -> Result<BTreeSet<u32>> {
+pub(crate) fn links() -> Result<BTreeSet<u32>> {
     Ok(loaded_links()
         .map(|link| Ok(link?.id()))
         .collect::<Result<_, aya::programs::links::LinkError>>()?)

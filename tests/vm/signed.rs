@@ -2,7 +2,7 @@
 //! an order. What governs is always one version, whole.
 
 use crate::framework::Lane;
-use crate::gate::{Gate, policy};
+use crate::gate::{Gate, all_but, policy_of_version};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
@@ -58,14 +58,8 @@ fn older_policies_stay_out_until_they_are_ordered() -> Result<()> {
 
 /// Signs a version that keeps one file from whoever is in the cgroup; its path.
 fn bundle(version: u64) -> Result<String> {
-    let rules = format!(
-        "[[rule]]\nid = \"all\"\nallow = [\"read\", \"modify\", \"exec\", \"ioctl\"]\n\
-         path = [\"/\", \"/**\"]\n\n\
-         [[rule]]\nid = \"kept\"\ndeny = [\"read\"]\npath = \"{TOP}/kept-by-{version}\"\n"
-    );
-    let path = policy("signed", "cgroup = [\"/signed\"]", &rules)?;
-    let text = fs::read_to_string(&path)?;
-    fs::write(&path, text.replace("version = 1", &format!("version = {version}")))?;
+    let rules = all_but(&at(&format!("kept-by-{version}")));
+    let path = policy_of_version(version, "signed", "cgroup = [\"/signed\"]", &rules)?;
     let bundle = at(&format!("{version}.bundle"));
     done(&["compile", &path, "--key", &at("release.key"), "-o", &bundle])?;
     Ok(bundle)

@@ -2,7 +2,7 @@
 //! the two versions, each record is explained by the version that it names, and nothing is ever open in between.
 
 use crate::framework::{Lane, full, note, seed};
-use crate::gate::{Gate, ask, policy};
+use crate::gate::{Gate, all_but, ask, policy, policy_of_version};
 use anyhow::{Context, Result, ensure};
 use execlayer_api::{Outcome, Request, places};
 use serde_json::Value;
@@ -133,14 +133,10 @@ fn explained(gate: &Gate) -> Result<usize> {
 /// A version that keeps one file of its own, and one that both keep; the path of its bundle.
 fn bundle(version: u64) -> Result<String> {
     let rules = format!(
-        "[[rule]]\nid = \"all\"\nallow = [\"read\", \"modify\", \"exec\", \"ioctl\"]\n\
-         path = [\"/\", \"/**\"]\n\n\
-         [[rule]]\nid = \"kept\"\ndeny = [\"read\"]\npath = \"{TOP}/kept-by-{version}\"\n\n\
-         [[rule]]\nid = \"never\"\ndeny = [\"read\"]\npath = \"{TOP}/kept-by-both\"\n"
+        "{}\n[[rule]]\nid = \"never\"\ndeny = [\"read\"]\npath = \"{TOP}/kept-by-both\"\n",
+        all_but(&at(&format!("kept-by-{version}")))
     );
-    let path = policy("swap", "cgroup = [\"/swap\"]", &rules)?;
-    let text = fs::read_to_string(&path)?;
-    fs::write(&path, text.replace("version = 1", &format!("version = {version}")))?;
+    let path = policy_of_version(version, "swap", "cgroup = [\"/swap\"]", &rules)?;
     let (key, bundle) =
         (Path::new(places::STATE_DIR).join(places::LOCAL_KEY), at(&format!("{version}.bundle")));
     let compiled = Command::new("/opt/execlayer/bin/execlayer")

@@ -12,9 +12,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
-    let lab = vm::Lab::prepare(None)?;
+    let mut lab = vm::Lab::prepare(None)?;
     shell::step("testing on this host", || host(arguments.full))?;
-    vm::matrix(&lab, &vm::Choice { full: arguments.full, ..vm::Choice::default() })
+    vm::matrix(&mut lab, &vm::Choice { full: arguments.full, ..vm::Choice::default() })
 }
 
 fn host(full: bool) -> Result<()> {

@@ -13,7 +13,7 @@ pub(crate) use guest::{Ending, GuestSpec, Root, run};
 
 use crate::build::{self, Built};
 use crate::setup::{self, Guests, Kernel, SERIES};
-use crate::{paths, shell};
+use crate::{dist, paths, shell};
 use anyhow::{Context, Result, bail};
 use lane::Lane;
 use report::Boot;
@@ -23,6 +23,8 @@ use std::sync::Mutex;
 
 /// Guests at a time. More than cores does not pay: an emulated core is never idle for long.
 const AT_ONCE: usize = 2;
+/// Where guests find our package.
+const PACKAGE: &str = "/opt/execlayer/execlayer.deb";
 /// Of the guest tests: some of their crates are C, for which every host has a compiler for this target.
 const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -78,10 +80,10 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
         names.iter().for_each(|name| println!("{name}"));
         return Ok(());
     }
-    let lab = Lab::prepare(arguments.kernel_feature.as_deref())?;
+    let mut lab = Lab::prepare(arguments.kernel_feature.as_deref())?;
     match &arguments.command {
         Some(command) => one_command(&lab, &choice, command),
-        None => matrix(&lab, &choice),
+        None => matrix(&mut lab, &choice),
     }
 }
 
@@ -105,6 +107,8 @@ pub(crate) struct Lab {
     pub(crate) built: Built,
     /// The guest tests; also every guest's init.
     pub(crate) tests: PathBuf,
+    /// Our package, for the guests that install it.
+    package: Option<PathBuf>,
 }
 
 impl Lab {
@@ -114,7 +118,7 @@ impl Lab {
         let guests = setup::guests(false)?;
         let built = build::all(toolchain, kernel_feature)?;
         let tests = shell::step("building the guest tests", build_tests)?;
-        Ok(Self { guests, built, tests })
+        Ok(Self { guests, built, tests, package: None })
     }
 
     pub(crate) fn kernel(&self, series: &str) -> Result<&Kernel> {
@@ -180,8 +184,12 @@ impl Choice {
 }
 
 /// Boots one guest for each kernel and lane, and closes with the count.
-pub(crate) fn matrix(lab: &Lab, choice: &Choice) -> Result<()> {
+pub(crate) fn matrix(lab: &mut Lab, choice: &Choice) -> Result<()> {
     let mut boots = Vec::new();
+    if choice.lanes().contains(&Lane::Service) {
+        lab.package = Some(dist::package(&lab.built, &paths::target().join("dist"))?);
+    }
+    let lab = &*lab;
     for lane in choice.lanes() {
         let expected = choice.expected(&lab.tests, lane)?;
         if expected.is_empty() {
@@ -214,13 +222,16 @@ pub(crate) fn matrix(lab: &Lab, choice: &Choice) -> Result<()> {
 }
 
 fn boot(lab: &Lab, choice: &Choice, kernel: &Kernel, lane: Lane, expected: Vec<String>) -> Boot {
-    let mut command = vec![guest::INIT, "run"];
+    let mut command = vec![guest::INIT, lane.role()];
     let arguments = choice.arguments(lane);
     command.extend(arguments.iter().map(String::as_str));
     let mut spec = lab.guest(kernel, &command);
     spec.name = format!("{}-{}", kernel.series, lane.name());
     spec.root = lane.root();
     spec.append = lane.append().to_owned();
+    if let Some(package) = &lab.package {
+        spec.files.push((package.clone(), PACKAGE.to_owned()));
+    }
     if choice.full {
         spec.limit = guest::LIMIT_FULL;
     }

@@ -14,12 +14,12 @@ use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitStatus, wait};
-use nix::unistd::{chdir, chown, chroot, dup2_stderr, dup2_stdout};
+use nix::unistd::{chdir, chown, chroot, dup2_stderr, dup2_stdout, execv};
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -36,6 +36,19 @@ pub(super) fn init() -> ! {
         Ok(code) => say::exit(code),
         Err(error) => say::refused(&format!("{error:#}")),
     }
+    power_off()
+}
+
+/// Runs the tests below a service manager, and powers off.
+pub(super) fn serve(tests: impl FnOnce() -> Result<ExitCode>) -> ! {
+    match tests() {
+        Ok(code) => say::exit(i32::from(code != ExitCode::SUCCESS)),
+        Err(error) => say::refused(&format!("{error:#}")),
+    }
+    power_off()
+}
+
+fn power_off() -> ! {
     let _ = tcdrain(std::io::stdout());
     match reboot(RebootMode::RB_POWER_OFF) {
         Ok(never) => match never {},
@@ -80,6 +93,11 @@ fn boot_and_run() -> Result<i32> {
     chdir("/")?;
 
     count_events_of_tasks();
+    fs::create_dir_all("/home/agent")?;
+    chown("/home/agent", Some(1000.into()), Some(1000.into()))?;
+    if command.split('\0').nth(1) == Some("serve") {
+        return hand_over(&command);
+    }
     pseudo("cgroup2", "/sys/fs/cgroup")?;
     pseudo("bpf", "/sys/fs/bpf")?;
     pseudo("securityfs", "/sys/kernel/security")?;
@@ -90,12 +108,31 @@ fn boot_and_run() -> Result<i32> {
     }
     // As udev would make it: process substitution of shells needs it.
     symlink("/proc/self/fd", "/dev/fd").context("cannot make `/dev/fd`")?;
-    fs::create_dir_all("/home/agent")?;
-    chown("/home/agent", Some(1000.into()), Some(1000.into()))?;
     fs::write("/proc/sys/kernel/hostname", "guest")?;
     run(Command::new("/usr/sbin/ip").args(["link", "set", "lo", "up"]))?;
     let mut words = command.split('\0');
     run(Command::new(words.next().unwrap_or_default()).args(words))
+}
+
+/// Becomes systemd, which starts the command as a service.
+fn hand_over(command: &str) -> Result<i32> {
+    const UNIT: &str = "guest-tests.service";
+    let folder = Path::new("/etc/systemd/system");
+    let wanted = folder.join("multi-user.target.wants");
+    fs::create_dir_all(&wanted)?;
+    symlink(format!("../{UNIT}"), wanted.join(UNIT))?;
+    let words = command.split('\0').collect::<Vec<_>>().join(" ");
+    let unit = format!(
+        "[Unit]\nDescription=Guest tests\nAfter=basic.target\n\n[Service]\nType=oneshot\n\
+         ExecStart={words}\nEnvironment=HOME=/root LANG=C.UTF-8\nWorkingDirectory=/root\n\
+         StandardOutput=file:{REPORT}\nStandardError=inherit\nTimeoutStartSec=infinity\n"
+    );
+    fs::write(folder.join(UNIT), unit)?;
+    const SYSTEMD: &CStr = c"/usr/lib/systemd/systemd";
+    match execv(SYSTEMD, &[SYSTEMD]) {
+        Ok(never) => match never {},
+        Err(error) => Err(error).context("cannot become systemd"),
+    }
 }
 
 /// The kernel mounts /dev by itself if it is configured so.

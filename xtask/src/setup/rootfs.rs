@@ -47,12 +47,13 @@ const PACKAGES: &[&str] = &[
     "sed",
     "stress-ng",
     "sudo",
+    "systemd",
     "tar",
     "tmux",
     "util-linux",
 ];
 /// Goes up when the hand-made part changes.
-const RECIPE: u32 = 3;
+const RECIPE: u32 = 4;
 /// Weight without use in a guest.
 const DROPPED: &[&str] =
     &["usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man", "usr/share/lintian"];
@@ -145,6 +146,8 @@ fn finish(tree: &Path) -> Result<()> {
     let groups = read("usr/share/base-passwd/group.master")?;
     write("etc/group", 0o644, &format!("{groups}agent:x:1000:\n"))?;
     write("etc/shadow", 0o640, "root:*:20000:0:99999:7:::\nagent:*:20000:0:99999:7:::\n")?;
+    // Without one the service manager takes each boot for the first, and enables what it finds.
+    write("etc/machine-id", 0o444, "00000000000000000000000000000001\n")?;
     write("etc/hostname", 0o644, "guest\n")?;
     write("etc/hosts", 0o644, "127.0.0.1 localhost guest\n::1 localhost\n")?;
     write("etc/resolv.conf", 0o644, "")?;
@@ -154,6 +157,12 @@ fn finish(tree: &Path) -> Result<()> {
         "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n",
     )?;
     write("etc/fstab", 0o644, "")?;
+    for file in ["status", "available"] {
+        write(&format!("var/lib/dpkg/{file}"), 0o644, "")?;
+    }
+    for folder in ["info", "updates", "triggers"] {
+        fs::create_dir_all(tree.join("var/lib/dpkg").join(folder))?;
+    }
     // A sudo that would work is the only one whose denial shows something.
     write("etc/sudoers.d/agent", 0o440, "agent ALL=(ALL) NOPASSWD: ALL\n")?;
     for kind in ["auth", "account", "session", "session-noninteractive", "password"] {

@@ -2,7 +2,7 @@
 
 use super::Root;
 
-/// The one kernel on which `stress` and `subjects` run for every change.
+/// The one kernel on which `service`, `stress` and `subjects` run for every change.
 pub(super) const ONE_SERIES: &str = "6.12";
 /// The one on which `hold` and `bypass` do: they take long. The oldest has the strictest verifier, and
 /// the fewest hooks.
@@ -23,11 +23,20 @@ pub(crate) enum Lane {
     Stress,
     /// A disk, and ways around the gate: many attempts, as root and as a user
     Bypass,
+    /// A disk, and systemd: the Debian package on a machine
+    Service,
 }
 
 impl Lane {
-    pub(super) const ALL: &[Self] =
-        &[Self::Hold, Self::Bypass, Self::Subjects, Self::Plain, Self::Overlay, Self::Stress];
+    pub(super) const ALL: &[Self] = &[
+        Self::Hold,
+        Self::Bypass,
+        Self::Service,
+        Self::Subjects,
+        Self::Plain,
+        Self::Overlay,
+        Self::Stress,
+    ];
 
     /// As on the command line, here and in the guest.
     pub(super) fn name(self) -> &'static str {
@@ -38,21 +47,37 @@ impl Lane {
             Self::Subjects => "subjects",
             Self::Stress => "stress",
             Self::Bypass => "bypass",
+            Self::Service => "service",
         }
     }
 
     pub(super) fn root(self) -> Root {
         match self {
             Self::Overlay => Root::Overlay,
-            Self::Plain | Self::Hold | Self::Bypass | Self::Subjects | Self::Stress => Root::Plain,
+            Self::Plain
+            | Self::Hold
+            | Self::Bypass
+            | Self::Service
+            | Self::Subjects
+            | Self::Stress => Root::Plain,
         }
     }
 
     pub(super) fn append(self) -> &'static str {
         match self {
             Self::Stress => "preempt=full",
-            Self::Plain | Self::Hold | Self::Bypass | Self::Subjects | Self::Overlay => "",
+            Self::Plain
+            | Self::Hold
+            | Self::Bypass
+            | Self::Service
+            | Self::Subjects
+            | Self::Overlay => "",
         }
+    }
+
+    /// The guest tests' role: whether they are process 1's child, or the service manager's.
+    pub(super) fn role(self) -> &'static str {
+        if self == Self::Service { "serve" } else { "run" }
     }
 
     /// Whether every change is tested on that kernel.
@@ -60,7 +85,7 @@ impl Lane {
         match self {
             Self::Plain | Self::Overlay => true,
             Self::Hold | Self::Bypass => series == OLDEST,
-            Self::Subjects | Self::Stress => series == ONE_SERIES,
+            Self::Subjects | Self::Service | Self::Stress => series == ONE_SERIES,
         }
     }
 }
