@@ -6,13 +6,14 @@ use anyhow::{Result, bail, ensure};
 use execlayer_api::Remember;
 use serde_json::Value;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::thread::sleep;
 
 crate::tests! {
     hold_is_decided_by_budget_command_and_host => .lanes(&[Lane::Hold]).limit(280),
+    hold_is_decided_by_a_webhook => .lanes(&[Lane::Hold]).limit(280),
     hold_is_decided_by_the_digest_of_the_file_that_runs => .lanes(&[Lane::Hold]).limit(280),
     hold_ends_with_the_time_of_its_rule => .lanes(&[Lane::Hold]).limit(240),
 }
@@ -113,6 +114,90 @@ deciders = ["here"]
     let by = |name: &str| events.iter().filter(|event| event["by"] == name).count();
     ensure!(by("budget `two`") == 2 && by("command `program`") == 2, "{}", held.last_events()?);
     ensure!(by("host `here`") == 1, "{}", held.last_events()?);
+    Ok(())
+}
+
+/// Checks who asks, knows two files, and forges the answer about a third.
+const DESK: &str = r#"
+import hashlib, hmac, http.server, json, time
+
+KNOWN = {"yes": "allow", "no": "deny", "forged": "allow"}
+
+def signature(*parts):
+    return "sha256=" + hmac.new(b"sixteen bytes...", b"\n".join(parts), hashlib.sha256).hexdigest()
+
+class Desk(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        stamp = self.headers["x-execlayer-timestamp"]
+        expected = signature(b"execlayer-question", stamp.encode(), body)
+        asked = json.loads(body)
+        file = asked["question"]["subject"].rsplit("/", 1)[1]
+        if self.headers["x-execlayer-signature"] != expected or abs(time.time() - int(stamp)) > 60:
+            file = "no"
+        answer = json.dumps({"answer": KNOWN.get(file, "unknown"), "reason": "the desk says so"}).encode()
+        nonce = "0" * 32 if file == "forged" else asked["nonce"]
+        self.send_response(200)
+        self.send_header("content-length", str(len(answer)))
+        self.send_header("x-execlayer-signature", signature(b"execlayer-answer", nonce.encode(), answer))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+http.server.HTTPServer(("127.0.0.1", 8443), Desk).serve_forever()
+"#;
+
+fn hold_is_decided_by_a_webhook() -> Result<()> {
+    let held = Held::with_rules(&format!(
+        r#"{ALL}
+[[decider]]
+name = "desk"
+webhook = "http://127.0.0.1:8443/"
+secret = "/srv/hold/secret"
+timeout = "30s"
+retries = 0
+
+[[rule]]
+id = "known"
+ask = ["read"]
+path = ["/srv/hold/yes", "/srv/hold/no", "/srv/hold/other", "/srv/hold/forged"]
+deciders = ["desk", "human"]
+"#
+    ))?;
+    fs::write("/srv/hold/secret", "sixteen bytes...\n")?;
+    fs::set_permissions("/srv/hold/secret", fs::Permissions::from_mode(0o600))?;
+    for file in ["yes", "no", "other", "forged"] {
+        fs::write(format!("/srv/hold/{file}"), format!("{file}\n"))?;
+    }
+    let mut desk = Command::new("python3").args(["-c", DESK]).spawn()?;
+    for _ in 0..LOOKS {
+        if TcpStream::connect("127.0.0.1:8443").is_ok() {
+            break;
+        }
+        sleep(PAUSE);
+    }
+    let output = held.output("cat /srv/hold/yes; cat /srv/hold/no")?;
+    ensure!(output.stdout == b"yes\n", "the desk says: {}", printed(&output));
+    // What it does not know, what somebody else said in its name, and what it cannot be asked.
+    let to_a_person = |file: &str, allow: bool| -> Result<()> {
+        let child = held.spawn(&format!("cat /srv/hold/{file}"))?;
+        settle(&question_for("human")?, allow, Remember::Once)?;
+        let output = child.wait_with_output()?;
+        let expected = if allow { format!("{file}\n") } else { String::new() };
+        ensure!(output.stdout == expected.as_bytes(), "{file}: {}", printed(&output));
+        Ok(())
+    };
+    to_a_person("other", true)?;
+    to_a_person("forged", false)?;
+    desk.kill()?;
+    desk.wait()?;
+    to_a_person("yes", false)?;
+    none_is_left()?;
+    let events = held.gate.events(|_event| false)?;
+    let by_desk = events.iter().filter(|event| event["by"] == "webhook `desk`").count();
+    ensure!(by_desk == 2, "{}", held.last_events()?);
     Ok(())
 }
 
