@@ -42,7 +42,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     }
     if !options.ephemeral && is_switched_off(&fs::read_to_string(COMMAND_LINE).unwrap_or_default())
     {
-        write_of_gate(&options, "switched-off", "the kernel's command line")?;
+        write_of_gate(&options, "switched-off", "the kernel's command line");
         return Err(DaemonError::SwitchedOff);
     }
     let features = features::probe(options.cgroup_root.as_deref())?;
@@ -174,7 +174,7 @@ fn unload(options: &Options, pins: &Pins) -> Result<(), DaemonError> {
     pins.remove_all().map_err(kernel::LoadError::from)?;
     let uid = nix::unistd::getuid();
     let by = format!("execlayerd --unload (uid {uid}, process {})", std::process::id());
-    write_of_gate(options, "down", &by)?;
+    write_of_gate(options, "down", &by);
     tracing::info!("the gate is taken down: nothing is enforced");
     Ok(())
 }
@@ -188,13 +188,19 @@ fn is_switched_off(command_line: &str) -> bool {
     command_line.split_ascii_whitespace().any(|word| word == SWITCHED_OFF)
 }
 
-/// Says in the event log what became of the gate, where there is no daemon that could.
-fn write_of_gate(options: &Options, what: &'static str, by: &str) -> Result<(), DaemonError> {
+/// Says in the event log what became of the gate, where there is no daemon that could. It is so also if that cannot
+/// be written down.
+fn write_of_gate(options: &Options, what: &'static str, by: &str) {
     let mut log = Log::at(&options.events);
     let now = time::now().saturating_mul(1_000_000_000);
     let line = record::line::gate(what, by, now).map_err(io::Error::from);
     let written = line.and_then(|line| log.write(&line)).and_then(|_gathered| log.flush());
-    written.map(|_written| ()).map_err(|source| file("write", &options.events, source))
+    if let Err(error) = written {
+        tracing::error!(
+            "`{}` does not say that the gate is {what}: {error}",
+            options.events.display()
+        );
+    }
 }
 
 /// KERNEL: the initial one has a number of its own (include/linux/proc_ns.h, `PROC_PID_INIT_INO`, 6.1).

@@ -10,7 +10,7 @@ use execlayer_common::{
     provenance::Provenance,
     verdict::Verdict,
 };
-use execlayer_policy::difference::{Change, Difference, When, difference};
+use execlayer_policy::difference::{Budget, Change, Difference, When, difference};
 use serde::Serialize;
 
 use crate::{
@@ -32,6 +32,7 @@ pub(crate) struct Changes {
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Against {
+    pub(crate) policy: String,
     pub(crate) version: u64,
     pub(crate) digest: String,
     pub(crate) is_in_force: bool,
@@ -82,16 +83,20 @@ impl Changes {
         let Difference { monitors, changes } = difference(&old.image, &new.image)
             .map_err(|error| CliError::failure(format!("they cannot be compared: {error}")))?;
         let tell = |change: &Change| told(change, &old.provenance, &new.provenance);
-        let against =
-            Against { version: old.provenance.version, digest: old.digest.clone(), is_in_force };
+        let against = Against {
+            policy: old.provenance.policy.clone(),
+            version: old.provenance.version,
+            digest: old.digest.clone(),
+            is_in_force,
+        };
         Ok(Self { against, monitors, changes: changes.iter().map(tell).collect() })
     }
 
     /// In words.
     pub(crate) fn text(&self, paint: Paint) -> String {
-        let Against { version, is_in_force, .. } = self.against;
-        let place = if is_in_force { ", which is in force" } else { "" };
-        let mut text = format!("Against version {version}{place}:\n");
+        let Against { policy, version, is_in_force, .. } = &self.against;
+        let place = if *is_in_force { ", which is in force" } else { "" };
+        let mut text = format!("Against `{}` version {version}{place}:\n", printable(policy));
         match self.monitors {
             [false, true] => {
                 text.push_str("  nothing is denied any more, only recorded (monitor)\n")
@@ -181,7 +186,7 @@ fn told(change: &Change, old: &Provenance, new: &Provenance) -> Told {
         example: example(change),
         before: Said::new(change.before, old),
         after: Said::new(change.after, new),
-        when: change.when.map(moment),
+        when: change.when.as_ref().map(moment),
     }
 }
 
@@ -204,22 +209,24 @@ fn example(change: &Change) -> String {
 }
 
 /// One of the moments and callers of which it is so.
-fn moment(when: When) -> String {
-    let parts = [
-        when.uid.map(|uid| format!("for uid {uid}")),
-        when.minute.map(|minute| format!("at {:02}:{:02} UTC", minute / 60, minute % 60)),
-        when.is_left.map(|is_left| match is_left {
-            true => "while the budget lasts".to_owned(),
-            false => "when the budget is used up".to_owned(),
-        }),
-    ];
-    format!("for example {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+fn moment(when: &When) -> String {
+    let clock = |minute: u16| format!("at {:02}:{:02} UTC", minute / 60, minute % 60);
+    let budget = |(budget, is_left): &(Budget, bool)| {
+        let Budget { uses, window, before } = budget;
+        let which = if *before == 0 { String::new() } else { format!(" (number {})", before + 1) };
+        let state = if *is_left { "has a use left" } else { "is used up" };
+        format!("the budget of {uses} in {}{which} {state}", words::span(u64::from(*window)))
+    };
+    let parts =
+        when.uid.map(|uid| format!("for uid {uid}")).into_iter().chain(when.minute.map(clock));
+    let parts: Vec<String> = parts.chain(when.budgets.iter().map(budget)).collect();
+    format!("for example {}", parts.join(", "))
 }
 
-/// The bundle of this policy that a service keeps in force, as far as the caller may see it.
+/// The bundle that a service keeps in force for this agent, as far as the caller may see it.
 pub(crate) fn in_force(
     state_dir: &Path,
-    policy: &str,
+    agent: &str,
 ) -> Result<Option<UnverifiedClaims>, CliError> {
     let folder = state_dir.join(places::KEPT_BUNDLES);
     let entries = match fs::read_dir(&folder) {
@@ -239,7 +246,7 @@ pub(crate) fn in_force(
         let bytes = files::read_or_fail(&path, MAX_BUNDLE_BYTES)?;
         // What the daemon keeps it has verified; one that cannot be read is its business.
         if let Ok(claims) = unverified_claims(&bytes)
-            && claims.provenance.policy == policy
+            && claims.provenance.agent == agent
         {
             return Ok(Some(claims));
         }

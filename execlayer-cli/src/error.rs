@@ -104,6 +104,10 @@ impl CliError {
         self
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn print(&self, screen: &Screen) {
         if self.message.is_empty() {
             return;

@@ -14,21 +14,23 @@ use crate::{error::CliError, files};
 
 /// Names the file, for where nobody types.
 pub(crate) const VARIABLE: &str = "EXECLAYER_PASSPHRASE_FILE";
+/// The same, of the passphrase that takes its place.
+pub(crate) const NEW_VARIABLE: &str = "EXECLAYER_NEW_PASSPHRASE_FILE";
 const TERMINAL: &str = "/dev/tty";
 /// Bytes of a passphrase.
 const LIMIT: usize = 1_024;
 
 /// The passphrase that opens `what`.
 pub(crate) fn of(what: &str) -> Result<Zeroizing<String>, CliError> {
-    match from_file()? {
+    match from_file(VARIABLE)? {
         Some(passphrase) => Ok(passphrase),
         None => Unseen::open(what)?.ask(&format!("Passphrase of {what}: ")),
     }
 }
 
-/// A new one for `what`, typed twice.
-pub(crate) fn new_for(what: &str) -> Result<Zeroizing<String>, CliError> {
-    let passphrase = match from_file()? {
+/// A new one for `what`, from the file that `variable` names, or typed twice.
+pub(crate) fn new_for(what: &str, variable: &str) -> Result<Zeroizing<String>, CliError> {
+    let passphrase = match from_file(variable)? {
         Some(passphrase) => passphrase,
         None => {
             let mut terminal = Unseen::open(what)?;
@@ -45,13 +47,13 @@ pub(crate) fn new_for(what: &str) -> Result<Zeroizing<String>, CliError> {
     Ok(passphrase)
 }
 
-fn from_file() -> Result<Option<Zeroizing<String>>, CliError> {
-    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else {
+fn from_file(variable: &str) -> Result<Option<Zeroizing<String>>, CliError> {
+    let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) else {
         return Ok(None);
     };
     let bytes = Zeroizing::new(files::read_private(Path::new(&path), LIMIT)?);
     let wrong =
-        || CliError::failure(format!("the file that {VARIABLE} names is not one line of text"));
+        || CliError::failure(format!("the file that {variable} names is not one line of text"));
     let text = std::str::from_utf8(&bytes).map_err(|_not_text| wrong())?;
     let line = text.strip_suffix('\n').unwrap_or(text);
     if line.contains('\n') {

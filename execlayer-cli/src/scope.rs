@@ -6,6 +6,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Child, Command, ExitStatus},
+    time::Duration,
 };
 
 use nix::{
@@ -16,7 +17,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::error::{CliError, Exit};
+use crate::{
+    error::{CliError, Exit},
+    files,
+};
 
 /// Signals that are meant for the program and not for the tool.
 const FORWARDED: [Signal; 8] = [
@@ -29,6 +33,9 @@ const FORWARDED: [Signal; 8] = [
     Signal::SIGALRM,
     Signal::SIGWINCH,
 ];
+
+/// How long a program may take to end after SIGTERM. A service manager waits longer.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Signals held back from the moment on at which a program could miss them.
 #[derive(Debug)]
@@ -44,8 +51,13 @@ impl Signals {
             .map_err(|error| CliError::failure(format!("signals cannot be held: {error}")))
     }
 
-    /// Waits for the end of `child`, and passes signals on to it until then.
-    pub(crate) fn wait(&self, child: &mut Child) -> Result<ExitStatus, CliError> {
+    /// Waits for the end of `child`, and passes signals on to it until then. Whoever is in `cgroup` some time after
+    /// SIGTERM is ended.
+    pub(crate) fn wait(
+        &self,
+        child: &mut Child,
+        cgroup: Option<&Path>,
+    ) -> Result<ExitStatus, CliError> {
         let lost = |error| CliError::failure(format!("the program is lost: {error}"));
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
         loop {
@@ -61,11 +73,26 @@ impl Signals {
                 // KERNEL: si_code above 0 is the kernel's own (include/uapi/asm-generic/siginfo.h):
                 // a terminal sends to its whole foreground group, so the program has it already.
                 Some(_) if info.ssi_code > 0 => {}
+                Some(Signal::SIGTERM) if cgroup.is_some() => {
+                    let _ended_already = kill(pid, Signal::SIGTERM);
+                    let cgroup = cgroup.map(Path::to_owned);
+                    std::thread::spawn(move || {
+                        std::thread::sleep(GRACE);
+                        // If it cannot be done, nobody is left, or the next SIGTERM tries again.
+                        cgroup.map(|cgroup| end_all(&cgroup))
+                    });
+                }
                 // It may have ended in between: the next turn finds out.
                 Some(signal) => drop(kill(pid, signal)),
             }
         }
     }
+}
+
+/// Ends everything in the cgroup (KERNEL: `cgroup.kill`, Documentation/admin-guide/cgroup-v2.rst, 5.14).
+pub(crate) fn end_all(cgroup: &Path) -> Result<(), CliError> {
+    let file = cgroup.join("cgroup.kill");
+    std::fs::write(&file, "1").map_err(|error| files::cannot("write", &file, &error))
 }
 
 fn held() -> SigSet {

@@ -103,26 +103,29 @@ pub fn settle(task: *const Task) {
     if let Some(label) = late(task)
         && store(task, label).is_ok()
     {
-        forget_late(task);
+        let _was_there = forget_late(task);
     }
 }
 
+/// Whether there was one.
 #[inline(always)]
-fn forget_late(task: *const Task) {
-    let Some(count) = LATE_COUNT.get_ptr_mut(0) else { return };
+fn forget_late(task: *const Task) -> bool {
+    let Some(count) = LATE_COUNT.get_ptr_mut(0) else { return false };
     // SAFETY: a live, aligned map value.
-    if unsafe { count.read() } != 0 && LATE.remove(task as u64).is_ok() {
-        // SAFETY: as in `store_late`.
-        let _before = unsafe { atomic::add(count, 1_u64.wrapping_neg()) };
+    if unsafe { count.read() } == 0 || LATE.remove(task as u64).is_err() {
+        return false;
     }
+    // SAFETY: as in `store_late`.
+    let _before = unsafe { atomic::add(count, 1_u64.wrapping_neg()) };
+    true
 }
 
 /// Drops the durable copy of a task that ends.
 #[inline(always)]
 pub fn forget(task: *const Task) {
-    forget_late(task);
+    let was_late = forget_late(task);
     let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
-    if storage != 0 {
+    if storage != 0 || was_late {
         let _was_held = CALLS.remove(task as u64);
         let _was_there = TASKS.remove(task as u64);
     }

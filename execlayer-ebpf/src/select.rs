@@ -98,7 +98,8 @@ pub fn at_exec(task: *const Task, file: *const File) -> Result<Option<Label>, ()
 /// Labels a task that already runs, if a policy selects it; whether it was not governed and is now.
 #[inline(always)]
 pub fn adopt(task: *const Task) -> Result<bool, ()> {
-    if label::of(task).is_some() {
+    // A late label can move to where the others are between the two looks of one look-up, not of two.
+    if label::of(task).is_some() || label::of(task).is_some() {
         return Ok(false);
     }
     let mut profile = by_cgroup::<true>(task)?;

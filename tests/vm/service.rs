@@ -19,15 +19,15 @@ crate::tests! {
 
 const PACKAGE: &str = "/opt/execlayer/execlayer.deb";
 const YARD: &str = "/srv/service";
-/// Tries the secret first of all, and then again and again.
+/// Tries the secret first of all, and then again and again, also in a process that does not end when it is asked to.
 const AGENT: &str = "#!/bin/sh\n\
     cd /srv/service\n\
     cat secret >> leak\n\
     cat free >> begun\n\
-    while [ ! -e stop ]; do\n\
-        cat secret >> leak\n\
-        sleep 0.2\n\
-    done 2> /dev/null\n";
+    exec 2> /dev/null\n\
+    tries() { while true; do cat secret >> leak; sleep 0.3; done; }\n\
+    (trap '' TERM; tries) &\n\
+    tries\n";
 const FOLDERS: [&str; 4] =
     ["/etc/execlayer", "/var/lib/execlayer", "/var/log/execlayer", "/run/execlayer"];
 const PINS: &str = "/sys/fs/bpf/execlayer";
@@ -86,6 +86,8 @@ fn a_package_governs_agents_until_it_is_removed() -> Result<()> {
     ensure!(gate()?.is_empty(), "something is attached after the package's end");
     ensure!(!Path::new(PINS).exists(), "pins are left");
     ensure!(!is_active("execlayer@probe.service")?, "the agent goes on ungoverned");
+    let left = call("pgrep", &["--full", "/srv/service/agent"])?;
+    ensure!(!left.status.success(), "what the agent started goes on: {}", text(&left));
     ensure!(is_kept()?, "something was read while the package was removed");
     let log = fs::read_to_string("/var/log/execlayer/events.jsonl")?;
     ensure!(log.contains(r#""kind":"gate""#) && log.contains(r#""what":"down""#), "{log}");

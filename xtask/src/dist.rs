@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 const NAME: &str = "execlayer";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const ARCHITECTURE: &str = "amd64";
-const UNITS: &[&str] = &["execlayerd.service", "execlayer@.service", "execlayer-agents.slice"];
+const UNITS: &[&str] = &["execlayerd.service", "execlayer@.service"];
 const SCRIPTS: &[&str] = &["postinst", "prerm", "postrm"];
 const SHELLS: &[(&str, &str)] = &[
     ("bash", "usr/share/bash-completion/completions/execlayer"),
@@ -49,6 +49,8 @@ pub(crate) fn package(built: &build::Built, output: &Path) -> Result<PathBuf> {
         }
         fill(&tree, built)?;
         control(&tree)?;
+        let pages = tree.join("usr/share/man/man1");
+        settle_modes(&tree, &pages)?;
         let file = output.join(format!("{NAME}_{VERSION}_{ARCHITECTURE}.deb"));
         let mut pack = Command::new("dpkg-deb");
         pack.args(["--root-owner-group", "-Zxz", "--build"]).arg(&tree).arg(&file);
@@ -128,6 +130,20 @@ fn last_commit() -> Result<String> {
     let mut git = Command::new("git");
     git.arg("-C").arg(paths::workspace()).args(["log", "-1", "--format=%ct"]);
     Ok(shell::output(&mut git)?.trim().to_owned())
+}
+
+/// Whatever the umask of whoever builds is. `pages` were written by others.
+fn settle_modes(folder: &Path, pages: &Path) -> Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            settle_modes(&path, pages)?;
+        } else if path.starts_with(pages) {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+        }
+    }
+    Ok(())
 }
 
 fn size(folder: &Path) -> Result<u64> {

@@ -101,7 +101,12 @@ fn policy(
         screen.print(&format!("{head}\n{}", printable_lines(&text)))?;
         return Ok(Exit::Done);
     }
-    let difference = changes(args, claims)?;
+    let (difference, not_compared) = match changes(args, claims) {
+        Ok(difference) => (difference, None),
+        // What is in it is worth knowing all the same.
+        Err(error) if args.against.is_none() => (None, Some(error.message().to_owned())),
+        Err(error) => return Err(error),
+    };
     let content = Policy {
         digest: &claims.digest,
         keys: &claims.key_ids,
@@ -109,9 +114,11 @@ fn policy(
         image_bytes: claims.image.len() * 4,
         provenance: &claims.provenance,
         difference: difference.as_ref(),
+        not_compared: not_compared.as_deref(),
     };
     show(args, screen, &Seen { kind: "policy", trust, content }, || {
         let changes = difference.as_ref().map(|changes| changes.text(screen.on_output));
+        let changes = changes.or(not_compared.as_ref().map(|why| format!("{}\n", printable(why))));
         Ok(format!("{head}\n{}\n{}", facts(claims, screen), changes.unwrap_or_default()))
     })
 }
@@ -119,7 +126,7 @@ fn policy(
 /// What it changes against the bundle that is named, or else what is in force.
 fn changes(args: &Args, claims: &UnverifiedClaims) -> Result<Option<Changes>, CliError> {
     let Some(path) = &args.against else {
-        let old = difference::in_force(&args.state_dir, &claims.provenance.policy)?;
+        let old = difference::in_force(&args.state_dir, &claims.provenance.agent)?;
         return old.map(|old| Changes::find(&old, claims, true)).transpose();
     };
     let bytes = files::read_or_fail(path, MAX_BUNDLE_BYTES)?;
@@ -146,6 +153,9 @@ struct Policy<'a> {
     provenance: &'a Provenance,
     /// `null` if there is nothing to compare with, or not for the caller.
     difference: Option<&'a Changes>,
+    /// Why it could not be compared with what is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_compared: Option<&'a str>,
 }
 
 /// Whether it is verified, and if not, why.

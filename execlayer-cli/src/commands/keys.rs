@@ -56,7 +56,8 @@ pub(crate) struct NewArgs {
 
 /// Sets or changes the passphrase of a private key
 ///
-/// The file is replaced as a whole. An old passphrase is asked for first, then the new one twice.
+/// The file is replaced as a whole. An old passphrase is asked for first, then the new one twice. Where nobody
+/// types, EXECLAYER_PASSPHRASE_FILE names a file with the old one, EXECLAYER_NEW_PASSPHRASE_FILE with the new one.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -128,7 +129,10 @@ fn new(args: &NewArgs, screen: &Screen) -> Result<Exit, CliError> {
     let key = keys::make(&args.comment)?;
     let (private, public) = (ending(".key"), ending(".pub"));
     let secret = match args.passphrase {
-        true => locked::lock(&key, &passphrase::new_for(&format!("`{}`", private.display()))?)?,
+        true => locked::lock(
+            &key,
+            &passphrase::new_for(&format!("`{}`", private.display()), passphrase::VARIABLE)?,
+        )?,
         false => key.to_secret_text(),
     };
     for (path, text, mode) in
@@ -149,9 +153,12 @@ fn change_passphrase(args: &PassphraseArgs, screen: &Screen) -> Result<Exit, Cli
     let shown = format!("`{}`", args.key.display());
     let text = match args.none {
         true => key.to_secret_text(),
-        false => locked::lock(&key, &passphrase::new_for(&shown)?)?,
+        false => locked::lock(&key, &passphrase::new_for(&shown, passphrase::NEW_VARIABLE)?)?,
     };
     files::write_whole(&args.key, text.as_bytes(), 0o600)?;
+    if !args.none && !key.public().comment().is_empty() {
+        screen.note("its comment has no place there: it stays in the public key's file");
+    }
     screen.note(&format!(
         "{shown} is {}",
         if args.none { "protected by its mode only" } else { "locked" }

@@ -60,6 +60,9 @@ pub(crate) struct Args {
     /// Put this policy in force for programs, too, that run under another version of it
     #[arg(long)]
     replace: bool,
+    /// End what COMMAND left running when it has ended, and all of it 20 s after SIGTERM: for services
+    #[arg(long)]
+    end_rest: bool,
     /// Print no summary
     #[arg(long, short)]
     quiet: bool,
@@ -105,8 +108,13 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<ExitCode, CliError> {
     let refuse = || in_use(&agent);
     let refuse: Option<&dyn Fn() -> CliError> = if args.replace { None } else { Some(&refuse) };
     let scope = domain::open(&start, &bundle, &agent, refuse)?;
-    let status = scope::start(Path::new(&scope.cgroup), user.as_ref(), &args.command)
-        .and_then(|mut child| signals.wait(&mut child));
+    let cgroup = Path::new(&scope.cgroup);
+    let rest = args.end_rest.then(|| cgroup.to_owned());
+    let status = scope::start(cgroup, user.as_ref(), &args.command)
+        .and_then(|mut child| signals.wait(&mut child, rest.as_deref()));
+    if let Some(cgroup) = &rest {
+        scope::end_all(cgroup)?;
+    }
     let summary = domain::close(&args.places, &scope);
     // The program's end counts for more than a summary that could not be had.
     let code = ExitCode::from(scope::exit_code(status?));

@@ -1,6 +1,10 @@
 //! `unload`: takes the gate down for good. Must not do so unless somebody said that it shall.
 
-use std::process::{Command, Stdio};
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use execlayer_api::{Outcome, Request};
 
@@ -32,7 +36,14 @@ pub(crate) struct Args {
     yes: bool,
     #[command(flatten)]
     places: Places,
+    /// Where the bpf file system is, if the daemon was told
+    #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf")]
+    bpffs: PathBuf,
 }
+
+/// A daemon that ends denies what is held first.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     if !args.yes && !is_meant(screen)? {
@@ -40,15 +51,39 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
         return Ok(Exit::Failure);
     }
     match daemon::ask(&args.places, &Request::Stop { force: true }) {
-        Ok(Outcome::Stopping {}) => {}
+        Ok(Outcome::Stopping {}) => wait(args)?,
         Ok(other) => return Err(daemon::unexpected(&other)),
         Err(AskError::Nobody(error)) if error.kind() != std::io::ErrorKind::PermissionDenied => {
+            if !is_pinned(args) {
+                screen.print("nothing is loaded")?;
+                return Ok(Exit::Done);
+            }
             without_daemon(args)?;
         }
         Err(error) => return Err(error.into()),
     }
     screen.print("the gate is taken down: nothing is enforced")?;
     Ok(Exit::Done)
+}
+
+/// Until the daemon is gone and has left nothing.
+fn wait(args: &Args) -> Result<(), CliError> {
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        let is_gone = daemon::ask(&args.places, &Request::Hello {}).is_err();
+        if is_gone && !is_pinned(args) {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Err(CliError::failure("the daemon was told to end, and the gate still stands")
+        .help("its log says why: `journalctl -u execlayerd`"))
+}
+
+/// Whether a service's gate stands, with or without its daemon.
+fn is_pinned(args: &Args) -> bool {
+    let links = args.bpffs.join("execlayer/links");
+    std::fs::read_dir(links).is_ok_and(|mut links| links.next().is_some())
 }
 
 fn is_meant(screen: &Screen) -> Result<bool, CliError> {
@@ -69,7 +104,8 @@ fn without_daemon(args: &Args) -> Result<(), CliError> {
             .help(format!("install `{EXECUTABLE}` beside `execlayer` or in PATH"))
     })?;
     let mut command = Command::new(&executable);
-    command.arg("--unload").arg("--run-dir").arg(&args.places.run_dir).stdin(Stdio::null());
+    command.arg("--unload").arg("--run-dir").arg(&args.places.run_dir);
+    command.arg("--bpffs").arg(&args.bpffs).stdin(Stdio::null());
     let status = command.status().map_err(|error| files::cannot("execute", &executable, &error))?;
     if status.success() {
         return Ok(());

@@ -48,7 +48,7 @@ fn trials(signals: &Signals, command: &mut Command) -> Result<Trials, CliError> 
         let mut text = String::new();
         output.map(|mut output| output.read_to_string(&mut text)).transpose().map(|_| text)
     });
-    let status = signals.wait(&mut child)?;
+    let status = signals.wait(&mut child, None)?;
     if !status.success() {
         return Err(CliError::failure(format!("the acts ended early: {status}")));
     }

@@ -170,7 +170,11 @@ fn a_key_gets_a_passphrase_and_loses_it_and_stays_the_same_key() {
     let public = fs::read_to_string(place.at("one.pub")).unwrap();
     let key = |arguments: &[&str]| {
         let called = [&["keys"], arguments].concat();
-        let output = place.tool(&called).env("EXECLAYER_PASSPHRASE_FILE", &file).output().unwrap();
+        let mut tool = place.tool(&called);
+        for variable in ["EXECLAYER_PASSPHRASE_FILE", "EXECLAYER_NEW_PASSPHRASE_FILE"] {
+            tool.env(variable, &file);
+        }
+        let output = tool.output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };

@@ -37,7 +37,7 @@ fn what_changes_is_told_with_an_example_and_both_rules() {
             + "\n[[rule]]\nid = \"mail\"\nask = [\"connect\"]\nto = \"tcp:192.0.2.1:25\"\n"
     });
     let out = place.succeed(&["inspect", "new.bundle", "--against", "old.bundle"]).out;
-    let told = out.split_once("Against version 3:").expect(&out).1;
+    let told = out.split_once("Against `small` version 3:").expect(&out).1;
     assert!(told.contains("Becomes denied\n  execute /usr/bin/"), "{out}");
     assert!(told.contains("was allowed by rule `programs` (small/policy.toml:8)"), "{out}");
     assert!(told.contains("now denied by no rule"), "{out}");
@@ -58,7 +58,7 @@ fn the_same_decisions_in_another_text_change_nothing() {
 }
 
 #[test]
-fn the_version_that_is_in_force_is_found_by_its_policy() {
+fn the_version_that_is_in_force_is_found_by_its_agent() {
     let place =
         place(|text| text + "\n[[rule]]\nid = \"more\"\nallow = [\"read\"]\npath = \"/opt/x\"\n");
     let kept = place.at("state/profiles");
@@ -70,7 +70,7 @@ fn the_version_that_is_in_force_is_found_by_its_policy() {
     fs::write(kept.join("1.bundle"), "no bundle").unwrap();
     fs::copy(place.at("old.bundle"), kept.join("2.bundle")).unwrap();
     let out = inspect(&[]);
-    assert!(out.contains("Against version 3, which is in force:"), "{out}");
+    assert!(out.contains("Against `small` version 3, which is in force:"), "{out}");
     assert!(out.contains("Becomes allowed\n  read /opt/x\n"), "{out}");
     let seen: Value = serde_json::from_str(&inspect(&["--json"])).unwrap();
     assert_eq!(seen["kind"], "policy");
@@ -81,7 +81,7 @@ fn the_version_that_is_in_force_is_found_by_its_policy() {
     assert_eq!(change["example"], "/opt/x");
     assert_eq!(change["after"]["rule"], "more");
     assert_eq!(change["before"]["verdict"], "deny");
-    // Another policy's is not compared with.
+    // Another agent's is not compared with.
     fs::remove_file(kept.join("2.bundle")).unwrap();
     assert!(!inspect(&[]).contains("Against"));
 }

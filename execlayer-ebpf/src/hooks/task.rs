@@ -44,7 +44,7 @@ pub fn forked(ctx: &BtfTracePointContext) -> i32 {
         Some(label) => Label { pending: 0, ..label },
         None => match select::by_cgroup::<false>(child) {
             Ok(Some(profile)) => select::label(child, profile),
-            // One that could not be looked at is found by a pass, which says so.
+            // One that could not be looked at is found by a pass, if one comes, or by its exec.
             Ok(None) | Err(()) => return 0,
         },
     };

@@ -1,7 +1,7 @@
 //! What two images say of one subject, at every moment and to every caller that makes a difference. Judges
 //! with the kernel's own decision function.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use execlayer_common::{
     access::{Access, Operation},
@@ -11,7 +11,7 @@ use execlayer_common::{
     verdict::Verdict,
 };
 
-use super::{Change, DifferenceError, When};
+use super::{Budget, Change, DifferenceError, When};
 use crate::{
     evaluate::Facts,
     image_world::{View, judge_image},
@@ -58,7 +58,7 @@ impl<'a> Compared<'a> {
         for bit in (0..u32::BITS).map(|bit| Access(1 << bit)).filter(|bit| wanted.contains(*bit)) {
             for (before, after, when) in self.differing(&subject, bit, &moments) {
                 let same = |change: &&mut Change| {
-                    (change.before, change.after, change.when) == (before, after, when)
+                    (change.before, change.after) == (before, after) && change.when == when
                 };
                 match found.iter_mut().find(same) {
                     Some(change) => change.access = change.access.union(bit),
@@ -89,31 +89,31 @@ impl<'a> Compared<'a> {
         wanted: Access,
         moments: &[Moment],
     ) -> Vec<(Verdict, Verdict, Option<When>)> {
-        let judged: Vec<[Verdict; 2]> = moments
-            .iter()
-            .map(|moment| {
-                self.images.map(|View(words)| {
-                    let mut budgets = |_, _, _| moment.is_left;
-                    let facts = moment.facts;
-                    judge_image(words, self.operation, subject, wanted, facts, &mut budgets)
-                })
-            })
-            .collect();
+        let judge = |moment: &Moment, image: usize| {
+            let View(words) = self.images[image];
+            let mut is_left = |number, _, _| moment.is_left(image, number);
+            judge_image(words, self.operation, subject, wanted, moment.facts, &mut is_left)
+        };
+        let judged: Vec<[Verdict; 2]> =
+            moments.iter().map(|moment| [judge(moment, 0), judge(moment, 1)]).collect();
         let is_always = judged.windows(2).all(|pair| pair[0] == pair[1]);
         let mut out: Vec<(Verdict, Verdict, Option<When>)> = Vec::new();
         for ([before, after], moment) in judged.into_iter().zip(moments) {
             let is_known = out.iter().any(|known| (known.0, known.1) == (before, after));
             if before.raw() != after.raw() && !is_known {
-                out.push((before, after, (!is_always).then_some(moment.when)));
+                out.push((before, after, (!is_always).then(|| moment.when.clone())));
             }
         }
         out
     }
 
     fn moments(&self, sets: &[u32], old: usize) -> Result<Vec<Moment>, DifferenceError> {
-        let (mut uids, mut minutes, mut has_budget) = (BTreeSet::new(), BTreeSet::new(), false);
+        let (mut uids, mut minutes) = (BTreeSet::new(), BTreeSet::new());
+        // By image and number: uses and seconds.
+        let mut numbers: [BTreeMap<u32, (u32, u32)>; 2] = Default::default();
         for (number, &set) in sets.iter().enumerate().filter(|(_, set)| **set != 0) {
-            let view = self.images[usize::from(number >= old)];
+            let image = usize::from(number >= old);
+            let view = self.images[image];
             for at in conditions(view, set) {
                 let flags = view.word(at);
                 if flags & CONDITION_UID != 0 {
@@ -123,9 +123,15 @@ impl<'a> Compared<'a> {
                     let span = view.word(at + 2);
                     minutes.extend([span as u16, (span >> 16) as u16].map(|at| at % DAY));
                 }
-                has_budget |= flags & CONDITION_BUDGET != 0;
+                if flags & CONDITION_BUDGET != 0 {
+                    let uses_and_window = (view.word(at + 4), view.word(at + 5));
+                    numbers[image].insert(view.word(at + 3), uses_and_window);
+                }
             }
         }
+        let numbers = numbers.map(known_as);
+        let budgets: BTreeSet<Budget> =
+            numbers.iter().flat_map(BTreeMap::values).copied().collect();
         // Somebody whom nobody names.
         if let Some(other) = (1_000..).chain(0..1_000).find(|uid| !uids.contains(uid)) {
             uids.insert(other);
@@ -135,20 +141,25 @@ impl<'a> Compared<'a> {
         if !has_minutes {
             minutes.insert(0);
         }
-        let left = if has_budget { &[true, false][..] } else { &[true] };
-        if uids.len() * minutes.len() * left.len() > MAX_MOMENTS {
-            return Err(DifferenceError::Moments { limit: MAX_MOMENTS });
-        }
+        let combinations =
+            u32::try_from(budgets.len()).ok().and_then(|count| 1_usize.checked_shl(count));
+        let count = combinations.and_then(|count| count.checked_mul(uids.len() * minutes.len()));
+        let combinations = match (combinations, count) {
+            (Some(combinations), Some(count)) if count <= MAX_MOMENTS => combinations,
+            _ => return Err(DifferenceError::Moments { limit: MAX_MOMENTS }),
+        };
         let mut moments = Vec::new();
         for &uid in &uids {
             for &minute in &minutes {
-                moments.extend(left.iter().map(|&is_left| Moment {
+                // All have a use left in the first.
+                moments.extend((0..combinations).map(|spent| Moment {
                     facts: Facts { uid, minute },
-                    is_left,
+                    numbers: numbers.clone(),
                     when: When {
                         uid: has_uids.then_some(uid),
                         minute: has_minutes.then_some(minute),
-                        is_left: has_budget.then_some(is_left),
+                        budgets:
+                            (0..).zip(&budgets).map(|(at, &b)| (b, spent >> at & 1 == 0)).collect(),
                     },
                 }));
             }
@@ -157,18 +168,39 @@ impl<'a> Compared<'a> {
     }
 }
 
+/// What budgets are called in both images, by their numbers in one.
+fn known_as(numbers: BTreeMap<u32, (u32, u32)>) -> BTreeMap<u32, Budget> {
+    let mut seen: BTreeMap<(u32, u32), u32> = BTreeMap::new();
+    let name = |(number, (uses, window))| {
+        let before = seen.entry((uses, window)).or_default();
+        let budget = Budget { uses, window, before: *before };
+        *before += 1;
+        (number, budget)
+    };
+    numbers.into_iter().map(name).collect()
+}
+
 /// Minutes of a day.
 const DAY: u16 = 1_440;
 
 struct Moment {
     facts: Facts,
-    is_left: bool,
+    /// By image: its budgets.
+    numbers: [BTreeMap<u32, Budget>; 2],
     when: When,
+}
+
+impl Moment {
+    fn is_left(&self, image: usize, number: u32) -> bool {
+        let budget = self.numbers.get(image).and_then(|numbers| numbers.get(&number));
+        self.when.budgets.iter().any(|(known, is_left)| Some(known) == budget && *is_left)
+    }
 }
 
 fn is_covered(change: &Change, known: &Change) -> bool {
     known.access.contains(change.access)
-        && (known.before, known.after, known.when) == (change.before, change.after, change.when)
+        && (known.before, known.after) == (change.before, change.after)
+        && known.when == change.when
 }
 
 /// Where the conditions of a decision set are.

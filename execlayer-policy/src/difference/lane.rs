@@ -1,7 +1,7 @@
 //! One lane of an image, walked from the first byte of a subject to the last, also if it reads backward.
 //! Must not know of a second image.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 use execlayer_common::automaton::{self, DEAD, HALT};
 
@@ -96,8 +96,8 @@ pub(super) struct Backward<'a> {
     numbers: HashMap<u32, u32>,
     labels: [bool; 256],
     /// By state of this lane: the decision set of each of `states`.
-    outcomes: Vec<Box<[u32]>>,
-    known: HashMap<Box<[u32]>, u32>,
+    outcomes: Vec<Rc<[u32]>>,
+    known: HashMap<Rc<[u32]>, u32>,
     steps: HashMap<(u32, u8), u32>,
 }
 
@@ -132,9 +132,9 @@ impl<'a> Backward<'a> {
         lane
     }
 
-    fn number(&mut self, outcome: Box<[u32]>) -> u32 {
+    fn number(&mut self, outcome: Rc<[u32]>) -> u32 {
         let next = self.outcomes.len() as u32;
-        let number = *self.known.entry(outcome.clone()).or_insert(next);
+        let number = *self.known.entry(Rc::clone(&outcome)).or_insert(next);
         if number == next {
             self.outcomes.push(outcome);
         }

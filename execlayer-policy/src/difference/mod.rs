@@ -45,14 +45,25 @@ pub struct Change {
 }
 
 /// One of the moments and callers for which two verdicts differ. `None`: whatever it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct When {
     /// Effective uid.
     pub uid: Option<u32>,
     /// Minute of the UTC day.
     pub minute: Option<u16>,
-    /// Whether the budgets have a use left.
-    pub is_left: Option<bool>,
+    /// Which budgets have a use left.
+    pub budgets: Vec<(Budget, bool)>,
+}
+
+/// A budget as both images know it: the first one of so many uses, the second one, and so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Budget {
+    /// Uses.
+    pub uses: u32,
+    /// Seconds.
+    pub window: u32,
+    /// How many budgets with the same uses and seconds bear on the same subject before it.
+    pub before: u32,
 }
 
 /// Why a difference cannot be told.
@@ -70,7 +81,7 @@ pub enum DifferenceError {
         limit: usize,
     },
     /// Too many conditions on one subject.
-    #[error("more than {limit} combinations of users and times bear on one subject")]
+    #[error("more than {limit} combinations of users, times and budgets bear on one subject")]
     Moments {
         /// How many there may be.
         limit: usize,

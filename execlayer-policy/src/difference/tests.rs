@@ -2,7 +2,7 @@
 
 use execlayer_common::{
     access::{Access, Operation},
-    verdict::{RuleIndex, Verdict},
+    verdict::{RuleIndex, Verdict, raw},
 };
 use proptest::prelude::*;
 
@@ -78,10 +78,16 @@ proptest! {
         let images = [&old, &new].map(image);
         let told = difference(&images[0], &images[1]).unwrap().changes;
         for change in &told {
-            let When { uid, minute, is_left } =
-                change.when.unwrap_or(When { uid: None, minute: None, is_left: None });
+            let (uid, minute) =
+                change.when.as_ref().map_or((None, None), |when| (when.uid, when.minute));
             let facts = Facts { uid: uid.unwrap_or(1_234), minute: minute.unwrap_or(77) };
-            let moment = (facts, is_left.unwrap_or(true));
+            // Which of several budgets are left is for the tests of their own.
+            let budgets = change.when.as_ref().map_or(&[][..], |when| &when.budgets);
+            let is_left = budgets.iter().all(|(_, is_left)| *is_left);
+            if !is_left && budgets.iter().any(|(_, is_left)| *is_left) {
+                continue;
+            }
+            let moment = (facts, is_left);
             prop_assert!(is_subject(change.operation, &change.subject));
             for bit in bits(change.operation).filter(|bit| change.access.contains(*bit)) {
                 let [before, after] = [&old, &new]
@@ -159,8 +165,38 @@ fn what_differs_at_one_time_is_told_with_it() {
     let new = format!("{OLD}when = {{ between = \"09:00-17:00\" }}\n");
     let told = changes(OLD, &new);
     let [change] = &told[..] else { panic!("{told:?}") };
-    let when = When { uid: None, minute: Some(17 * 60), is_left: None };
-    assert_eq!(change.when, Some(when));
+    let when = When { uid: None, minute: Some(17 * 60), budgets: Vec::new() };
+    assert_eq!(change.when.as_ref(), Some(&when));
+}
+
+#[test]
+fn budgets_are_compared_by_their_uses_and_by_how_many_there_are() {
+    let with = |budgets: &[&str]| -> String {
+        let rule = |(at, budget): (usize, &&str)| {
+            format!(
+                "{}\nwhen = {{ at_most = \"{budget}\" }}\n\n",
+                OLD.replace("data", &format!("r{at}"))
+            )
+        };
+        budgets.iter().enumerate().map(rule).collect()
+    };
+    assert_eq!(changes(&with(&["3/hour"]), &with(&["3/hour"])), Vec::new());
+    let spent = |change: &Change| -> Vec<(u32, bool)> {
+        let budgets = &change.when.as_ref().unwrap().budgets;
+        budgets.iter().map(|(budget, is_left)| (budget.uses, *is_left)).collect()
+    };
+    // More uses: one is used up while the other is not, either way.
+    let told = changes(&with(&["3/hour"]), &with(&["5000/hour"]));
+    let told: Vec<_> = told.iter().map(|change| (change.after.raw(), spent(change))).collect();
+    assert_eq!(
+        told,
+        [(raw::ALLOW, vec![(3, false), (5000, true)]), (raw::DENY, vec![(3, true), (5000, false)])]
+    );
+    // A second one alike.
+    let told = changes(&with(&["3/hour"]), &with(&["3/hour", "3/hour"]));
+    let [change] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(change.after.raw(), raw::ALLOW);
+    assert_eq!(spent(change), [(3, false), (3, true)]);
 }
 
 #[test]

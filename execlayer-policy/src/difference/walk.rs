@@ -15,7 +15,7 @@ use crate::image_world::View;
 /// States of both images together that are walked through for one operation.
 const MAX_STATES: usize = 4_000_000;
 /// Words that lanes may keep that are walked against their direction.
-const MAX_WORDS: usize = 64 << 20;
+const MAX_WORDS: usize = 32 << 20;
 
 /// What a subject has led to so far: the grammar, and each lane's state.
 type At = (Grammar, Box<[u32]>);
@@ -53,15 +53,16 @@ pub(super) fn walk(
                 .zip(&states)
                 .map(|(lane, state)| lane.step(*state, byte))
                 .collect();
+            if reached.len() > MAX_STATES || lanes.iter().map(Lane::size).sum::<usize>() > MAX_WORDS
+            {
+                let operation = operation.name();
+                return Err(DifferenceError::States { operation, limit: MAX_STATES });
+            }
             let next = (grammar, states);
             if known.insert(next.clone(), ()).is_none() {
                 reached.push(next);
                 steps.push(Step { from: at, byte });
             }
-        }
-        if reached.len() > MAX_STATES || lanes.iter().map(Lane::size).sum::<usize>() > MAX_WORDS {
-            let operation = operation.name();
-            return Err(DifferenceError::States { operation, limit: MAX_STATES });
         }
         at += 1;
     }
