@@ -79,6 +79,9 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     }
 }
 
+/// Words of an image with which comparing takes longer than people wait without a word.
+const TAKES_A_MOMENT: usize = 50_000;
+
 fn unread(file: &Path) -> impl Fn(BundleError) -> CliError {
     move |error| CliError::failure(format!("`{}` cannot be read: {error}", file.display()))
 }
@@ -101,7 +104,7 @@ fn policy(
         screen.print(&format!("{head}\n{}", printable_lines(&text)))?;
         return Ok(Exit::Done);
     }
-    let (difference, not_compared) = match changes(args, claims) {
+    let (difference, not_compared) = match changes(args, claims, screen) {
         Ok(difference) => (difference, None),
         // What is in it is worth knowing all the same.
         Err(error) if args.against.is_none() => (None, Some(error.message().to_owned())),
@@ -124,14 +127,24 @@ fn policy(
 }
 
 /// What it changes against the bundle that is named, or else what is in force.
-fn changes(args: &Args, claims: &UnverifiedClaims) -> Result<Option<Changes>, CliError> {
+fn changes(
+    args: &Args,
+    claims: &UnverifiedClaims,
+    screen: &Screen,
+) -> Result<Option<Changes>, CliError> {
+    let compare = |old: UnverifiedClaims, is_in_force| {
+        if old.image.len().max(claims.image.len()) > TAKES_A_MOMENT {
+            screen.note("execlayer: comparing two large policies takes some seconds ...");
+        }
+        Changes::find(&old, claims, is_in_force)
+    };
     let Some(path) = &args.against else {
         let old = difference::in_force(&args.state_dir, &claims.provenance.agent)?;
-        return old.map(|old| Changes::find(&old, claims, true)).transpose();
+        return old.map(|old| compare(old, true)).transpose();
     };
     let bytes = files::read_or_fail(path, MAX_BUNDLE_BYTES)?;
     let old = unverified_claims(&bytes).map_err(unread(path))?;
-    Changes::find(&old, claims, false).map(Some)
+    compare(old, false).map(Some)
 }
 
 /// What is shown of a file, for programs.

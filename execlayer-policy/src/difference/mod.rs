@@ -72,13 +72,14 @@ pub enum DifferenceError {
     /// One of them is no image.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// Too many states to walk through.
-    #[error("the two make more than {limit} states together where both say who may {operation}")]
-    States {
+    /// Too much to walk through.
+    #[error(
+        "the two are too large together where they decide about `{operation}`; what costs most are \
+         patterns that begin with `/**/`"
+    )]
+    TooLarge {
         /// [`Operation::name`].
         operation: &'static str,
-        /// How many there may be.
-        limit: usize,
     },
     /// Too many conditions on one subject.
     #[error("more than {limit} combinations of users, times and budgets bear on one subject")]

@@ -55,8 +55,7 @@ pub(super) fn walk(
                 .collect();
             if reached.len() > MAX_STATES || lanes.iter().map(Lane::size).sum::<usize>() > MAX_WORDS
             {
-                let operation = operation.name();
-                return Err(DifferenceError::States { operation, limit: MAX_STATES });
+                return Err(DifferenceError::TooLarge { operation: operation.name() });
             }
             let next = (grammar, states);
             if known.insert(next.clone(), ()).is_none() {
