@@ -25,13 +25,13 @@ pub(super) struct Compared<'a> {
     operation: Operation,
     /// Subjects with the same decision sets are judged alike.
     sets: HashSet<(Box<[u32]>, bool)>,
-    /// Where the changes of this operation begin.
-    first: Option<usize>,
+    /// What was found.
+    pub(super) changes: Vec<Change>,
 }
 
 impl<'a> Compared<'a> {
     pub(super) fn new(images: [View<'a>; 2], operation: Operation) -> Self {
-        Self { images, operation, sets: HashSet::new(), first: None }
+        Self { images, operation, sets: HashSet::new(), changes: Vec::new() }
     }
 
     /// Compares what both say of a subject that has led to these decision sets, `old` of them of the old
@@ -42,12 +42,10 @@ impl<'a> Compared<'a> {
         old: usize,
         is_unspecified: bool,
         subject: impl FnOnce() -> Vec<u8>,
-        changes: &mut Vec<Change>,
     ) -> Result<(), DifferenceError> {
         if !self.sets.insert((sets.into(), is_unspecified)) {
             return Ok(());
         }
-        let first = *self.first.get_or_insert(changes.len());
         let moments = self.moments(sets, old)?;
         let subject = subject();
         let mut wanted = Access::of(self.operation);
@@ -74,9 +72,8 @@ impl<'a> Compared<'a> {
             }
         }
         for change in found {
-            let known = changes.iter().skip(first);
-            if !known.clone().any(|known| is_covered(&change, known)) {
-                changes.push(change);
+            if !self.changes.iter().any(|known| is_covered(&change, known)) {
+                self.changes.push(change);
             }
         }
         Ok(())

@@ -101,7 +101,7 @@ pub fn difference(old: &[u32], new: &[u32]) -> Result<Difference, DifferenceErro
     let images = [View(old), View(new)];
     let mut changes = Vec::new();
     for operation in Operation::ALL {
-        walk::walk(images, operation, &mut changes)?;
+        changes.extend(walk::walk(images, operation)?);
     }
     let monitors = images.map(|view| view.word(image::H_FLAGS) & image::FLAG_MONITOR != 0);
     Ok(Difference { monitors, changes })

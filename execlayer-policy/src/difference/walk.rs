@@ -1,6 +1,6 @@
 //! Walks two images together over every subject of an operation, the shortest first. Must not judge.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use execlayer_common::{
     access::Operation,
@@ -25,17 +25,16 @@ struct Step {
     byte: u8,
 }
 
-/// Adds what `operation` decides differently.
+/// What both decide differently about `operation`.
 pub(super) fn walk(
     images: [View<'_>; 2],
     operation: Operation,
-    changes: &mut Vec<Change>,
-) -> Result<(), DifferenceError> {
+) -> Result<Vec<Change>, DifferenceError> {
     let mut lanes: Vec<Lane<'_>> = images.iter().flat_map(|&view| of(view, operation)).collect();
     let old = of(images[0], operation).count();
     let start: Box<[u32]> = lanes.iter().map(Lane::start).collect();
     let mut reached: Vec<At> = vec![(Grammar::of(operation), start)];
-    let mut known: HashMap<At, ()> = HashMap::from([(reached[0].clone(), ())]);
+    let mut known: HashSet<At> = reached.iter().cloned().collect();
     let mut steps = vec![Step { from: 0, byte: 0 }];
     let mut compared = compare::Compared::new(images, operation);
     let mut at = 0;
@@ -44,7 +43,7 @@ pub(super) fn walk(
             let sets: Box<[u32]> =
                 lanes.iter().zip(&states).map(|(lane, state)| lane.accepted(*state)).collect();
             let subject = || subject(&steps, at);
-            compared.compare(&sets, old, grammar.is_unspecified(), subject, changes)?;
+            compared.compare(&sets, old, grammar.is_unspecified(), subject)?;
         }
         for byte in bytes(grammar, &lanes, &states) {
             let Some(grammar) = grammar.step(byte) else { continue };
@@ -58,14 +57,14 @@ pub(super) fn walk(
                 return Err(DifferenceError::TooLarge { operation: operation.name() });
             }
             let next = (grammar, states);
-            if known.insert(next.clone(), ()).is_none() {
+            if known.insert(next.clone()) {
                 reached.push(next);
                 steps.push(Step { from: at, byte });
             }
         }
         at += 1;
     }
-    Ok(())
+    Ok(compared.changes)
 }
 
 fn of(view: View<'_>, operation: Operation) -> impl Iterator<Item = Lane<'_>> {
