@@ -24,7 +24,7 @@ const LIMIT: usize = 1_024;
 pub(crate) fn of(what: &str) -> Result<Zeroizing<String>, CliError> {
     match from_file(VARIABLE)? {
         Some(passphrase) => Ok(passphrase),
-        None => Unseen::open(what)?.ask(&format!("Passphrase of {what}: ")),
+        None => Unseen::open(what, VARIABLE)?.ask(&format!("Passphrase of {what}: ")),
     }
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn new_for(what: &str, variable: &str) -> Result<Zeroizing<String>, C
     let passphrase = match from_file(variable)? {
         Some(passphrase) => passphrase,
         None => {
-            let mut terminal = Unseen::open(what)?;
+            let mut terminal = Unseen::open(what, variable)?;
             let passphrase = terminal.ask(&format!("New passphrase of {what}: "))?;
             if *terminal.ask("The same again: ")? != *passphrase {
                 return Err(CliError::failure("the two differ"));
@@ -69,11 +69,11 @@ struct Unseen {
 }
 
 impl Unseen {
-    fn open(what: &str) -> Result<Self, CliError> {
+    fn open(what: &str, variable: &str) -> Result<Self, CliError> {
         let terminal = OpenOptions::new().read(true).write(true).open(TERMINAL);
         let terminal = terminal.map_err(|_no_terminal| {
             CliError::failure(format!("nobody can be asked for the passphrase of {what}"))
-                .help(format!("name a file with it that only you can read: {VARIABLE}=FILE"))
+                .help(format!("name a file with it that only you can read: {variable}=FILE"))
         })?;
         let before = tcgetattr(terminal.as_fd()).map_err(unusable)?;
         let mut unseen = before.clone();
