@@ -3,6 +3,9 @@
 //! then a mark with the field's number stands there. A field that is not found is a refusal to start
 //! that names it.
 //!
+//! The registers of a call go by their names on x86-64 (arch/x86/include/asm/ptrace.h, `pt_regs`), then on
+//! arm64 (arch/arm64/include/asm/ptrace.h); what the programs make of them is in `hold/machine.rs` of theirs.
+//!
 //! KERNEL: an anonymous union or struct is looked through (`f_path` sits in one from 6.16 on).
 
 /// One field: the structure, and the names that the field has had, newest last; the first that exists is
@@ -11,7 +14,7 @@
 pub struct Field {
     /// Structure tag.
     pub structure: &'static str,
-    /// Member names; a dot goes into a named member.
+    /// Member names; a dot goes into a named member, or with a number behind it into an array.
     pub members: &'static [&'static str],
 }
 
@@ -76,16 +79,16 @@ fields! {
     OFF_TASK_TGID: "task_struct" "tgid";
     OFF_TASK_START: "task_struct" "start_boottime";
     OFF_TASK_FLAGS: "task_struct" "flags";
-    OFF_TASK_STATUS: "task_struct" "thread_info.status";
+    OFF_TASK_STATUS: "task_struct" "thread_info.status" | "thread_info.flags";
     OFF_TASK_PTRACE: "task_struct" "ptrace";
-    OFF_REGS_NUMBER: "pt_regs" "orig_ax";
-    OFF_REGS_IP: "pt_regs" "ip";
+    OFF_REGS_NUMBER: "pt_regs" "orig_ax" | "syscallno";
+    OFF_REGS_IP: "pt_regs" "ip" | "pc";
     OFF_REGS_SP: "pt_regs" "sp";
-    OFF_REGS_A: "pt_regs" "di";
-    OFF_REGS_B: "pt_regs" "si";
-    OFF_REGS_C: "pt_regs" "dx";
-    OFF_REGS_D: "pt_regs" "r10";
-    OFF_REGS_E: "pt_regs" "r8";
+    OFF_REGS_A: "pt_regs" "di" | "orig_x0";
+    OFF_REGS_B: "pt_regs" "si" | "regs.1";
+    OFF_REGS_C: "pt_regs" "dx" | "regs.2";
+    OFF_REGS_D: "pt_regs" "r10" | "regs.3";
+    OFF_REGS_E: "pt_regs" "r8" | "regs.4";
     OFF_DENTRY_INODE: "dentry" "d_inode";
     OFF_INODE_SB: "inode" "i_sb";
     OFF_SB_DEV: "super_block" "s_dev";

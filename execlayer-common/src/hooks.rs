@@ -134,3 +134,5 @@ pub const SCRATCH_MASK: &str = "SCRATCH_MASK";
 pub const BACKING_PATH: &str = "BACKING_PATH";
 /// `.rodata`, u32: whether a super block's mounts point to one another (1) or are lists in one another (0).
 pub const MOUNTS_POINT: &str = "MOUNTS_POINT";
+/// `.rodata`, u32: whether the machine is arm64 (1) or x86-64 (0).
+pub const IS_ARM64: &str = "IS_ARM64";

@@ -8,6 +8,7 @@
 pub mod call;
 pub mod calls;
 mod grants;
+mod machine;
 mod measure;
 
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_send_signal_thread};

@@ -27,11 +27,9 @@ pub const EPERM: i32 = 1;
 pub const EXDEV: i32 = 18;
 /// KERNEL: include/linux/errno.h: restarts the call without the program's knowing.
 pub const ERESTARTNOINTR: i32 = 513;
-/// KERNEL: arch/x86/include/uapi/asm/signal.h.
+/// KERNEL: arch/x86/include/uapi/asm/signal.h, include/uapi/asm-generic/signal.h (arm64).
 pub const SIGSTOP: u32 = 19;
 pub const SIGCONT: u32 = 18;
-/// KERNEL: arch/x86/include/asm/thread_info.h, `TS_COMPAT`: in a 32-bit system call.
-pub const TS_COMPAT: u32 = 2;
 /// KERNEL: include/linux/fs.h, `FMODE_CREATED`; the same from 6.1 to 7.3.
 pub const FMODE_CREATED: u32 = 1 << 20;
 pub const O_CREAT: u32 = 0o100;

@@ -113,7 +113,7 @@ impl<'a> Types<'a> {
     }
 
     /// Byte offset of `member` in the structure `tag`, or `None`. A dot in `member` goes into a named
-    /// member; anonymous members are looked through. A bit field has no byte offset.
+    /// member, a number behind a last dot into an array of integers; anonymous members are looked through. A bit field has no byte offset.
     ///
     /// # Errors
     ///
@@ -127,6 +127,12 @@ impl<'a> Types<'a> {
                 return Ok(None);
             };
             bits += u64::from(offset);
+            let element = names.peek().and_then(|next| next.parse::<u32>().ok());
+            if let Some(index) = element {
+                let Some(offset) = self.element(type_id, index)? else { return Ok(None) };
+                bits += offset;
+                break;
+            }
             if names.peek().is_some() {
                 let Some(inner) = self.aggregate(type_id)? else { return Ok(None) };
                 aggregate = inner;
@@ -197,14 +203,30 @@ impl<'a> Types<'a> {
         Ok(None)
     }
 
+    /// Bit offset of an element, if `id` is an array of integers that is so long.
+    fn element(&self, id: u32, index: u32) -> Result<Option<u64>, BtfError> {
+        let Some(array) = self.behind(id)?.filter(|found| found.kind() == KIND_ARRAY) else {
+            return Ok(None);
+        };
+        let (of, count) = (word(self.types, array.data)?, word(self.types, array.data + 8)?);
+        let Some(integer) = self.behind(of)?.filter(|found| found.kind() == KIND_INT) else {
+            return Ok(None);
+        };
+        Ok((index < count).then(|| 8 * u64::from(index) * u64::from(integer.size_or_type)))
+    }
+
     /// The structure or union behind `id`, through typedefs and qualifiers.
-    fn aggregate(&self, mut id: u32) -> Result<Option<Type>, BtfError> {
+    fn aggregate(&self, id: u32) -> Result<Option<Type>, BtfError> {
+        Ok(self.behind(id)?.filter(|found| found.is_aggregate()))
+    }
+
+    /// The type behind `id`'s typedefs and qualifiers.
+    fn behind(&self, mut id: u32) -> Result<Option<Type>, BtfError> {
         for _ in 0..MAX_DEPTH {
             let Some(found) = self.of_id(id)? else { return Ok(None) };
             match found.kind() {
-                _ if found.is_aggregate() => return Ok(Some(found)),
                 KIND_TYPEDEF..=KIND_RESTRICT | KIND_TYPE_TAG => id = found.size_or_type,
-                _ => return Ok(None),
+                _ => return Ok(Some(found)),
             }
         }
         Ok(None)

@@ -14,8 +14,9 @@ const BTF: &str = "/sys/kernel/btf/vmlinux";
 const LSM: &str = "/sys/kernel/security/lsm";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
-/// The first series whose hooks, helpers and verifier were tried.
-const OLDEST: (u32, u32) = (6, 1);
+/// The first series whose hooks, helpers and verifier were tried. KERNEL: arm64 has the trampolines that LSM
+/// programs are attached with from 6.4 on (arch/arm64/net/bpf_jit_comp.c).
+const OLDEST: (u32, u32) = if cfg!(target_arch = "aarch64") { (6, 4) } else { (6, 1) };
 // KERNEL: BPF_FS_MAGIC, include/uapi/linux/magic.h.
 // The type of what it is compared with differs between C libraries.
 const BPFFS_MAGIC: i128 = 0xcafe_4a11;
@@ -30,7 +31,7 @@ pub enum FeatureError {
     #[error("cannot tell the kernel's release from `{0}`")]
     Release(String),
     /// Older than what was tried.
-    #[error("kernel {0} is too old (6.1 or later is needed)")]
+    #[error("kernel {0} is too old ({}.{} or later is needed)", OLDEST.0, OLDEST.1)]
     TooOld(String),
     /// securityfs is not there.
     #[error(

@@ -159,6 +159,7 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         .btf(Some(&btf))
         .override_global(hooks::BACKING_PATH, &features.backing_path, true)
         .override_global(hooks::MOUNTS_POINT, &features.mounts_point, true)
+        .override_global(hooks::IS_ARM64, &u32::from(cfg!(target_arch = "aarch64")), true)
         .override_global(hooks::SCRATCH_MASK, &mask, true)
         .map_max_entries(hooks::MAP_SCRATCH, scratch)
         .allow_unsupported_maps()

@@ -57,7 +57,7 @@ pub extern "C" fn judge_everywhere(scratch: *mut Scratch, dentry: u64) -> i32 {
 /// those are nobody else's.
 #[inline(always)]
 fn acts_for_another(task: *const Task) -> bool {
-    const IO_URING_ENTER: u64 = 426;
+    const IO_URING_ENTER: u32 = 426;
     let (acting, real): (u64, u64) =
         (typed(task, &fields::OFF_TASK_CRED), typed(task, &fields::OFF_TASK_REAL_CRED));
     let flags: u32 = typed(task, &fields::OFF_TASK_FLAGS);

@@ -1,6 +1,6 @@
 //! The reader against hand-made bytes, and against this machine's kernel if it has BTF.
 
-use super::{BtfError, KIND_STRUCT, KIND_UNION, Types};
+use super::{BtfError, KIND_ARRAY, KIND_STRUCT, KIND_UNION, Types};
 
 /// Builds BTF: type ids are given out in order, from 1.
 struct Builder {
@@ -29,6 +29,11 @@ impl Builder {
     fn int(mut self) -> Self {
         let name = self.string("int");
         self.words(&[name, 1 << 24, 4, 32]);
+        self
+    }
+
+    fn array(mut self, of: u32, count: u32) -> Self {
+        self.words(&[0, KIND_ARRAY << 24, 0, of, 1, count]);
         self
     }
 
@@ -95,6 +100,24 @@ fn a_dot_goes_into_a_named_member_and_through_typedefs() {
     assert_eq!(types.offset("file", "f_path.dentry"), Ok(Some(24)));
     assert_eq!(types.offset("bits", "p.dentry"), Ok(Some(40)));
     assert_eq!(types.offset("file", "f_mode.dentry"), Ok(None), "an int has no members");
+}
+
+#[test]
+fn a_number_goes_into_an_array_and_no_further_than_its_end() {
+    let bytes = Builder::new()
+        .int() // 1
+        .typedef("u_t", 1) // 2
+        .array(2, 31) // 3
+        .array(4, 2) // 4: of itself
+        .aggregate(KIND_STRUCT, false, "regs", &[("sp", 1, 0), ("x", 3, 64), ("y", 4, 0)]) // 5
+        .bytes();
+    let types = Types::parse(&bytes).unwrap();
+    assert_eq!(types.offset("regs", "x"), Ok(Some(8)));
+    assert_eq!(types.offset("regs", "x.0"), Ok(Some(8)));
+    assert_eq!(types.offset("regs", "x.30"), Ok(Some(8 + 4 * 30)));
+    for none in ["x.31", "sp.0", "y.0", "x.z"] {
+        assert_eq!(types.offset("regs", none), Ok(None), "{none}");
+    }
 }
 
 #[test]
