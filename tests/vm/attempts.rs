@@ -1,6 +1,8 @@
 //! Attempts: one system call each, made in a process of its own, ungoverned, governed and ungoverned
 //! again. Owns how they are run and compared; must not know what they do.
 
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for tests of x86-64 only"))]
+
 use crate::framework::note;
 use crate::gate::Gate;
 use crate::raw;

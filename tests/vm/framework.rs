@@ -27,6 +27,8 @@ pub(crate) enum Lane {
     Bypass,
     /// A disk, and systemd as process 1; one kernel, or all with `--full`.
     Service,
+    /// A disk, and whether the gate works at all: what guests of other architectures begin with.
+    Smoke,
 }
 
 impl Lane {
@@ -39,6 +41,7 @@ impl Lane {
             "stress" => Ok(Self::Stress),
             "bypass" => Ok(Self::Bypass),
             "service" => Ok(Self::Service),
+            "smoke" => Ok(Self::Smoke),
             _ => bail!("no lane `{name}`"),
         }
     }
@@ -127,11 +130,11 @@ pub(crate) fn note(what: &str) {
 }
 
 /// The program: init if it is process 1, else what its first argument says.
-pub(crate) fn main(all: &[&[Test]]) -> ExitCode {
+pub(crate) fn main(all: &[&[Test]], of_x86: &[&[Test]]) -> ExitCode {
     if std::process::id() == 1 {
         boot::init();
     }
-    match role(all) {
+    match role(all, of_x86) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -140,17 +143,19 @@ pub(crate) fn main(all: &[&[Test]]) -> ExitCode {
     }
 }
 
-fn role(all: &[&[Test]]) -> Result<ExitCode> {
+fn role(portable: &[&[Test]], of_x86: &[&[Test]]) -> Result<ExitCode> {
+    let mut all = [portable, of_x86].concat();
     let mut arguments = std::env::args().skip(1);
     let role = arguments.next().context("guest tests are run by `cargo xtask vm`")?;
     if role == "one" {
         let name = arguments.next().context("one needs a test's name")?;
-        return run::one(find(all, &name)?, &arguments.next().context("one needs a cgroup")?);
+        return run::one(find(&all, &name)?, &arguments.next().context("one needs a cgroup")?);
     }
     let mut choice = run::Choice { lane: Lane::Plain, full: false, seed: None, filter: Vec::new() };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--full" => choice.full = true,
+            "--portable" => all = portable.to_vec(),
             "--lane" => choice.lane = Lane::parse(&arguments.next().unwrap_or_default())?,
             _ => match argument.strip_prefix("seed=") {
                 Some(seed) => choice.seed = Some(seed.to_owned()),
@@ -158,8 +163,7 @@ fn role(all: &[&[Test]]) -> Result<ExitCode> {
             },
         }
     }
-    let chosen: Vec<&Test> =
-        all.iter().copied().flatten().filter(|test| choice.takes(test)).collect();
+    let chosen: Vec<&Test> = all.into_iter().flatten().filter(|test| choice.takes(test)).collect();
     match role.as_str() {
         "list" => chosen.iter().for_each(|test| println!("{}", test.full_name())),
         "run" => return run::all(&chosen, &choice),

@@ -16,11 +16,13 @@
 mod adopt;
 mod attempts;
 mod beside;
+#[cfg(target_arch = "x86_64")]
 mod bypass;
 mod components;
 mod corpus;
 mod cost;
 mod framework;
+#[cfg(target_arch = "x86_64")]
 mod fuzz;
 mod gate;
 mod hold;
@@ -35,6 +37,7 @@ mod run;
 mod selftest;
 mod service;
 mod signed;
+mod smoke;
 mod stress;
 mod swap;
 mod transparent;
@@ -42,9 +45,10 @@ mod transparent;
 use framework::Test;
 use std::process::ExitCode;
 
-/// Every module's tests.
+/// Every module's tests that are run on every architecture.
 const ALL: &[&[Test]] = &[
     platform::TESTS,
+    smoke::TESTS,
     restart::TESTS,
     run::TESTS,
     selftest::TESTS,
@@ -67,6 +71,17 @@ const ALL: &[&[Test]] = &[
     hold::subjects::kin::TESTS,
     hold::subjects::places::TESTS,
     hold::subjects::terminals::TESTS,
+    transparent::TESTS,
+    beside::TESTS,
+    pressure::TESTS,
+    corpus::TESTS,
+    stress::TESTS,
+    swap::TESTS,
+];
+
+/// Those that make system calls which arm64 does not have.
+#[cfg(target_arch = "x86_64")]
+const OF_X86: &[&[Test]] = &[
     bypass::made::TESTS,
     bypass::moved::TESTS,
     bypass::attributes::TESTS,
@@ -80,23 +95,25 @@ const ALL: &[&[Test]] = &[
     bypass::service::TESTS,
     bypass::ring::TESTS,
     bypass::own::TESTS,
-    transparent::TESTS,
     fuzz::TESTS,
-    beside::TESTS,
-    pressure::TESTS,
-    corpus::TESTS,
-    stress::TESTS,
-    swap::TESTS,
 ];
+#[cfg(not(target_arch = "x86_64"))]
+const OF_X86: &[&[Test]] = &[];
 
 /// Every module's attempts.
-const ATTEMPTS: &[&[attempts::Set]] =
-    &[&[("names", names::ATTEMPTS), ("net", net::ATTEMPTS)], bypass::SETS];
+const ATTEMPTS: &[&[attempts::Set]] = &[
+    &[("names", names::ATTEMPTS), ("net", net::ATTEMPTS)],
+    #[cfg(target_arch = "x86_64")]
+    bypass::SETS,
+];
 
 fn main() -> ExitCode {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(code) = fuzz::role() {
+        return code;
+    }
     if let Some(code) = attempts::role(ATTEMPTS)
         .or_else(stress::role)
-        .or_else(fuzz::role)
         .or_else(cost::role)
         .or_else(components::role)
         .or_else(hold::many::crowd::role)
@@ -104,5 +121,5 @@ fn main() -> ExitCode {
     {
         return code;
     }
-    framework::main(ALL)
+    framework::main(ALL, OF_X86)
 }

@@ -1,12 +1,14 @@
 //! System calls by number, for those that no crate offers: the attempts need also the odd ones. Owns
 //! the tests' unsafe code; must not know what a call is for.
 
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for tests of x86-64 only"))]
 #![allow(unsafe_code, reason = "a system call by its number has no safe form")]
 
 use anyhow::{Result, ensure};
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::{ForkResult, Pid, fork};
+#[cfg(target_arch = "x86_64")]
 use std::arch::asm;
 use std::ffi::{CString, c_long};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -68,6 +70,7 @@ pub(crate) fn get<T: Copy>(at: usize) -> T {
     unsafe { std::ptr::with_exposed_provenance::<T>(at).read_volatile() }
 }
 
+#[cfg(target_arch = "x86_64")]
 /// Bytes at an address of 32 bits, for [`call_i386`].
 pub(crate) fn low(bytes: &[u8]) -> Result<u32> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
@@ -78,6 +81,7 @@ pub(crate) fn low(bytes: &[u8]) -> Result<u32> {
     Ok(u32::try_from(at)?)
 }
 
+#[cfg(target_arch = "x86_64")]
 /// A call by the entry for 32-bit programs. `ENOSYS` where the kernel has none.
 pub(crate) fn call_i386(number: u32, given: [u32; 5]) -> Result<u32, Errno> {
     let [first, second, third, fourth, fifth] = given;

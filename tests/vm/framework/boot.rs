@@ -26,8 +26,8 @@ use std::time::Duration;
 const GUEST: &str = "/guest";
 const NEW_ROOT: &str = "/newroot";
 const DISK: &str = "/dev/vda";
-/// The serial port that carries what the command prints. The first one is the kernel's.
-const REPORT: &str = "/dev/ttyS1";
+/// The serial port that carries what the command prints. Another one is the kernel's.
+const REPORT: &str = if cfg!(target_arch = "aarch64") { "/dev/ttyS0" } else { "/dev/ttyS1" };
 const NO_DATA: Option<&str> = None;
 
 /// Boots, runs the command, powers off.
