@@ -1,8 +1,10 @@
 //! `cargo xtask build`: the kernel programs, then user space around them.
 //!
 //! Owns how each artefact is compiled and where it is found afterwards. The kernel objects lie in
-//! `target/bpf`, the static programs in the guest target's release folder.
+//! `target/bpf`, the static programs in their target's release folder. The kernel objects are the same for every
+//! architecture.
 
+use crate::arch::Arch;
 use crate::setup::{self, LLVM_PREFIX, Toolchain};
 use crate::{paths, shell};
 use anyhow::{Context, Result};
@@ -18,10 +20,14 @@ pub(crate) struct Arguments {
     /// Only the kernel programs
     #[arg(long)]
     kernel_only: bool,
+    /// For machines of this architecture
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
 }
 
 /// What a build leaves behind.
 pub(crate) struct Built {
+    pub(crate) arch: Arch,
     pub(crate) daemon: PathBuf,
     pub(crate) tool: PathBuf,
 }
@@ -32,19 +38,20 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
         kernel_objects(toolchain, None)?;
         return Ok(());
     }
-    let built = all(toolchain, None)?;
+    let built = all(toolchain, arguments.arch, None)?;
     println!("{}\n{}", built.daemon.display(), built.tool.display());
     Ok(())
 }
 
 /// The kernel objects and user space, around a kernel object with one of its features if asked.
-pub(crate) fn all(toolchain: Toolchain, feature: Option<&str>) -> Result<Built> {
+pub(crate) fn all(toolchain: Toolchain, arch: Arch, feature: Option<&str>) -> Result<Built> {
     kernel_objects(toolchain, feature)?;
-    shell::step("building execlayerd and execlayer (static, release)", || {
+    let target = setup::user_target(arch)?;
+    shell::step(&format!("building execlayerd and execlayer ({target}, static, release)"), || {
         // One after the other: built together, the daemon would be linked with what only the tool
         // may do, because cargo unifies their dependencies' features.
         for package in ["execlayer-agent", "execlayer-cli"] {
-            let mut cargo = static_cargo("build", Toolchain::user_target());
+            let mut cargo = static_cargo("build", target);
             cargo.args(["--release", "-p", package]);
             if package == "execlayer-agent" && feature == Some(KERNEL_LOG) {
                 // Somebody must read what such programs say.
@@ -54,8 +61,8 @@ pub(crate) fn all(toolchain: Toolchain, feature: Option<&str>) -> Result<Built> 
         }
         Ok(())
     })?;
-    let release = paths::target().join(Toolchain::user_target()).join("release");
-    Ok(Built { daemon: release.join("execlayerd"), tool: release.join("execlayer") })
+    let release = paths::target().join(target).join("release");
+    Ok(Built { arch, daemon: release.join("execlayerd"), tool: release.join("execlayer") })
 }
 
 /// Where the kernel object of that name lies, for a build with or without a feature.
@@ -140,11 +147,16 @@ fn kernel_target_folder() -> PathBuf {
 
 /// A cargo command for static programs, which knows where the kernel object is.
 pub(crate) fn static_cargo(subcommand: &str, target: &str) -> Command {
+    let mut flags = vec!["-C", "target-feature=+crt-static"];
+    if target == Arch::Arm64.musl() {
+        // rustup brings it, and the target's start files; the cross compiler's own linker has none for musl.
+        flags.extend(["-C", "linker=rust-lld"]);
+    }
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(paths::workspace())
         .args([subcommand, "--target", target])
-        .env("CARGO_ENCODED_RUSTFLAGS", "-C\x1ftarget-feature=+crt-static")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .env_remove("RUSTFLAGS")
         .env("EXECLAYER_BPF_OBJECT", object("gate", None));
     cargo

@@ -5,6 +5,7 @@
 
 mod table;
 
+use crate::arch::Arch;
 use crate::vm::{self, Ending, Lab};
 use crate::{build, paths, setup, shell};
 use anyhow::{Context, Result, bail};
@@ -50,7 +51,7 @@ fn may_use_root() -> Result<bool> {
 }
 
 fn here() -> Result<()> {
-    let built = build::all(setup::toolchain()?, None)?;
+    let built = build::all(setup::toolchain()?, Arch::Amd64, None)?;
     let folder = built.daemon.parent().context("the daemon lies nowhere")?;
     let demo = paths::workspace().join("xtask/demo");
     let mut session = Command::new("sudo");
@@ -69,7 +70,7 @@ fn here() -> Result<()> {
 }
 
 fn in_a_guest() -> Result<()> {
-    let lab = Lab::prepare(None)?;
+    let lab = Lab::prepare(Arch::Amd64, None)?;
     let command =
         ["/bin/bash", "/demo/session.sh", "/opt/execlayer/bin", "/opt/execlayer/policies", "/demo"];
     let mut spec = lab.guest(lab.kernel(SERIES)?, &command);

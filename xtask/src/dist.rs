@@ -3,6 +3,7 @@
 //! Owns what lies where on an installed machine. The same sources give the same package: times are the last
 //! commit's.
 
+use crate::arch::Arch;
 use crate::{build, paths, setup, shell};
 use anyhow::{Context, Result};
 use std::fs;
@@ -15,11 +16,13 @@ pub(crate) struct Arguments {
     /// Folder that the package is written to
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// For machines of this architecture
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
 }
 
 const NAME: &str = "execlayer";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const ARCHITECTURE: &str = "amd64";
 const UNITS: &[&str] = &["execlayerd.service", "execlayer@.service"];
 const SCRIPTS: &[&str] = &["postinst", "prerm", "postrm"];
 const SHELLS: &[(&str, &str)] = &[
@@ -33,7 +36,7 @@ const DESCRIPTION: &str = "system call gate for AI agents
  somebody answers, and writes down what was denied. Needs Linux 6.1 or later.";
 
 pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
-    let built = build::all(setup::toolchain()?, None)?;
+    let built = build::all(setup::toolchain()?, arguments.arch, None)?;
     let output = arguments.output.clone().unwrap_or_else(|| paths::target().join("dist"));
     println!("{}", package(&built, &output)?.display());
     Ok(())
@@ -41,17 +44,22 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
 
 /// The package's file, from what was built.
 pub(crate) fn package(built: &build::Built, output: &Path) -> Result<PathBuf> {
+    // Pages and completions are what the programs say of themselves; those of another architecture cannot here.
+    let speaks = match built.arch {
+        Arch::Amd64 => built,
+        Arch::Arm64 => &build::all(setup::toolchain()?, Arch::Amd64, None)?,
+    };
     shell::step("packing the Debian package", || {
         fs::create_dir_all(output)?;
         let tree = output.join(format!(".{NAME}-tree"));
         if tree.exists() {
             fs::remove_dir_all(&tree)?;
         }
-        fill(&tree, built)?;
-        control(&tree)?;
+        fill(&tree, built, speaks)?;
+        control(&tree, built.arch)?;
         let pages = tree.join("usr/share/man/man1");
         settle_modes(&tree, &pages)?;
-        let file = output.join(format!("{NAME}_{VERSION}_{ARCHITECTURE}.deb"));
+        let file = output.join(format!("{NAME}_{VERSION}_{}.deb", built.arch.debian()));
         let mut pack = Command::new("dpkg-deb");
         pack.args(["--root-owner-group", "-Zxz", "--build"]).arg(&tree).arg(&file);
         shell::output(pack.env("SOURCE_DATE_EPOCH", last_commit()?))?;
@@ -60,8 +68,8 @@ pub(crate) fn package(built: &build::Built, output: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Everything that lies on an installed machine.
-fn fill(tree: &Path, built: &build::Built) -> Result<()> {
+/// Everything that lies on an installed machine; `speaks` are the same programs for this one.
+fn fill(tree: &Path, built: &build::Built, speaks: &build::Built) -> Result<()> {
     put(tree, &built.daemon, "usr/sbin/execlayerd", 0o755)?;
     put(tree, &built.tool, "usr/bin/execlayer", 0o755)?;
     let sources = paths::workspace().join("dist");
@@ -76,28 +84,29 @@ fn fill(tree: &Path, built: &build::Built) -> Result<()> {
     }
     let pages = tree.join("usr/share/man/man1");
     fs::create_dir_all(&pages)?;
-    shell::output(Command::new(&built.tool).arg("man").arg(&pages))?;
+    shell::output(Command::new(&speaks.tool).arg("man").arg(&pages))?;
     for page in fs::read_dir(&pages)? {
         pack_page(&page?.path())?;
     }
     let page = tree.join("usr/share/man/man8/execlayerd.8");
-    write(&page, &daemon_page(&shell::output(Command::new(&built.daemon).arg("--help"))?), 0o644)?;
+    write(&page, &daemon_page(&shell::output(Command::new(&speaks.daemon).arg("--help"))?), 0o644)?;
     pack_page(&page)?;
     for (name, place) in SHELLS {
-        let script = shell::output(Command::new(&built.tool).args(["completions", name]))?;
+        let script = shell::output(Command::new(&speaks.tool).args(["completions", name]))?;
         write(&tree.join(place), &script, 0o644)?;
     }
     Ok(())
 }
 
 /// What dpkg reads.
-fn control(tree: &Path) -> Result<()> {
+fn control(tree: &Path, arch: Arch) -> Result<()> {
     let folder = tree.join("DEBIAN");
     let text = format!(
-        "Package: {NAME}\nVersion: {VERSION}\nArchitecture: {ARCHITECTURE}\nSection: admin\n\
+        "Package: {NAME}\nVersion: {VERSION}\nArchitecture: {}\nSection: admin\n\
          Priority: optional\nMaintainer: the ExecLayer authors <root@localhost>\n\
          Installed-Size: {}\nDescription: {DESCRIPTION}\n",
-        size(tree)?.div_ceil(1_024)
+        arch.debian(),
+        size(tree)?.div_ceil(1_024),
     );
     write(&folder.join("control"), &text, 0o644)?;
     for script in SCRIPTS {

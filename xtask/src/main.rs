@@ -1,5 +1,6 @@
 //! The list of verbs. What a verb does lives in its own file; nothing is done here.
 
+mod arch;
 mod bench;
 mod build;
 mod ci;

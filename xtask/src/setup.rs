@@ -10,10 +10,11 @@ mod packages;
 mod rootfs;
 mod rust;
 
-pub(crate) use kernels::{Kernel, SERIES};
+pub(crate) use kernels::Kernel;
 pub(crate) use linker::LLVM_PREFIX;
 pub(crate) use rust::Toolchain;
 
+use crate::arch::Arch;
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -22,12 +23,16 @@ pub(crate) struct Arguments {
     /// Look for newer guest kernels although all series are cached
     #[arg(long)]
     refresh: bool,
+    /// Also what building for this architecture and its guests need
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
 }
 
 pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
     let toolchain = toolchain()?;
     println!("rust: {}", toolchain.describe());
-    let guests = guests(arguments.refresh)?;
+    user_target(arguments.arch)?;
+    let guests = guests(arguments.arch, arguments.refresh)?;
     for kernel in &guests.kernels {
         println!("kernel {}: {} ({})", kernel.series, kernel.release, kernel.package);
     }
@@ -44,6 +49,18 @@ pub(crate) fn toolchain() -> Result<Toolchain> {
     Ok(toolchain)
 }
 
+/// What user space is built for, with what linking it needs.
+pub(crate) fn user_target(arch: Arch) -> Result<&'static str> {
+    match arch {
+        Arch::Amd64 => Ok(rust::host_target()),
+        Arch::Arm64 => {
+            packages::ensure(packages::BUILD_ARM64)?;
+            rust::ensure_target(arch.musl())?;
+            Ok(arch.musl())
+        }
+    }
+}
+
 /// What a guest is booted from.
 pub(crate) struct Guests {
     pub(crate) kernels: Vec<Kernel>,
@@ -51,11 +68,15 @@ pub(crate) struct Guests {
 }
 
 /// What `vm`, `demo` and `bench` need to boot guests.
-pub(crate) fn guests(refresh: bool) -> Result<Guests> {
+pub(crate) fn guests(arch: Arch, refresh: bool) -> Result<Guests> {
     packages::ensure(packages::GUEST)?;
-    let mut archive = archive::Archive::closed()?;
+    packages::ensure(match arch {
+        Arch::Amd64 => packages::GUEST_AMD64,
+        Arch::Arm64 => packages::GUEST_ARM64,
+    })?;
+    let mut archive = archive::Archive::closed(arch)?;
     Ok(Guests {
-        kernels: kernels::ensure(&mut archive, refresh)?,
-        rootfs: rootfs::ensure(&mut archive)?,
+        kernels: kernels::ensure(&mut archive, arch, refresh)?,
+        rootfs: rootfs::ensure(&mut archive, arch)?,
     })
 }

@@ -11,8 +11,9 @@ mod report;
 
 pub(crate) use guest::{Ending, GuestSpec, Root, run};
 
+use crate::arch::Arch;
 use crate::build::{self, Built};
-use crate::setup::{self, Guests, Kernel, SERIES};
+use crate::setup::{self, Guests, Kernel};
 use crate::{dist, paths, shell};
 use anyhow::{Context, Result, bail};
 use lane::Lane;
@@ -25,13 +26,17 @@ use std::sync::Mutex;
 const AT_ONCE: usize = 2;
 /// Where guests find our package.
 const PACKAGE: &str = "/opt/execlayer/execlayer.deb";
-/// Of the guest tests: some of their crates are C, for which every host has a compiler for this target.
-const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Of the guest tests, and of what says which there are: some of their crates are C, for which every host has a
+/// compiler for this target.
+const HOST_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Guests of this architecture
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
     /// Only this kernel series; may be repeated
-    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(SERIES))]
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(Arch::Amd64.series()))]
     kernel: Vec<String>,
     /// Only this lane; may be repeated
     #[arg(long, value_enum)]
@@ -56,6 +61,7 @@ pub(crate) struct Arguments {
 /// Which guest tests to run; the default is all of the tier for every change.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Choice {
+    pub(crate) arch: Arch,
     pub(crate) kernels: Vec<String>,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) full: bool,
@@ -64,13 +70,14 @@ pub(crate) struct Choice {
 
 pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
     let choice = Choice {
+        arch: arguments.arch,
         kernels: arguments.kernel.clone(),
         lanes: arguments.lane.clone(),
         full: arguments.full,
         filter: arguments.filter.clone(),
     };
     if arguments.list {
-        let tests = build_tests()?;
+        let tests = build_tests(HOST_TARGET)?;
         let mut names: Vec<String> = Vec::new();
         for lane in choice.lanes() {
             names.extend(choice.expected(&tests, lane)?);
@@ -80,7 +87,7 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
         names.iter().for_each(|name| println!("{name}"));
         return Ok(());
     }
-    let mut lab = Lab::prepare(arguments.kernel_feature.as_deref())?;
+    let mut lab = Lab::prepare(arguments.arch, arguments.kernel_feature.as_deref())?;
     match &arguments.command {
         Some(command) => one_command(&lab, &choice, command),
         None => matrix(&mut lab, &choice),
@@ -107,18 +114,27 @@ pub(crate) struct Lab {
     pub(crate) built: Built,
     /// The guest tests; also every guest's init.
     pub(crate) tests: PathBuf,
+    /// The same, for this machine: says which tests there are.
+    lister: PathBuf,
     /// Our package, for the guests that install it.
     package: Option<PathBuf>,
 }
 
 impl Lab {
     /// Sets up and builds all of it, with one of the kernel crate's features if asked.
-    pub(crate) fn prepare(kernel_feature: Option<&str>) -> Result<Self> {
+    pub(crate) fn prepare(arch: Arch, kernel_feature: Option<&str>) -> Result<Self> {
         let toolchain = setup::toolchain()?;
-        let guests = setup::guests(false)?;
-        let built = build::all(toolchain, kernel_feature)?;
-        let tests = shell::step("building the guest tests", build_tests)?;
-        Ok(Self { guests, built, tests, package: None })
+        let guests = setup::guests(arch, false)?;
+        let built = build::all(toolchain, arch, kernel_feature)?;
+        let (tests, lister) = shell::step("building the guest tests", || {
+            let lister = build_tests(HOST_TARGET)?;
+            let tests = match arch {
+                Arch::Amd64 => lister.clone(),
+                Arch::Arm64 => build_tests(arch.musl())?,
+            };
+            Ok((tests, lister))
+        })?;
+        Ok(Self { guests, built, tests, lister, package: None })
     }
 
     pub(crate) fn kernel(&self, series: &str) -> Result<&Kernel> {
@@ -157,14 +173,14 @@ impl Lab {
 impl Choice {
     fn lanes(&self) -> Vec<Lane> {
         match self.lanes.is_empty() {
-            true => Lane::ALL.to_vec(),
+            true => Lane::of(self.arch).to_vec(),
             false => self.lanes.clone(),
         }
     }
 
     fn wants(&self, kernel: &Kernel, lane: Lane) -> bool {
         match self.kernels.is_empty() {
-            true => self.full || lane.is_for_every_change(&kernel.series),
+            true => self.full || lane.is_usual(self.arch, &kernel.series),
             false => self.kernels.contains(&kernel.series),
         }
     }
@@ -177,6 +193,9 @@ impl Choice {
 
     fn arguments(&self, lane: Lane) -> Vec<String> {
         let mut arguments = vec!["--lane".to_owned(), lane.name().to_owned()];
+        if self.arch != Arch::Amd64 {
+            arguments.push("--portable".to_owned());
+        }
         arguments.extend(self.full.then(|| "--full".to_owned()));
         arguments.extend(self.filter.iter().cloned());
         arguments
@@ -185,13 +204,26 @@ impl Choice {
 
 /// Boots one guest for each kernel and lane, and closes with the count.
 pub(crate) fn matrix(lab: &mut Lab, choice: &Choice) -> Result<()> {
+    report::close(&boots(lab, choice)?)
+}
+
+/// Everything of both architectures, with the counts for a release.
+pub(crate) fn full(lab: &mut Lab) -> Result<()> {
+    let choice = Choice { full: true, ..Choice::default() };
+    let mut done = boots(lab, &choice)?;
+    let mut lab = Lab::prepare(Arch::Arm64, None)?;
+    done.extend(boots(&mut lab, &Choice { arch: Arch::Arm64, ..choice })?);
+    report::close(&done)
+}
+
+fn boots(lab: &mut Lab, choice: &Choice) -> Result<Vec<Boot>> {
     let mut boots = Vec::new();
     if choice.lanes().contains(&Lane::Service) {
         lab.package = Some(dist::package(&lab.built, &paths::target().join("dist"))?);
     }
     let lab = &*lab;
     for lane in choice.lanes() {
-        let expected = choice.expected(&lab.tests, lane)?;
+        let expected = choice.expected(&lab.lister, lane)?;
         if expected.is_empty() {
             continue;
         }
@@ -218,7 +250,7 @@ pub(crate) fn matrix(lab: &mut Lab, choice: &Choice) -> Result<()> {
             });
         }
     });
-    report::close(&done.into_inner().unwrap_or_default())
+    Ok(done.into_inner().unwrap_or_default())
 }
 
 fn boot(lab: &Lab, choice: &Choice, kernel: &Kernel, lane: Lane, expected: Vec<String>) -> Boot {
@@ -226,7 +258,8 @@ fn boot(lab: &Lab, choice: &Choice, kernel: &Kernel, lane: Lane, expected: Vec<S
     let arguments = choice.arguments(lane);
     command.extend(arguments.iter().map(String::as_str));
     let mut spec = lab.guest(kernel, &command);
-    spec.name = format!("{}-{}", kernel.series, lane.name());
+    let series = kernel.arch.own(&kernel.series);
+    spec.name = format!("{series}-{}", lane.name());
     spec.root = lane.root();
     spec.append = lane.append().to_owned();
     if let Some(package) = &lab.package {
@@ -235,15 +268,15 @@ fn boot(lab: &Lab, choice: &Choice, kernel: &Kernel, lane: Lane, expected: Vec<S
     if choice.full {
         spec.limit = guest::LIMIT_FULL;
     }
-    let mut boot = Boot::new(&kernel.series, lane.name(), expected);
+    let mut boot = Boot::new(&series, lane.name(), expected);
     let result = run(&spec, &mut |line| boot.line(line));
     boot.end(result);
     boot
 }
 
 /// Builds the guest tests and finds the program among cargo's messages.
-fn build_tests() -> Result<PathBuf> {
-    let mut cargo = build::static_cargo("build", GUEST_TARGET);
+fn build_tests(target: &str) -> Result<PathBuf> {
+    let mut cargo = build::static_cargo("build", target);
     cargo
         .args(["--profile", "guest", "-p", "execlayer-tests", "--test", "vm"])
         .arg("--message-format=json-render-diagnostics")

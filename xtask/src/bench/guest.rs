@@ -1,6 +1,7 @@
 //! Part `guest`: what the gate adds to system calls, in a guest whose clock counts instructions, and the
 //! daemon's memory. The measurement itself is `tests/vm/cost.rs`.
 
+use crate::arch::Arch;
 use crate::build;
 use crate::vm::{self, Ending, GuestSpec, Lab, Root};
 use anyhow::{Context, Result, bail};
@@ -25,7 +26,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1800);
 
 /// An array of objects: `what`, and `acts` (instructions of each) or `memory` (KiB).
 pub(super) fn measure() -> Result<Value> {
-    let lab = Lab::prepare(None)?;
+    let lab = Lab::prepare(Arch::Amd64, None)?;
     let mut spec = lab.guest(lab.kernel(SERIES)?, &["/opt/execlayer/vm", "cost", "all"]);
     spec.name = format!("bench-{}", std::process::id());
     spec.root = Root::Plain;

@@ -4,6 +4,7 @@
 
 use super::guest;
 use super::table::{Table, cell};
+use crate::arch::Arch;
 use crate::vm::{Lab, Root};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1800);
 
 /// The machine, and `guests`: each has its facts, and `rows` of `what` and `trip` or `load`.
 pub(super) fn measure() -> Result<Value> {
-    let lab = Lab::prepare(None)?;
+    let lab = Lab::prepare(Arch::Amd64, None)?;
     let before = averages()?;
     let mut guests = Vec::new();
     for counted in [false, true] {

@@ -1,6 +1,7 @@
 //! Part `size`: bytes of the programs as they are shipped: static, release, stripped.
 
 use super::table::{Table, cell};
+use crate::arch::Arch;
 use crate::{build, setup};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use std::path::Path;
 const GOAL: u64 = 5_000_000;
 
 pub(super) fn measure() -> Result<Value> {
-    let built = build::all(setup::toolchain()?, None)?;
+    let built = build::all(setup::toolchain()?, Arch::Amd64, None)?;
     let bytes = |program: &Path| -> Result<u64> {
         let program =
             fs::metadata(program).with_context(|| format!("no program `{}`", program.display()))?;

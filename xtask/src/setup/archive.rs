@@ -3,6 +3,7 @@
 //! The machine's sources give the mirror and the keyring; the suites are ours. Nothing is
 //! installed from here, and the machine's own lists and caches are not touched.
 
+use crate::arch::Arch;
 use crate::{paths, shell};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -34,12 +35,13 @@ struct Mirror {
 /// The archive; its lists are fetched at the first question.
 pub(crate) struct Archive {
     folder: PathBuf,
+    arch: Arch,
     open: bool,
 }
 
 impl Archive {
-    pub(crate) fn closed() -> Result<Self> {
-        Ok(Self { folder: paths::cache()?.join("apt"), open: false })
+    pub(crate) fn closed(arch: Arch) -> Result<Self> {
+        Ok(Self { folder: paths::cache()?.join(arch.own("apt")), arch, open: false })
     }
 
     /// The packages whose name begins so.
@@ -120,7 +122,8 @@ impl Archive {
         if paths::program("apt-get").is_none() {
             bail!(
                 "no apt-get here to fetch Debian's kernels: set {OVERRIDE} to a folder with \
-                 Debian's `linux-image-*-cloud-amd64` packages"
+                 Debian's `linux-image-*-cloud-{}` packages",
+                self.arch.debian()
             );
         }
         self.configure(last_resort)?;
@@ -149,6 +152,7 @@ impl Archive {
         write("sources.list", sources.chain(security).collect())?;
         write("status", String::new())?;
         let own = self.folder.display();
+        let arch = self.arch.debian();
         let mut configuration = format!(
             "Dir::Etc::main \"/dev/null\";\n\
              Dir::Etc::parts \"{own}/empty\";\n\
@@ -161,8 +165,8 @@ impl Archive {
              Dir::State::status \"{own}/status\";\n\
              Dir::Cache \"{own}\";\n\
              Dir::Cache::archives \"{own}/archives\";\n\
-             APT::Architecture \"amd64\";\n\
-             APT::Architectures {{ \"amd64\"; }};\n\
+             APT::Architecture \"{arch}\";\n\
+             APT::Architectures {{ \"{arch}\"; }};\n\
              APT::Sandbox::User \"root\";\n\
              Acquire::Languages \"none\";\n"
         );

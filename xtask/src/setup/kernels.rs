@@ -4,15 +4,13 @@
 //! that says what it is. A folder is complete or it is not there.
 
 use super::archive::{Archive, OVERRIDE};
+use crate::arch::Arch;
 use crate::{paths, shell};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The series that the guests run: of Debian 12, of Debian 13, and of its backports.
-pub(crate) const SERIES: &[&str] = &["6.1", "6.12", "6.18", "7.3"];
 
 /// Modules that a guest loads at boot, if the kernel has not built them in: its disk, overlayfs,
 /// and what tests use.
@@ -32,9 +30,33 @@ const MODULES: &[&str] = &[
 /// Goes up when what is kept of a kernel package changes.
 const RECIPE: &str = "1";
 
+/// A series, for one architecture.
+#[derive(Clone, Copy)]
+struct Series<'a> {
+    arch: Arch,
+    name: &'a str,
+}
+
+impl Series<'_> {
+    /// Where all series of the architecture are.
+    fn all(self) -> Result<PathBuf> {
+        Ok(paths::cache()?.join(self.arch.own("kernels")))
+    }
+
+    fn folder(self) -> Result<PathBuf> {
+        Ok(self.all()?.join(self.name))
+    }
+
+    /// What the names of its packages have.
+    fn flavour(self) -> String {
+        format!("-cloud-{}", self.arch.debian())
+    }
+}
+
 /// A kernel in the cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Kernel {
+    pub(crate) arch: Arch,
     pub(crate) series: String,
     pub(crate) release: String,
     pub(crate) package: String,
@@ -45,8 +67,8 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     /// Reads what `keep` wrote.
-    fn cached(series: &str) -> Result<Option<Self>> {
-        let folder = folder(series)?;
+    fn cached(series: Series<'_>) -> Result<Option<Self>> {
+        let folder = series.folder()?;
         let Ok(text) = fs::read_to_string(folder.join("kernel.txt")) else { return Ok(None) };
         let all = |key: &str| -> Vec<String> {
             text.lines().filter_map(|line| line.strip_prefix(key)).map(str::to_owned).collect()
@@ -56,7 +78,8 @@ impl Kernel {
         }
         let first = |key| all(key).into_iter().next().unwrap_or_default();
         Ok(Some(Self {
-            series: series.to_owned(),
+            arch: series.arch,
+            series: series.name.to_owned(),
             release: first("release "),
             package: first("package "),
             image: folder.join("vmlinuz"),
@@ -65,15 +88,12 @@ impl Kernel {
     }
 }
 
-fn folder(series: &str) -> Result<PathBuf> {
-    Ok(paths::cache()?.join("kernels").join(series))
-}
-
 /// All series, from the cache or from the archive.
-pub(crate) fn ensure(archive: &mut Archive, refresh: bool) -> Result<Vec<Kernel>> {
+pub(crate) fn ensure(archive: &mut Archive, arch: Arch, refresh: bool) -> Result<Vec<Kernel>> {
     let mut gone = Vec::new();
     let mut kernels = Vec::new();
-    for series in SERIES {
+    for name in arch.series() {
+        let series = Series { arch, name };
         let cached = Kernel::cached(series)?;
         let kernel = match cached {
             Some(kernel) if !refresh => Some(kernel),
@@ -81,21 +101,26 @@ pub(crate) fn ensure(archive: &mut Archive, refresh: bool) -> Result<Vec<Kernel>
         };
         match kernel {
             Some(kernel) => kernels.push(kernel),
-            None => gone.push(*series),
+            None => gone.push(*name),
         }
     }
     if !gone.is_empty() {
         bail!(
-            "no cloud kernel of series {} in {}: set {OVERRIDE} to a folder or a Debian mirror that \
+            "no cloud kernel of series {} for {} in {}: set {OVERRIDE} to a folder or a Debian mirror that \
              has one",
             gone.join(", "),
+            arch.debian(),
             std::env::var(OVERRIDE).map_or("the archive".to_owned(), |given| format!("`{given}`")),
         );
     }
     Ok(kernels)
 }
 
-fn fetch(archive: &mut Archive, series: &str, cached: Option<Kernel>) -> Result<Option<Kernel>> {
+fn fetch(
+    archive: &mut Archive,
+    series: Series<'_>,
+    cached: Option<Kernel>,
+) -> Result<Option<Kernel>> {
     let given = std::env::var(OVERRIDE).ok().filter(|given| !given.contains("://"));
     if let Some(given) = given {
         return from_folder(series, Path::new(&given));
@@ -111,7 +136,8 @@ fn fetch(archive: &mut Archive, series: &str, cached: Option<Kernel>) -> Result<
         {
             return Ok(Some(cached.clone()));
         }
-        let fetched = shell::step(&format!("fetching kernel {series} ({package})"), || {
+        let what = format!("fetching kernel {} ({package})", series.name);
+        let fetched = shell::step(&what, || {
             let scratch = scratch(series)?;
             let mut packages = archive.depends(&image)?;
             // From 7.x on the image package is empty and these hold its content.
@@ -133,10 +159,11 @@ fn fetch(archive: &mut Archive, series: &str, cached: Option<Kernel>) -> Result<
 }
 
 /// The image packages of a series with their versions, newest first.
-fn candidates(archive: &mut Archive, series: &str) -> Result<Vec<(String, String)>> {
+fn candidates(archive: &mut Archive, series: Series<'_>) -> Result<Vec<(String, String)>> {
     let mut candidates: Vec<(String, String)> = Vec::new();
-    for name in archive.names(&format!("linux-image-{series}."))? {
-        if !name.ends_with("-cloud-amd64") && !name.ends_with("-cloud-amd64-unsigned") {
+    let flavour = series.flavour();
+    for name in archive.names(&format!("linux-image-{}.", series.name))? {
+        if !name.strip_suffix("-unsigned").unwrap_or(&name).ends_with(&flavour) {
             continue;
         }
         let Some(version) = archive.version(&name)? else { continue };
@@ -162,7 +189,7 @@ fn newer(this: &str, other: &str) -> Result<bool> {
 }
 
 /// A kernel out of package files that somebody put into a folder.
-fn from_folder(series: &str, given: &Path) -> Result<Option<Kernel>> {
+fn from_folder(series: Series<'_>, given: &Path) -> Result<Option<Kernel>> {
     let entries = fs::read_dir(given)
         .with_context(|| format!("cannot read the folder `{}` of {OVERRIDE}", given.display()))?;
     let scratch = scratch(series)?;
@@ -171,8 +198,9 @@ fn from_folder(series: &str, given: &Path) -> Result<Option<Kernel>> {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let parts = ["linux-image-", "linux-binary-", "linux-modules-"];
-        let of_series = parts.iter().any(|part| name.starts_with(&format!("{part}{series}.")));
-        if of_series && name.contains("-cloud-amd64") && name.ends_with(".deb") {
+        let of_series =
+            parts.iter().any(|part| name.starts_with(&format!("{part}{}.", series.name)));
+        if of_series && name.contains(&series.flavour()) && name.ends_with(".deb") {
             fs::copy(&path, scratch.join(&name))?;
             if name.starts_with("linux-image-") {
                 image = Some(name);
@@ -183,15 +211,15 @@ fn from_folder(series: &str, given: &Path) -> Result<Option<Kernel>> {
 }
 
 /// An empty folder for one series' packages.
-fn scratch(series: &str) -> Result<PathBuf> {
-    let scratch = paths::cache()?.join("kernels").join(format!(".{series}.{}", std::process::id()));
+fn scratch(series: Series<'_>) -> Result<PathBuf> {
+    let scratch = series.all()?.join(format!(".{}.{}", series.name, std::process::id()));
     let _ = fs::remove_dir_all(&scratch);
     fs::create_dir_all(&scratch).with_context(|| format!("cannot make `{}`", scratch.display()))?;
     Ok(scratch)
 }
 
 /// Unpacks the packages in `scratch` and puts what guests need into the cache.
-fn keep(series: &str, package: &str, scratch: &Path) -> Result<Kernel> {
+fn keep(series: Series<'_>, package: &str, scratch: &Path) -> Result<Kernel> {
     let tree = scratch.join("tree");
     for entry in fs::read_dir(scratch)? {
         let file = entry?.path();
@@ -224,7 +252,7 @@ fn keep(series: &str, package: &str, scratch: &Path) -> Result<Kernel> {
     }
     order.iter().for_each(|name| text.push_str(&format!("module {name}.ko\n")));
     fs::write(kept.join("kernel.txt"), text)?;
-    let folder = folder(series)?;
+    let folder = series.folder()?;
     let _ = fs::remove_dir_all(&folder);
     fs::rename(&kept, &folder)?;
     fs::remove_dir_all(scratch)?;

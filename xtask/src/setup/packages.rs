@@ -55,16 +55,29 @@ pub(crate) const RUST_WITHOUT_RUSTUP: &[Need] = &[
     },
 ];
 
+pub(crate) const BUILD_ARM64: &[Need] = &[Need {
+    file: "aarch64-linux-gnu-gcc",
+    packages: &["gcc-aarch64-linux-gnu"],
+    why: "compiles the C and assembly of `ring`",
+}];
+
 pub(crate) const GUEST: &[Need] = &[
-    Need {
-        file: "qemu-system-x86_64",
-        packages: &["qemu-system-x86"],
-        why: "boots stock kernels without KVM",
-    },
     Need { file: "mkfs.ext4", packages: &["e2fsprogs"], why: "makes the guests' disk" },
     Need { file: "xz", packages: &["xz-utils"], why: "unpacks kernel modules" },
     Need { file: "setpriv", packages: &["util-linux"], why: "ends guests together with xtask" },
 ];
+
+pub(crate) const GUEST_AMD64: &[Need] = &[Need {
+    file: "qemu-system-x86_64",
+    packages: &["qemu-system-x86"],
+    why: "boots stock kernels without KVM",
+}];
+
+pub(crate) const GUEST_ARM64: &[Need] = &[Need {
+    file: "qemu-system-aarch64",
+    packages: &["qemu-system-arm"],
+    why: "boots stock kernels of arm64",
+}];
 
 /// Installs what is missing of `needs`, or names the packages.
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {

@@ -4,6 +4,7 @@
 //! scripts would have made is made here by hand, so far as the programs need it.
 
 use super::archive::{Archive, OVERRIDE};
+use crate::arch::Arch;
 use crate::{paths, shell};
 use anyhow::{Context, Result};
 use std::collections::hash_map::DefaultHasher;
@@ -60,16 +61,16 @@ const DROPPED: &[&str] =
 const SIZE: &str = "1G";
 
 /// The image, from the cache or made now.
-pub(crate) fn ensure(archive: &mut Archive) -> Result<PathBuf> {
+pub(crate) fn ensure(archive: &mut Archive, arch: Arch) -> Result<PathBuf> {
     if let Ok(given) = std::env::var(OVERRIDE) {
-        let image = Path::new(&given).join("rootfs.ext4");
+        let image = Path::new(&given).join(arch.own("rootfs") + ".ext4");
         if image.is_file() {
             return Ok(image);
         }
     }
     let mut hasher = DefaultHasher::new();
     (RELEASE, PACKAGES, RECIPE, DROPPED, SIZE).hash(&mut hasher);
-    let folder = paths::cache()?.join("rootfs");
+    let folder = paths::cache()?.join(arch.own("rootfs"));
     let image = folder.join(format!("{:016x}.ext4", hasher.finish()));
     if image.is_file() {
         return Ok(image);
@@ -84,7 +85,7 @@ pub(crate) fn ensure(archive: &mut Archive) -> Result<PathBuf> {
     })?;
     shell::step("making the guests' root filesystem", || {
         unpack(&packages, &tree)?;
-        finish(&tree)?;
+        finish(&tree, arch)?;
         let made = scratch.join("rootfs.ext4");
         pack(&tree, &made)?;
         fs::rename(made, &image).context("cannot put the image into the cache")
@@ -120,7 +121,7 @@ fn unpack(packages: &Path, tree: &Path) -> Result<()> {
 }
 
 /// What the packages' scripts would have done.
-fn finish(tree: &Path) -> Result<()> {
+fn finish(tree: &Path, arch: Arch) -> Result<()> {
     let write = |file: &str, mode: u32, text: &str| -> Result<()> {
         let file = tree.join(file);
         if let Some(folder) = file.parent() {
@@ -178,6 +179,10 @@ fn finish(tree: &Path) -> Result<()> {
     let awk = tree.join("usr/bin/awk");
     if !awk.exists() {
         symlink("mawk", awk)?;
+    }
+    if arch != Arch::Amd64 {
+        // The programs below are the tree's own, or must know its libraries. Without them a start takes longer.
+        return Ok(());
     }
     shell::output(&mut as_root("ldconfig", &[Path::new("-r"), tree]))?;
     // Installed pythons have their modules compiled: a first import writes nothing and is fast.

@@ -1,12 +1,11 @@
 //! The Rust toolchain's parts, and which of two ways builds the kernel programs.
 
 use super::packages;
+use crate::arch::Arch;
 use crate::{paths, shell};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
-
-const MUSL: &str = "x86_64-unknown-linux-musl";
 
 /// How `core` for the bpf target comes to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,16 +17,6 @@ pub(crate) enum Toolchain {
 }
 
 impl Toolchain {
-    /// What user space is built for: the only guest architecture. Static programs are 0.8 MB smaller each
-    /// with musl, which only rustup brings.
-    pub(crate) fn user_target() -> &'static str {
-        if rustlib().is_ok_and(|rustlib| rustlib.join(MUSL).join("lib").is_dir()) {
-            MUSL
-        } else {
-            "x86_64-unknown-linux-gnu"
-        }
-    }
-
     pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::BuildStd => "core for the bpf target is built from rustup's rust-src",
@@ -45,6 +34,34 @@ impl Toolchain {
             None
         }
     }
+}
+
+/// What user space of x86-64 is built for. Static programs are 0.8 MB smaller each with musl, which only rustup
+/// brings.
+pub(super) fn host_target() -> &'static str {
+    let musl = Arch::Amd64.musl();
+    if has_target(musl) { musl } else { "x86_64-unknown-linux-gnu" }
+}
+
+/// Adds a target that this machine is not one of.
+pub(super) fn ensure_target(target: &str) -> Result<()> {
+    if has_target(target) {
+        return Ok(());
+    }
+    if paths::program("rustup").is_none() {
+        bail!("this rustc has no library for {target}, which only rustup brings");
+    }
+    add_target(target)
+}
+
+fn has_target(target: &str) -> bool {
+    rustlib().is_ok_and(|rustlib| rustlib.join(target).join("lib").is_dir())
+}
+
+fn add_target(target: &str) -> Result<()> {
+    shell::step(&format!("adding {target} (small static programs)"), || {
+        shell::progress(Command::new("rustup").args(["target", "add", target]))
+    })
 }
 
 /// Where the compiler keeps its targets' libraries.
@@ -81,10 +98,6 @@ fn ensure_components() -> Result<()> {
             || shell::progress(Command::new("rustup").args(["component", "add"]).args(&missing)),
         )?;
     }
-    if !has(&format!("rust-std-{MUSL}")) {
-        shell::step(&format!("adding {MUSL} (small static programs)"), || {
-            shell::progress(Command::new("rustup").args(["target", "add", MUSL]))
-        })?;
-    }
-    Ok(())
+    let musl = Arch::Amd64.musl();
+    if has(&format!("rust-std-{musl}")) { Ok(()) } else { add_target(musl) }
 }

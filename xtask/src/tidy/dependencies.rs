@@ -3,6 +3,7 @@
 //! INVARIANT(daemon-parses-no-text): the daemon links neither the policy compiler nor signing.
 
 use super::Findings;
+use crate::arch::Arch;
 use crate::{paths, shell};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
@@ -52,7 +53,7 @@ pub(super) fn check(bless: bool, findings: &mut Findings) -> Result<()> {
 }
 
 /// What the programs are shipped for.
-const TARGET: &str = "x86_64-unknown-linux-musl";
+const TARGET: Arch = Arch::Amd64;
 
 /// The crates that end up in a package's programs, each with its features.
 fn linked(package: &str) -> Result<BTreeMap<String, String>> {
@@ -60,7 +61,7 @@ fn linked(package: &str) -> Result<BTreeMap<String, String>> {
         Command::new("cargo")
             .current_dir(paths::workspace())
             .args(["tree", "--quiet", "--package", package, "--edges", "no-proc-macro,normal"])
-            .args(["--prefix", "none", "--format", "{p}|{f}", "--target", TARGET]),
+            .args(["--prefix", "none", "--format", "{p}|{f}", "--target", TARGET.musl()]),
     )?;
     Ok(tree
         .lines()

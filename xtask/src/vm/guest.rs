@@ -4,6 +4,7 @@
 //! comes out of the second, line by line. Nothing a guest does outlives it.
 
 use super::initramfs;
+use crate::arch::Arch;
 use crate::paths;
 use crate::setup::Kernel;
 use anyhow::{Context, Result};
@@ -109,10 +110,8 @@ pub(crate) fn run(spec: &GuestSpec, on_line: &mut dyn FnMut(&str)) -> Result<Gue
     let mut qemu = qemu(spec, &initramfs, &console);
     // The disk's throw-away changes go beside the rest instead of into a small /tmp.
     qemu.env("TMPDIR", &folder).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = qemu
-        .stderr(fs::File::create(&errors)?)
-        .spawn()
-        .context("cannot start `qemu-system-x86_64`")?;
+    let mut child =
+        qemu.stderr(fs::File::create(&errors)?).spawn().context("cannot start the emulator")?;
     let ending = follow(&mut child, spec, start, on_line);
     // Ends the emulator whatever state it is in; a guest that ended by itself is gone already.
     let _ = child.kill();
@@ -127,27 +126,38 @@ pub(crate) fn run(spec: &GuestSpec, on_line: &mut dyn FnMut(&str)) -> Result<Gue
 fn qemu(spec: &GuestSpec, initramfs: &Path, console: &Path) -> Command {
     // setpriv ends the emulator together with the thread that waits for it.
     let mut qemu = Command::new("setpriv");
-    qemu.args([
-        "--pdeathsig",
-        "KILL",
-        "--",
-        "qemu-system-x86_64",
-        "-nodefaults",
-        "-no-user-config",
-    ]);
-    qemu.args(["-display", "none", "-no-reboot", "-cpu", "max,la57=off"]);
+    qemu.args(["--pdeathsig", "KILL", "--"]);
+    let console_name = match spec.kernel.arch {
+        Arch::Amd64 => {
+            qemu.args(["qemu-system-x86_64", "-cpu", "max,la57=off"]);
+            "ttyS0"
+        }
+        Arch::Arm64 => {
+            // Pointer authentication is most of the emulator's time; this processor has none.
+            qemu.args(["qemu-system-aarch64", "-machine", "virt", "-cpu", "neoverse-n1"]);
+            "ttyAMA0"
+        }
+    };
+    qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     match spec.icount {
         true => qemu.args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-smp", "1"]),
         false => qemu.args(["-accel", "tcg,thread=multi", "-smp", &spec.smp.to_string()]),
     };
     qemu.args(["-m", "2G", "-kernel"]).arg(&spec.kernel.image).arg("-initrd").arg(initramfs);
     qemu.arg("-append")
-        .arg(format!("console=ttyS0 panic=-1 mitigations=off quiet {}", spec.append));
+        .arg(format!("console={console_name} panic=-1 mitigations=off quiet {}", spec.append));
     qemu.arg("-drive").arg(format!(
         "file={},if=virtio,format=raw,snapshot=on,cache=unsafe",
         spec.rootfs.display()
     ));
-    qemu.arg("-serial").arg(format!("file:{}", console.display())).args(["-serial", "stdio"]);
+    qemu.arg("-serial").arg(format!("file:{}", console.display()));
+    match spec.kernel.arch {
+        Arch::Amd64 => qemu.args(["-serial", "stdio"]),
+        // The board has one port.
+        Arch::Arm64 => {
+            qemu.args(["-chardev", "stdio,id=report", "-device", "pci-serial,chardev=report"])
+        }
+    };
     qemu
 }
 

@@ -1,6 +1,7 @@
 //! Lanes: the kinds of guest that the tests are booted in.
 
 use super::Root;
+use crate::arch::Arch;
 
 /// The one kernel on which `service`, `stress` and `subjects` run for every change.
 pub(super) const ONE_SERIES: &str = "6.12";
@@ -25,18 +26,26 @@ pub(crate) enum Lane {
     Bypass,
     /// A disk, and systemd: the Debian package on a machine
     Service,
+    /// A disk, and whether the gate loads, denies and holds at all; of arm64 only, if no lane is asked for
+    Smoke,
 }
 
 impl Lane {
-    pub(super) const ALL: &[Self] = &[
-        Self::Hold,
-        Self::Bypass,
-        Self::Service,
-        Self::Subjects,
-        Self::Plain,
-        Self::Overlay,
-        Self::Stress,
-    ];
+    /// Those that are booted if none is asked for.
+    pub(super) fn of(arch: Arch) -> &'static [Self] {
+        match arch {
+            Arch::Amd64 => &[
+                Self::Hold,
+                Self::Bypass,
+                Self::Service,
+                Self::Subjects,
+                Self::Plain,
+                Self::Overlay,
+                Self::Stress,
+            ],
+            Arch::Arm64 => &[Self::Smoke],
+        }
+    }
 
     /// As on the command line, here and in the guest.
     pub(super) fn name(self) -> &'static str {
@@ -48,6 +57,7 @@ impl Lane {
             Self::Stress => "stress",
             Self::Bypass => "bypass",
             Self::Service => "service",
+            Self::Smoke => "smoke",
         }
     }
 
@@ -59,6 +69,7 @@ impl Lane {
             | Self::Bypass
             | Self::Service
             | Self::Subjects
+            | Self::Smoke
             | Self::Stress => Root::Plain,
         }
     }
@@ -71,6 +82,7 @@ impl Lane {
             | Self::Bypass
             | Self::Service
             | Self::Subjects
+            | Self::Smoke
             | Self::Overlay => "",
         }
     }
@@ -80,12 +92,13 @@ impl Lane {
         if self == Self::Service { "serve" } else { "run" }
     }
 
-    /// Whether every change is tested on that kernel.
-    pub(super) fn is_for_every_change(self, series: &str) -> bool {
+    /// Whether the lane is booted on that kernel if none is asked for: on x86-64, for every change.
+    pub(super) fn is_usual(self, arch: Arch, series: &str) -> bool {
         match self {
+            _ if arch == Arch::Arm64 => series == ONE_SERIES,
             Self::Plain | Self::Overlay => true,
             Self::Hold | Self::Bypass => series == OLDEST,
-            Self::Subjects | Self::Service | Self::Stress => series == ONE_SERIES,
+            Self::Subjects | Self::Service | Self::Stress | Self::Smoke => series == ONE_SERIES,
         }
     }
 }
