@@ -31,7 +31,7 @@ pub enum FeatureError {
     #[error("cannot tell the kernel's release from `{0}`")]
     Release(String),
     /// Older than what was tried.
-    #[error("kernel {0} is too old ({}.{} or later is needed)", OLDEST.0, OLDEST.1)]
+    #[error("kernel {0} is too old ({oldest} or later is needed)", oldest = oldest())]
     TooOld(String),
     /// securityfs is not there.
     #[error(
@@ -223,6 +223,10 @@ fn offsets(types: &Types<'_>, release: &str) -> Result<Vec<u32>, FeatureError> {
         found.push(offset);
     }
     Ok(found)
+}
+
+fn oldest() -> String {
+    format!("{}.{}", OLDEST.0, OLDEST.1)
 }
 
 fn lsm_is_active(active: &str, os_release: &str) -> Result<(), FeatureError> {
