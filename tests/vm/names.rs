@@ -103,7 +103,7 @@ path = ['/srv/names/{forbidden,never,{vault,shut-window}/**,odd\x0a\xff}']
 [[rule]]
 id = "forbidden-programs"
 deny = ["exec"]
-path = ["/srv/names/bin/{forbidden,forbidden-sh}", "/srv/names/ld-forbidden.so."]
+path = ["/srv/names/bin/{forbidden,forbidden-sh}", "/srv/names/ld-forbidden.so"]
 "#;
 
 const fn case(name: &'static str, governed: Governed, act: fn() -> Act) -> Attempt {

@@ -86,7 +86,10 @@ pub(super) fn all() -> Result<()> {
 }
 
 fn programs() -> Result<()> {
-    const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+    const LOADER: &str = match cfg!(target_arch = "aarch64") {
+        true => "/lib/ld-linux-aarch64.so.1",
+        false => "/lib64/ld-linux-x86-64.so.2",
+    };
     let program = |name: &str, bytes: &[u8]| -> Result<()> {
         let path = format!("{TOP}/{name}");
         fs::write(&path, bytes)?;
@@ -107,10 +110,12 @@ fn programs() -> Result<()> {
     program("bin/script-of-forbidden", b"#!/srv/names/bin/middle-of-forbidden\n")?;
     let place = any.windows(LOADER.len()).position(|bytes| bytes == LOADER.as_bytes());
     let place = place.context("`true` names no loader")?;
-    for (name, own) in [("loads", "ld-permitted.so."), ("loads-forbidden", "ld-forbidden.so.")] {
+    for (name, own) in [("loads", "ld-permitted.so"), ("loads-forbidden", "ld-forbidden.so")] {
         program(own, &loader)?;
-        let path = format!("{TOP}/{own}");
-        ensure!(path.len() == LOADER.len(), "the loader's name has another length");
+        // As long as the name that it replaces.
+        let slashes = "/".repeat(LOADER.len().saturating_sub(TOP.len() + own.len()));
+        let path = format!("{TOP}{slashes}{own}");
+        ensure!(path.len() == LOADER.len() && !slashes.is_empty(), "no room for `{own}`");
         let mut with_own = any.clone();
         with_own.splice(place..place + path.len(), path.into_bytes());
         program(&format!("bin/{name}"), &with_own)?;
