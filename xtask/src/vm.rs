@@ -173,7 +173,7 @@ impl Lab {
 impl Choice {
     fn lanes(&self) -> Vec<Lane> {
         match self.lanes.is_empty() {
-            true => Lane::of(self.arch).to_vec(),
+            true => Lane::of(self.arch, self.full).to_vec(),
             false => self.lanes.clone(),
         }
     }

@@ -32,7 +32,7 @@ pub(crate) enum Lane {
 
 impl Lane {
     /// Those that are booted if none is asked for.
-    pub(super) fn of(arch: Arch) -> &'static [Self] {
+    pub(super) fn of(arch: Arch, full: bool) -> &'static [Self] {
         match arch {
             Arch::Amd64 => &[
                 Self::Hold,
@@ -43,6 +43,7 @@ impl Lane {
                 Self::Overlay,
                 Self::Stress,
             ],
+            Arch::Arm64 if full => &[Self::Smoke, Self::Plain],
             Arch::Arm64 => &[Self::Smoke],
         }
     }
