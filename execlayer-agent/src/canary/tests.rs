@@ -113,3 +113,16 @@ fn the_policy_denies_each_act_and_fits_the_smallest_tables() {
         assert!(id.starts_with("canary-") && act.name().starts_with(&id[7..]), "{id}");
     }
 }
+
+#[test]
+fn what_a_lost_power_left_of_a_canary_is_removed_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for left in ["canary-0011", "profiles"] {
+        std::fs::create_dir(at(left)).unwrap();
+        std::fs::write(at(left).join("agent"), "").unwrap();
+    }
+    let _yard = Yard::make(folder.path()).unwrap();
+    assert!(!at("canary-0011").exists());
+    assert!(at("profiles").exists());
+}

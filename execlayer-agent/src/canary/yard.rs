@@ -52,7 +52,8 @@ impl Yard {
         fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         let name = text::hex(&random);
         let state_dir = fs::canonicalize(state_dir)?;
-        let folder = state_dir.join(format!("canary-{name}"));
+        remove_left(&state_dir)?;
+        let folder = state_dir.join(format!("{FOLDER}{name}"));
         DirBuilder::new().mode(0o700).create(&folder)?;
         match Self::furnish(&folder, name) {
             Ok(yard) => Ok(yard),
@@ -146,6 +147,8 @@ impl Drop for Yard {
 }
 
 const AGENT_FILE: &str = "agent";
+/// How the names of the folders begin.
+const FOLDER: &str = "canary-";
 
 /// A program that ends at once with 0: a header, one segment, and two instructions, so that nothing
 /// of the machine's own takes part in the canary's exec.
@@ -218,6 +221,17 @@ fn provenance() -> Provenance {
 
 fn write(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?.write_all(bytes)
+}
+
+/// Removes the folders of daemons whose end, or whose machine's, came in the middle of a canary.
+fn remove_left(state_dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(state_dir)? {
+        let entry = entry?;
+        if entry.file_name().as_bytes().starts_with(FOLDER.as_bytes()) {
+            remove_folder(&entry.path());
+        }
+    }
+    Ok(())
 }
 
 fn remove_folder(folder: &Path) {
