@@ -160,14 +160,15 @@ impl Marks {
         }
     }
 
-    /// This one, which was kept for a restart, is in force again. An order to go back stands.
+    /// This one, which was kept for a restart, is in force again. An order to go back stands, also one whose version
+    /// was on its way into force.
     pub fn restored(&mut self, agent: &str, policy: &str, kept: Edition) {
         match self.mutable(agent, policy) {
-            Some(mark) if mark.before.is_some() => {
-                mark.edition = kept;
-                mark.before = None;
-            }
-            Some(_stands) => {}
+            Some(mark) => match mark.before.take() {
+                Some(Before::Edition(before)) if mark.edition != kept => mark.edition = before,
+                Some(Before::Edition(_) | Before::Nothing) => mark.edition = kept,
+                None => {}
+            },
             None => self.set(agent, policy, Some(kept), None),
         }
     }
@@ -304,6 +305,13 @@ mod tests {
             Marks::default().go_back(&order(7, 5)),
             Err(Refusal::Order { from: 7, mark: 0 })
         );
+        // Power is lost while the older one comes into force, and the newer one is still the one that is kept.
+        marks.begin("a", "p", edition(5, "any"));
+        marks.restored("a", "p", edition(7, "x"));
+        assert_eq!(marks.judge("a", "p", &edition(5, "any")), Ok(()), "the order stands");
+        marks.begin("a", "p", edition(5, "any"));
+        marks.restored("a", "p", edition(5, "any"));
+        assert_eq!(marks.judge("a", "p", &edition(5, "other")), Err(Refusal::Changed(5)));
         assert_eq!(marks.newest(76), 77, "the order says how late it is");
         assert_eq!(marks.newest(78), 78);
     }
