@@ -19,7 +19,12 @@ use crate::{profiles::CANARY, trust};
 /// If it cannot be written; the old one stays.
 pub fn put(state_dir: &Path, profile: u32, bundle: &[u8]) -> io::Result<()> {
     let folder = state_dir.join(places::KEPT_BUNDLES);
-    DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    match DirBuilder::new().mode(0o700).create(&folder) {
+        // Also this name is to survive a lost power.
+        Ok(()) => fs::File::open(state_dir)?.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
     write_whole(&folder, &name(profile), bundle)
 }
 

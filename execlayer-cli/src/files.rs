@@ -232,6 +232,12 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Has the names in a folder outlast a lost power.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), CliError> {
+    let synced = fs::File::open(path).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| cannot("write", path, &error))
+}
+
 /// Makes a folder of root's, and refuses one in which others could exchange files.
 pub(crate) fn own_folder(path: &Path, mode: u32) -> Result<(), CliError> {
     match fs::DirBuilder::new().recursive(true).mode(mode).create(path) {

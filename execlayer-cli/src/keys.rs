@@ -79,6 +79,8 @@ pub(crate) fn local(state_dir: &Path) -> Result<PrivateKey, CliError> {
     let text = key.public().to_text();
     if fs::read(&public).ok().as_deref() != Some(text.as_bytes()) {
         files::write_whole(&public, text.as_bytes(), 0o644)?;
+        // A daemon keeps what the key signs: after a lost power the key is there, too.
+        files::sync_folder(state_dir)?;
     }
     Ok(key)
 }
