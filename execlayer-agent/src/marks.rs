@@ -160,6 +160,17 @@ impl Marks {
         }
     }
 
+    /// Whether these are the very bytes that were signed of what was in force, or on its way there.
+    #[must_use]
+    pub fn knows(&self, agent: &str, policy: &str, digest: &str) -> bool {
+        let Some(mark) = self.of(agent, policy) else { return false };
+        let before = match &mark.before {
+            Some(Before::Edition(before)) => before.digest.as_str(),
+            Some(Before::Nothing) | None => "",
+        };
+        !digest.is_empty() && [mark.edition.digest.as_str(), before].contains(&digest)
+    }
+
     /// This one, which was kept for a restart, is in force again. An order to go back stands, also one whose version
     /// was on its way into force.
     pub fn restored(&mut self, agent: &str, policy: &str, kept: Edition) {

@@ -49,6 +49,9 @@ pub enum BundleError {
     /// The list of signatures is missing.
     #[error("the bundle is not signed")]
     NoSignature,
+    /// Another bundle was verified before.
+    #[error("the bundle is not the one that was verified before")]
+    NotNoted,
     /// The bytes are not JSON, or not an envelope.
     #[error("the bundle is not an envelope in JSON: {0}")]
     NotJson(String),

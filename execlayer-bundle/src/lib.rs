@@ -61,7 +61,7 @@ pub use signatures::signed_by;
 pub use terms::{Here, Terms, TermsError};
 pub use trust::TrustedKeys;
 pub use unverified::{UnverifiedClaims, unverified_claims};
-pub use verify::{VerifiedBundle, verify};
+pub use verify::{VerifiedBundle, verify, verify_again};
 
 #[cfg(test)]
 mod tests;

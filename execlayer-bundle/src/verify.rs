@@ -50,7 +50,7 @@ impl VerifiedBundle {
         &self.digest
     }
 
-    /// Trusted keys with a valid signature; at least one.
+    /// Trusted keys with a valid signature; at least one, or none of [`verify_again`].
     #[must_use]
     pub fn signers(&self) -> &[KeyId] {
         &self.signers
@@ -75,4 +75,20 @@ pub fn verify(bytes: &[u8], trusted: &TrustedKeys) -> Result<VerifiedBundle, Bun
     let UnsignedBundle { image, provenance, terms } = manifest::read(&opened.payload)?;
     trusted.judge(&provenance.policy, &provenance.agent, &signers)?;
     Ok(VerifiedBundle { image, provenance, terms, digest, signers })
+}
+
+/// Takes a bundle that was verified before, by the digest that was noted then: keys may be trusted no more that were. For
+/// what a machine keeps of its own.
+///
+/// # Errors
+///
+/// A [`BundleError`], also if it is not what was noted.
+pub fn verify_again(bytes: &[u8], noted: &str) -> Result<VerifiedBundle, BundleError> {
+    let opened = envelope::open(bytes, Kind::Policy)?;
+    let digest = manifest::sha256(&opened.payload);
+    if digest != noted {
+        return Err(BundleError::NotNoted);
+    }
+    let UnsignedBundle { image, provenance, terms } = manifest::read(&opened.payload)?;
+    Ok(VerifiedBundle { image, provenance, terms, digest, signers: Vec::new() })
 }

@@ -3,9 +3,9 @@
 
 use std::{fs, io};
 
-use execlayer_api::{ErrorCode, Failure, Installed, Ordered, RootInForce, places};
+use execlayer_api::{ErrorCode, Failure, Ordered, RootInForce, places};
 use execlayer_bundle::{
-    BundleError, Here, Kind, Terms, TermsError, VerifiedBundle, order, root, verify,
+    BundleError, Here, Kind, Terms, TermsError, VerifiedBundle, order, root, verify, verify_again,
 };
 
 use super::{Daemon, failure};
@@ -49,13 +49,20 @@ impl Daemon {
         Ok(admitted)
     }
 
-    /// Puts a bundle in force that was kept. That its time is over is shown, and changes nothing.
+    /// Puts a bundle in force that was kept. That its time is over is shown, and so is that whoever signed it may do so
+    /// no more; neither changes anything. Comes back with the latter.
     pub(super) fn put_in_force_again(
         &mut self,
         bytes: &[u8],
         profile: u32,
-    ) -> Result<Installed, Failure> {
-        let Admitted { bundle, is_local } = self.verified(bytes)?;
+    ) -> Result<Option<String>, Failure> {
+        let (Admitted { bundle, is_local }, doubt) = match self.verified(bytes) {
+            Ok(admitted) => (admitted, None),
+            Err(refused) => {
+                let bundle = self.verified_before(bytes).ok_or_else(|| refused.clone())?;
+                (Admitted { bundle, is_local: false }, Some(refused.message))
+            }
+        };
         match self.judge_terms(bundle.terms()) {
             Ok(()) | Err(TermsError::Expired(..) | TermsError::TooEarly(..)) => {}
             Err(error) => return Err(not_now(&error)),
@@ -68,11 +75,20 @@ impl Daemon {
             self.marks.restored(&agent, &policy, edition);
         }
         let destined = self.destined(&bundle, Some(profile))?;
-        let installed = self.switch(bundle, destined)?;
+        self.switch(bundle, destined)?;
         if !is_local {
             self.write_marks();
         }
-        Ok(installed)
+        Ok(doubt)
+    }
+
+    /// The bundle, if it was verified when it came into force: a mark names what was signed. A key that is trusted no
+    /// more takes no policy away, also not with the next boot.
+    fn verified_before(&self, bytes: &[u8]) -> Option<VerifiedBundle> {
+        let claims = execlayer_bundle::unverified_claims(bytes).ok()?;
+        let (agent, policy) = (&claims.provenance.agent, &claims.provenance.policy);
+        let is_known = self.marks.knows(agent, policy, &claims.digest);
+        if is_known { verify_again(bytes, &claims.digest).ok() } else { None }
     }
 
     /// Keeps the bundle for a restart, and marks its version, before it comes into force.

@@ -28,19 +28,27 @@ impl Daemon {
                 return self.health.raise(Concern::StoredBundles, reason);
             }
         };
-        let mut failures = Vec::new();
+        let (mut failures, mut doubts) = (Vec::new(), Vec::new());
         for (profile, path) in kept {
             let name = path.display().to_string();
             let bytes = read_bundle(&path);
             match bytes.and_then(|bytes| self.put_in_force_again(&bytes, profile)) {
-                Ok(_installed) => tracing::info!("`{name}` is in force again"),
+                Ok(doubt) => {
+                    tracing::info!("`{name}` is in force again");
+                    doubts.extend(doubt.map(|doubt| format!("`{name}`: {doubt}")));
+                }
                 Err(failure) if failure.message.contains(&name) => failures.push(failure.message),
                 Err(failure) => failures.push(format!("`{name}`: {}", failure.message)),
             }
         }
-        if !failures.is_empty() {
-            let reason = format!("stored bundles are not in force: {}", failures.join("; "));
-            self.health.raise(Concern::StoredBundles, reason);
+        let said =
+            [("are not in force", failures), ("would not be taken now; they govern on", doubts)]
+                .into_iter()
+                .filter(|(_what, bundles)| !bundles.is_empty())
+                .map(|(what, bundles)| format!("stored bundles {what}: {}", bundles.join("; ")))
+                .collect::<Vec<_>>();
+        if !said.is_empty() {
+            self.health.raise(Concern::StoredBundles, said.join("; "));
         }
         match self.profiles.find_nameless(self.gate.as_ref()) {
             Ok(nameless) if nameless.is_empty() => {}

@@ -105,6 +105,27 @@ fn an_older_version_stays_out_also_after_a_restart_until_it_is_ordered() {
 }
 
 #[test]
+fn a_key_that_is_trusted_no_more_takes_no_policy_away_with_a_boot() {
+    let Some(mut bench) = bench() else { return };
+    assert_eq!(put(&mut bench, 7, None), Ok(7));
+    fs::remove_file(bench.folder.path().join("keys/release.pub")).unwrap();
+    // A boot leaves nothing in the kernel.
+    let mut bench = Bench::over(bench.folder, false, Fake::default());
+    bench.daemon.restore();
+    assert_eq!(in_force(&mut bench), 7);
+    assert!(bench.status().degraded[0].contains("govern on"), "{:?}", bench.status().degraded);
+    assert!(put(&mut bench, 8, None).is_err(), "it signs nothing new");
+    // What was never in force is not taken for it.
+    let other = policy(&bench, 7, Some("/usr/bin/x"), Terms::default());
+    let kept = bench.folder.path().join("profiles/1.bundle");
+    fs::write(kept, sign::sign(&other, &key(1)).unwrap().bytes()).unwrap();
+    let mut bench = Bench::over(bench.folder, false, Fake::default());
+    bench.daemon.restore();
+    assert!(bench.status().profiles.is_empty());
+    assert!(bench.status().degraded[0].contains("are not in force"));
+}
+
+#[test]
 fn a_changed_policy_needs_a_new_version() {
     let Some(mut bench) = bench() else { return };
     assert_eq!(put(&mut bench, 7, None), Ok(7));
