@@ -7,6 +7,7 @@ mod run;
 mod say;
 
 use anyhow::{Context, Result, bail};
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -122,6 +123,18 @@ pub(crate) fn seed() -> u64 {
     let now = || std::time::UNIX_EPOCH.elapsed().map_or(1, |since| since.as_secs());
     let asked = std::env::var(run::SEED).ok().and_then(|seed| seed.parse().ok());
     asked.unwrap_or_else(|| if full() { now() } else { 1 })
+}
+
+/// How often the guest was booted anew for this test.
+pub(crate) fn reboots() -> u32 {
+    std::env::var(run::REBOOTS).ok().and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+/// Boots the guest anew, with these words more on what it takes for the kernel's command line; the test begins again
+/// then. Only where the service manager is process 1. Never returns but with an error.
+pub(crate) fn reboot(words: &str) -> Result<Infallible> {
+    boot::ask(words)?;
+    std::process::exit(run::REBOOT)
 }
 
 /// Says something about a test that passes, such as how much it did.

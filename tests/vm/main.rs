@@ -32,6 +32,7 @@ mod net;
 mod platform;
 mod pressure;
 mod raw;
+mod reboot;
 mod restart;
 mod run;
 mod selftest;
@@ -53,6 +54,7 @@ const ALL: &[&[Test]] = &[
     run::TESTS,
     selftest::TESTS,
     service::TESTS,
+    reboot::TESTS,
     signed::TESTS,
     names::TESTS,
     components::TESTS,

@@ -17,7 +17,7 @@ crate::tests! {
     a_package_governs_agents_until_it_is_removed => .lanes(&[Lane::Service]).limit(290)
 }
 
-const PACKAGE: &str = "/opt/execlayer/execlayer.deb";
+pub(crate) const PACKAGE: &str = "/opt/execlayer/execlayer.deb";
 const YARD: &str = "/srv/service";
 /// Tries the secret first of all, and then again and again, also in a process that does not end when it is asked to.
 const AGENT: &str = "#!/bin/sh\n\
@@ -128,17 +128,17 @@ fn main_pid() -> Result<String> {
     succeed("systemctl", &["show", "--property=MainPID", "execlayer@probe.service"])
 }
 
-fn is_active(unit: &str) -> Result<bool> {
+pub(crate) fn is_active(unit: &str) -> Result<bool> {
     Ok(call("systemctl", &["is-active", "--quiet", unit])?.status.success())
 }
 
 /// What the services said.
-fn journal() -> String {
+pub(crate) fn journal() -> String {
     let lines = call("journalctl", &["--no-pager", "--lines=60"]);
     lines.map_or_else(|error| error.to_string(), |output| text(&output))
 }
 
-fn succeed(program: &str, arguments: &[&str]) -> Result<String> {
+pub(crate) fn succeed(program: &str, arguments: &[&str]) -> Result<String> {
     let output = call(program, arguments)?;
     let said = text(&output);
     ensure!(output.status.success(), "{program} {arguments:?}: {said}\n{}", journal());

@@ -155,6 +155,7 @@ impl Lab {
             root: Root::Plain,
             smp: 2,
             icount: false,
+            reboots: false,
             append: String::new(),
             files: vec![
                 (self.tests.clone(), guest::INIT.to_owned()),
@@ -262,6 +263,7 @@ fn boot(lab: &Lab, choice: &Choice, kernel: &Kernel, lane: Lane, expected: Vec<S
     spec.name = format!("{series}-{}", lane.name());
     spec.root = lane.root();
     spec.append = lane.append().to_owned();
+    spec.reboots = lane == Lane::Service;
     if let Some(package) = &lab.package {
         spec.files.push((package.clone(), PACKAGE.to_owned()));
     }

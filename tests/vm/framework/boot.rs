@@ -17,6 +17,7 @@ use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{chdir, chown, chroot, dup2_stderr, dup2_stdout, execv};
 use std::ffi::CStr;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -28,6 +29,11 @@ const NEW_ROOT: &str = "/newroot";
 const DISK: &str = "/dev/vda";
 /// The serial port that carries what the command prints. Another one is the kernel's.
 const REPORT: &str = if cfg!(target_arch = "aarch64") { "/dev/ttyS0" } else { "/dev/ttyS1" };
+/// What the disk keeps from boot to boot: that there was one, and that the next one is asked for, with which words more
+/// on the kernel's command line.
+const KEPT: &str = "/var/lib/guest";
+const BOOTED: &str = "/var/lib/guest/booted";
+const ASKED: &str = "/var/lib/guest/asked";
 const NO_DATA: Option<&str> = None;
 
 /// Boots, runs the command, powers off.
@@ -93,6 +99,7 @@ fn boot_and_run() -> Result<i32> {
     chdir("/")?;
 
     count_events_of_tasks();
+    another_boot()?;
     fs::create_dir_all("/home/agent")?;
     chown("/home/agent", Some(1000.into()), Some(1000.into()))?;
     if command.split('\0').nth(1) == Some("serve") {
@@ -114,13 +121,41 @@ fn boot_and_run() -> Result<i32> {
     run(Command::new(words.next().unwrap_or_default()).args(words))
 }
 
+/// The next boot is asked for.
+pub(super) fn ask(words: &str) -> Result<()> {
+    Ok(fs::write(ASKED, words)?)
+}
+
+/// Refuses a boot that nobody asked for, such as one after a panic. The words that were asked for stand on what
+/// everybody takes for the kernel's command line: the emulator gives each boot the same.
+fn another_boot() -> Result<()> {
+    const COMMAND_LINE: &str = "/proc/cmdline";
+    fs::create_dir_all(KEPT)?;
+    if !Path::new(BOOTED).exists() {
+        return Ok(fs::write(BOOTED, "")?);
+    }
+    let words = fs::read_to_string(ASKED).context("the guest booted anew, unasked")?;
+    fs::remove_file(ASKED)?;
+    if words.is_empty() {
+        return Ok(());
+    }
+    let line = fs::read_to_string(COMMAND_LINE)?;
+    let longer = format!("{KEPT}/cmdline");
+    fs::write(&longer, format!("{} {words}\n", line.trim_end()))?;
+    mount(Some(longer.as_str()), COMMAND_LINE, NO_DATA, MsFlags::MS_BIND, NO_DATA)
+        .context("cannot put words on the command line")
+}
+
 /// Becomes systemd, which starts the command as a service.
 fn hand_over(command: &str) -> Result<i32> {
     const UNIT: &str = "guest-tests.service";
     let folder = Path::new("/etc/systemd/system");
     let wanted = folder.join("multi-user.target.wants");
     fs::create_dir_all(&wanted)?;
-    symlink(format!("../{UNIT}"), wanted.join(UNIT))?;
+    match symlink(format!("../{UNIT}"), wanted.join(UNIT)) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => {}
+    }
     let words = command.split('\0').collect::<Vec<_>>().join(" ");
     let unit = format!(
         "[Unit]\nDescription=Guest tests\nAfter=basic.target\n\n[Service]\nType=oneshot\n\

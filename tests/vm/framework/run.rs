@@ -17,6 +17,12 @@ use std::time::{Duration, Instant};
 pub(super) const FULL: &str = "EXECLAYER_FULL";
 /// The seed that was asked for, in a test's environment.
 pub(super) const SEED: &str = "EXECLAYER_SEED";
+/// How often the guest was booted anew for a test, in its environment.
+pub(super) const REBOOTS: &str = "EXECLAYER_REBOOTS";
+/// With this code a test ends that wants the guest to be booted anew.
+pub(super) const REBOOT: i32 = 75;
+/// On the disk: which test goes on after a boot, and how often it has been booted for.
+const RESUMED: &str = "/var/lib/guest/resumed";
 /// Begins a line of a passing test's output that the host shows.
 pub(super) const NOTE: &str = "note: ";
 const ACTIVE_LSMS: &str = "/sys/kernel/security/lsm";
@@ -51,21 +57,28 @@ pub(super) fn all(tests: &[&Test], choice: &Choice) -> Result<ExitCode> {
     }
     let mut log = KernelLog::open()?;
     let mut failed = false;
-    for test in tests {
+    let (resumed, reboots) = resumed();
+    let is_later = |test: &&&Test| resumed.as_ref().is_some_and(|name| test.full_name() != *name);
+    for (place, test) in tests.iter().skip_while(is_later).enumerate() {
         let name = test.full_name();
         say::start(&name);
         let start = Instant::now();
         if test.fresh {
             remove_pins()?;
         }
-        let verdict = attempt(test, &name, choice);
+        let reboots = if place == 0 { reboots } else { 0 };
+        let ended = attempt(test, &name, choice, reboots);
+        if matches!(ended, Ok(Ended::Reboots)) {
+            notes().iter().for_each(|note| say::note(&format!("{name} {note}")));
+            log.quiet()?;
+            boot_anew(&name, reboots + 1)?;
+        }
+        let verdict = ended.map(|_ended| ());
         let left = if choice.lane == Lane::Service { Ok(()) } else { clean() };
         let verdict = verdict.and(left).and(log.quiet());
         match verdict {
             Ok(()) => {
-                let output = fs::read_to_string(OUTPUT).unwrap_or_default();
-                let notes = output.lines().filter_map(|line| line.strip_prefix(NOTE));
-                notes.for_each(|note| say::note(&format!("{name} {note}")));
+                notes().iter().for_each(|note| say::note(&format!("{name} {note}")));
                 say::pass(&name, start.elapsed());
             }
             Err(error) => {
@@ -91,7 +104,40 @@ pub(super) fn one(test: &Test, cgroup: &str) -> Result<ExitCode> {
     }
 }
 
-fn attempt(test: &Test, name: &str, choice: &Choice) -> Result<()> {
+enum Ended {
+    Passed,
+    /// It goes on after the guest was booted anew.
+    Reboots,
+}
+
+/// The test that goes on after a boot, and how often it has been booted for.
+fn resumed() -> (Option<String>, u32) {
+    let text = fs::read_to_string(RESUMED).unwrap_or_default();
+    match text.split_once(' ').and_then(|(name, count)| Some((name, count.parse().ok()?))) {
+        Some((name, reboots)) => (Some(name.to_owned()), reboots),
+        None => (None, 0),
+    }
+}
+
+/// Has the service manager boot the machine anew; it ends this process.
+fn boot_anew(name: &str, reboots: u32) -> Result<()> {
+    fs::write(RESUMED, format!("{name} {reboots}"))?;
+    // As `systemctl reboot` does it where there is no bus.
+    let reboot = ["--no-block", "--job-mode=replace-irreversibly", "start", "reboot.target"];
+    let asked = Command::new("systemctl").args(reboot).status()?;
+    anyhow::ensure!(asked.success(), "the service manager does not boot anew: {asked}");
+    loop {
+        sleep(A_WORD);
+    }
+}
+
+/// What a test says although it passes.
+fn notes() -> Vec<String> {
+    let output = fs::read_to_string(OUTPUT).unwrap_or_default();
+    output.lines().filter_map(|line| line.strip_prefix(NOTE)).map(str::to_owned).collect()
+}
+
+fn attempt(test: &Test, name: &str, choice: &Choice, reboots: u32) -> Result<Ended> {
     let cgroup = format!("{CGROUPS}/test");
     fs::create_dir_all(&cgroup).with_context(|| format!("cannot make `{cgroup}`"))?;
     let output = File::create(OUTPUT).with_context(|| format!("cannot make `{OUTPUT}`"))?;
@@ -101,12 +147,14 @@ fn attempt(test: &Test, name: &str, choice: &Choice) -> Result<()> {
     if choice.full {
         command.env(FULL, "1");
     }
+    command.env(REBOOTS, reboots.to_string());
     command.envs(choice.seed.iter().map(|seed| (SEED, seed)));
     let mut child = command.spawn().context("cannot start the test")?;
     let status = wait(&mut child, test.limit, name)?;
     match status {
         None => anyhow::bail!("longer than its limit of {} s", test.limit.as_secs()),
-        Some(status) if status.success() => Ok(()),
+        Some(status) if status.success() => Ok(Ended::Passed),
+        Some(status) if status.code() == Some(REBOOT) => Ok(Ended::Reboots),
         Some(status) => match status.signal() {
             Some(signal) => anyhow::bail!("ended by signal {signal}"),
             None => anyhow::bail!("see its output above"),

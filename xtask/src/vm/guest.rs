@@ -54,6 +54,8 @@ pub(crate) struct GuestSpec {
     pub(crate) smp: u32,
     /// The guest's clock counts instructions: for comparisons of cost. One core only.
     pub(crate) icount: bool,
+    /// Its own reboot boots it anew, with the disk as it is then, instead of ending it.
+    pub(crate) reboots: bool,
     /// More kernel parameters.
     pub(crate) append: String,
     /// Host files or folders, and where the guest finds them.
@@ -138,7 +140,10 @@ fn qemu(spec: &GuestSpec, initramfs: &Path, console: &Path) -> Command {
             "ttyAMA0"
         }
     };
-    qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+    qemu.args(["-nodefaults", "-no-user-config", "-display", "none"]);
+    if !spec.reboots {
+        qemu.arg("-no-reboot");
+    }
     match spec.icount {
         true => qemu.args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-smp", "1"]),
         false => qemu.args(["-accel", "tcg,thread=multi", "-smp", &spec.smp.to_string()]),
