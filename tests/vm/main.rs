@@ -30,6 +30,7 @@ mod inherit;
 mod names;
 mod net;
 mod platform;
+mod power;
 mod pressure;
 mod raw;
 mod reboot;
@@ -56,6 +57,7 @@ const ALL: &[&[Test]] = &[
     service::TESTS,
     reboot::TESTS,
     signed::TESTS,
+    power::TESTS,
     names::TESTS,
     components::TESTS,
     net::TESTS,

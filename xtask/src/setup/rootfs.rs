@@ -26,6 +26,7 @@ const PACKAGES: &[&str] = &[
     "dash",
     "diffutils",
     "dpkg",
+    "e2fsprogs",
     "findutils",
     "git",
     "grep",
