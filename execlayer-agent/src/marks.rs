@@ -34,6 +34,9 @@ struct Mark {
     /// What was in force before, while a switch is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<Before>,
+    /// What an order gave up, and what governs on until something else is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given_up: Option<Edition>,
 }
 
 /// What a switch leaves behind.
@@ -165,10 +168,11 @@ impl Marks {
     pub fn knows(&self, agent: &str, policy: &str, digest: &str) -> bool {
         let Some(mark) = self.of(agent, policy) else { return false };
         let before = match &mark.before {
-            Some(Before::Edition(before)) => before.digest.as_str(),
-            Some(Before::Nothing) | None => "",
+            Some(Before::Edition(before)) => Some(before),
+            Some(Before::Nothing) | None => None,
         };
-        !digest.is_empty() && [mark.edition.digest.as_str(), before].contains(&digest)
+        let mut known = [Some(&mark.edition), before, mark.given_up.as_ref()].into_iter().flatten();
+        !digest.is_empty() && known.any(|edition| edition.digest == digest)
     }
 
     /// This one, which was kept for a restart, is in force again. An order to go back stands, also one whose version
@@ -198,6 +202,7 @@ impl Marks {
     pub fn done(&mut self, agent: &str, policy: &str) {
         if let Some(mark) = self.mutable(agent, policy) {
             mark.before = None;
+            mark.given_up = None;
         }
     }
 
@@ -216,12 +221,18 @@ impl Marks {
     ///
     /// [`Refusal::Order`].
     pub fn go_back(&mut self, order: &Rollback) -> Result<(), Refusal> {
-        let mark = self.of(&order.agent, &order.policy).map_or(0, |mark| mark.edition.version);
+        let mark = self.newest_of(&order.agent, &order.policy).unwrap_or(0);
         if mark != order.from {
             return Err(Refusal::Order { from: order.from, mark });
         }
+        let given_up = self.of(&order.agent, &order.policy).map(|mark| mark.edition.clone());
         let edition = Edition { version: order.to, digest: String::new() };
         self.set(&order.agent, &order.policy, Some(edition), None);
+        if let Some(mark) = self.mutable(&order.agent, &order.policy)
+            && given_up.as_ref().is_some_and(|edition| !edition.digest.is_empty())
+        {
+            mark.given_up = given_up;
+        }
         self.saw(order.issued);
         Ok(())
     }
@@ -241,10 +252,11 @@ impl Marks {
     }
 
     fn set(&mut self, agent: &str, policy: &str, to: Option<Edition>, before: Option<Before>) {
+        let given_up = self.of(agent, policy).and_then(|mark| mark.given_up.clone());
         self.policies.retain(|mark| mark.agent != agent || mark.policy != policy);
         if let Some(edition) = to {
             let (agent, policy) = (agent.to_owned(), policy.to_owned());
-            self.policies.push(Mark { agent, policy, edition, before });
+            self.policies.push(Mark { agent, policy, edition, before, given_up });
         }
     }
 }
@@ -307,8 +319,10 @@ mod tests {
     #[test]
     fn an_order_goes_back_once() {
         let mut marks = at(7, "x");
+        assert!(marks.knows("a", "p", "x") && !marks.knows("a", "p", ""));
         assert_eq!(marks.go_back(&order(6, 5)), Err(Refusal::Order { from: 6, mark: 7 }));
         marks.go_back(&order(7, 5)).unwrap();
+        assert!(marks.knows("a", "p", "x"), "what is given up governs on");
         assert_eq!(marks.judge("a", "p", &edition(5, "any")), Ok(()));
         assert!(marks.judge("a", "p", &edition(4, "any")).is_err());
         assert!(marks.go_back(&order(7, 5)).is_err(), "it is spent");
