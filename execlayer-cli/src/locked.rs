@@ -9,6 +9,7 @@ use pkcs8::{
         Document,
         asn1::{BitStringRef, OctetStringRef},
     },
+    pkcs5::pbes2::Kdf,
 };
 use zeroize::Zeroizing;
 
@@ -21,6 +22,11 @@ const PLAIN: &str = "PRIVATE KEY";
 const LOCKED: &str = "ENCRYPTED PRIVATE KEY";
 /// An octet string of 32 bytes in DER: what is within the private key's own (RFC 8410, section 7).
 const SEED: [u8; 2] = [0x04, 0x20];
+/// What a file may have spent on trying a passphrase, before anything of it is known to be right: 256 MiB and a few
+/// seconds. openssl and this tool write 16 MiB (scrypt), other tools up to some 100,000 rounds (PBKDF2).
+const MAX_SCRYPT_BLOCKS: u64 = 1 << 21;
+const MAX_SCRYPT_LANES: u16 = 16;
+const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
 
 /// Whether a key's file is PEM.
 pub(crate) fn is_pem(text: &str) -> bool {
@@ -54,6 +60,9 @@ pub(crate) fn open(
         LOCKED => {
             let locked =
                 EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(unread)?;
+            if !is_affordable(&locked) {
+                return Err(refused("it asks for more time or memory than a key needs".to_owned()));
+            }
             locked
                 .decrypt(passphrase()?.as_bytes())
                 .map_err(|_wrong| refused("the passphrase does not open it".to_owned()))?
@@ -70,6 +79,21 @@ pub(crate) fn open(
     }
 }
 
+/// Whether trying a passphrase ends soon. The file says what that costs, and a cost of 0 would end in a panic.
+pub(crate) fn is_affordable(locked: &EncryptedPrivateKeyInfoRef<'_>) -> bool {
+    match locked.encryption_algorithm.pbes2().map(|settings| &settings.kdf) {
+        Some(Kdf::Scrypt(scrypt)) => {
+            let blocks = scrypt.cost_parameter.checked_mul(scrypt.block_size.into());
+            scrypt.cost_parameter != 0
+                && blocks.is_some_and(|blocks| blocks <= MAX_SCRYPT_BLOCKS)
+                && scrypt.parallelization <= MAX_SCRYPT_LANES
+        }
+        Some(Kdf::Pbkdf2(pbkdf2)) => pbkdf2.iteration_count <= MAX_PBKDF2_ROUNDS,
+        // Nothing else is known to the crate, which says so.
+        _ => true,
+    }
+}
+
 /// The public half in PEM.
 pub(crate) fn public_pem(key: &PublicKey) -> Result<String, CliError> {
     let failed =
@@ -83,6 +107,8 @@ pub(crate) fn public_pem(key: &PublicKey) -> Result<String, CliError> {
 
 #[cfg(test)]
 mod tests {
+    use pkcs8::pkcs5::pbes2::{EncryptionScheme, Parameters, Pbkdf2Params, Salt, ScryptParams};
+
     use super::*;
 
     fn key() -> PrivateKey {
@@ -123,6 +149,53 @@ mod tests {
             if let Ok(opened) = open(&changed, "it", with("p")) {
                 assert_eq!(opened.id(), key().id(), "{at}");
             }
+        }
+    }
+
+    /// A file that says that it is locked with this, and holds nothing.
+    fn claiming(kdf: Kdf) -> Zeroizing<String> {
+        let encryption = EncryptionScheme::Aes256Cbc { iv: [0; 16] };
+        let info = EncryptedPrivateKeyInfoRef {
+            encryption_algorithm: Parameters { kdf, encryption }.into(),
+            encrypted_data: OctetStringRef::new(&[0; 64]).unwrap(),
+        };
+        SecretDocument::try_from(info).unwrap().to_pem(LOCKED, LineEnding::LF).unwrap()
+    }
+
+    fn why(text: &str) -> String {
+        format!("{:?}", open(text, "it", with("p")).unwrap_err())
+    }
+
+    #[test]
+    fn a_file_that_asks_for_too_much_is_refused_before_it_is_tried() {
+        let salt = Salt::new([0; 16]).unwrap();
+        let scrypt = |cost_parameter, block_size, parallelization| {
+            let key_length = None;
+            Kdf::from(ScryptParams {
+                salt,
+                cost_parameter,
+                block_size,
+                parallelization,
+                key_length,
+            })
+        };
+        let pbkdf2 = |iteration_count| {
+            let mut settings = Pbkdf2Params::hmac_sha256(1, &[0; 16]).unwrap();
+            settings.iteration_count = iteration_count;
+            Kdf::from(settings)
+        };
+        for kdf in [
+            scrypt(0, 8, 1),
+            scrypt(1 << 40, 8, 1),
+            scrypt(1 << 63, u16::MAX, 1),
+            scrypt(1 << 14, u16::MAX, 1),
+            scrypt(1 << 14, 8, u16::MAX),
+            pbkdf2(u32::MAX),
+        ] {
+            assert!(why(&claiming(kdf.clone())).contains("more time or memory"), "{kdf:?}");
+        }
+        for kdf in [scrypt(1 << 14, 8, 1), scrypt(1 << 15, 8, 2), pbkdf2(2_048)] {
+            assert!(why(&claiming(kdf.clone())).contains("does not open it"), "{kdf:?}");
         }
     }
 
