@@ -6,6 +6,8 @@ mod child;
 mod circuit;
 mod command;
 mod files;
+#[doc(hidden)]
+pub mod foreign;
 mod host;
 mod line;
 mod running;

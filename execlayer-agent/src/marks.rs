@@ -88,14 +88,8 @@ impl Marks {
     #[must_use]
     pub fn read(state_dir: &Path) -> (Self, Option<String>) {
         let path = state_dir.join(FILE);
-        let read = trust::open_regular(&path).and_then(|mut file| {
-            let bytes = trust::read_bounded(&mut file, MAX_BYTES)?;
-            let marks: Self = serde_json::from_slice(&bytes)?;
-            match marks.format {
-                FORMAT => Ok(marks),
-                other => Err(io::Error::other(format!("format {other} is not known here"))),
-            }
-        });
+        let read = trust::open_regular(&path)
+            .and_then(|mut file| Self::parse(&trust::read_bounded(&mut file, MAX_BYTES)?));
         match read {
             Ok(marks) => (marks, None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Self::default(), None),
@@ -108,6 +102,19 @@ impl Marks {
                 );
                 (Self::default(), Some(format!("`{}`: {error}; {moved}", path.display())))
             }
+        }
+    }
+
+    /// The marks of a file's bytes.
+    ///
+    /// # Errors
+    ///
+    /// Why they are none.
+    pub fn parse(bytes: &[u8]) -> io::Result<Self> {
+        let marks: Self = serde_json::from_slice(bytes)?;
+        match marks.format {
+            FORMAT => Ok(marks),
+            other => Err(io::Error::other(format!("format {other} is not known here"))),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What goes between the daemon and its child: one JSON object a line each way, and how long a task
 //! may take. Must not do anything with it.
 
-use std::{net::IpAddr, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
 use execlayer_common::provenance::DeciderKind;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,17 @@ pub(super) struct Said {
     pub(super) number: u64,
     pub(super) answer: Answer,
     pub(super) note: String,
+}
+
+/// Takes the whole lines out of what the child has sent so far.
+pub(super) fn take(input: &mut Vec<u8>) -> io::Result<Vec<Said>> {
+    let nonsense = || io::Error::new(io::ErrorKind::InvalidData, "it said what is no reply");
+    let mut said = Vec::new();
+    while let Some(end) = input.iter().position(|byte| *byte == b'\n') {
+        let line: Vec<u8> = input.drain(..=end).collect();
+        said.push(serde_json::from_slice(&line).map_err(|_not_a_line| nonsense())?);
+    }
+    if input.len() > MAX_SAID { Err(nonsense()) } else { Ok(said) }
 }
 
 /// How long asking may take at most, from start to end; `None` if the courier does not ask it.

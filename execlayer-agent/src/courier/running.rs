@@ -13,7 +13,7 @@ use tokio::{io::Interest, net::UnixStream};
 
 use super::{
     command::PATH,
-    line::{MAX_SAID, Said},
+    line::{self, Said},
 };
 
 /// A child that lives, as far as is known.
@@ -66,7 +66,7 @@ impl Running {
         let mut said = Vec::new();
         if ready.is_readable() {
             let alive = self.read();
-            said = self.lines()?;
+            said = line::take(&mut self.input)?;
             if said.is_empty() {
                 alive?;
             }
@@ -88,15 +88,6 @@ impl Running {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    fn lines(&mut self) -> io::Result<Vec<Said>> {
-        let mut said = Vec::new();
-        while let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.input.drain(..=end).collect();
-            said.push(serde_json::from_slice(&line).map_err(|_not_a_line| nonsense())?);
-        }
-        if self.input.len() > MAX_SAID { Err(nonsense()) } else { Ok(said) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -125,8 +116,4 @@ impl Drop for Running {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn nonsense() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "it said what is no reply")
 }

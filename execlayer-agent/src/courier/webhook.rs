@@ -46,10 +46,10 @@ pub(super) struct Hook<'a> {
 }
 
 #[derive(Deserialize)]
-struct Said {
-    answer: Answer,
+pub(super) struct Said {
+    pub(super) answer: Answer,
     #[serde(default)]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 /// Asks, and asks again after a while if that failed.
@@ -122,10 +122,20 @@ fn once(hook: &Hook<'_>, question: &Value) -> Result<Said, String> {
     let given = given.ok_or("the response is not signed")?.to_owned();
     let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec();
     let body = body.map_err(|error| short(&error))?;
-    if !signature::is_of(&given, hook.secret, &[ANSWER, nonce.as_bytes(), b"\n", &body]) {
+    read(&given, hook.secret, &nonce, &body)
+}
+
+/// What a response says, if it is signed for the question with this nonce.
+pub(super) fn read(given: &str, secret: &[u8], nonce: &str, body: &[u8]) -> Result<Said, String> {
+    if !signature::is_of(given, secret, &signed_parts(nonce, body)) {
         return Err("the response's signature is wrong".to_owned());
     }
-    serde_json::from_slice(&body).map_err(|error| format!("the response is no answer: {error}"))
+    serde_json::from_slice(body).map_err(|error| format!("the response is no answer: {error}"))
+}
+
+/// What the signature of a response is over.
+pub(super) fn signed_parts<'a>(nonce: &'a str, body: &'a [u8]) -> [&'a [u8]; 4] {
+    [ANSWER, nonce.as_bytes(), b"\n", body]
 }
 
 fn short(error: &ureq::Error) -> String {
