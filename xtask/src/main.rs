@@ -6,6 +6,7 @@ mod build;
 mod ci;
 mod demo;
 mod dist;
+mod fuzz;
 mod paths;
 mod setup;
 mod shell;
@@ -39,6 +40,8 @@ enum Verb {
     Dist(dist::Arguments),
     /// Show the gate at work: an agent under the shipped policy, and what became of it
     Demo(demo::Arguments),
+    /// Try every decoder of foreign bytes with a fuzzer
+    Fuzz(fuzz::Arguments),
     /// Check formatting, lints and house rules, then run the tests
     Ci(ci::Arguments),
     /// Check the house rules
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Verb::Bench(arguments) => bench::verb(&arguments),
         Verb::Dist(arguments) => dist::verb(&arguments),
         Verb::Demo(arguments) => demo::verb(&arguments),
+        Verb::Fuzz(arguments) => fuzz::verb(&arguments),
         Verb::Ci(arguments) => ci::verb(&arguments),
         Verb::Tidy(arguments) => tidy::verb(&arguments),
     };

@@ -61,6 +61,11 @@ pub(crate) fn user_target(arch: Arch) -> Result<&'static str> {
     }
 }
 
+/// What `fuzz` needs beyond a build.
+pub(crate) fn fuzzer() -> Result<()> {
+    packages::ensure(packages::FUZZER)
+}
+
 /// What a guest is booted from.
 pub(crate) struct Guests {
     pub(crate) kernels: Vec<Kernel>,

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything from set-up to the last guest, in one command.
 
 use crate::arch::Arch;
-use crate::{build, paths, shell, vm};
+use crate::{build, fuzz, paths, shell, vm};
 use anyhow::Result;
 use std::process::Command;
 
@@ -16,12 +16,18 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
     let mut lab = vm::Lab::prepare(Arch::Amd64, None)?;
     shell::step("testing on this host", || host(arguments.full))?;
     if arguments.full {
+<<<<<<< HEAD
         return vm::full(&mut lab);
     }
     println!(
         "no guests of arm64: they are booted with --full, and by `cargo xtask vm --arch arm64`"
     );
     vm::matrix(&mut lab, &vm::Choice::default())
+=======
+        fuzz::verb(&fuzz::Arguments::default())?;
+    }
+    vm::matrix(&mut lab, &vm::Choice { full: arguments.full, ..vm::Choice::default() })
+>>>>>>> ff1724d (xtask, docs: cargo xtask fuzz runs the targets without cargo-fuzz)
 }
 
 fn host(full: bool) -> Result<()> {

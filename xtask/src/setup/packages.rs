@@ -42,6 +42,9 @@ pub(crate) const LINKER: &[Need] = &[
     Need { file: "c++", packages: &["g++"], why: "LLVM is written in C++" },
 ];
 
+pub(crate) const FUZZER: &[Need] =
+    &[Need { file: "c++", packages: &["g++"], why: "libFuzzer is written in C++" }];
+
 pub(crate) const RUST_WITHOUT_RUSTUP: &[Need] = &[
     Need {
         file: "/usr/bin/cargo",
