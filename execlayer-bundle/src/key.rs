@@ -105,11 +105,12 @@ pub(crate) fn fields<'a>(
     text: &'a str,
     tag: &'static str,
 ) -> Result<(&'a str, &'a str, &'a str), KeyError> {
-    let (found, limit) = (text.len(), limits::MAX_KEY_FILE_BYTES);
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    // With the line's end, which may be missing here, and is written: what is read can be written and read again.
+    let (found, limit) = (line.len().saturating_add(1), limits::MAX_KEY_FILE_BYTES);
     if found > limit {
         return Err(KeyError::TooLarge { what: "bytes of the key's file", found, limit });
     }
-    let line = text.strip_suffix('\n').unwrap_or(text);
     if line.contains(['\n', '\r']) {
         return Err(KeyError::Line(tag));
     }

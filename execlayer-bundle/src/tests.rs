@@ -381,6 +381,20 @@ fn broken_key_files_are_refused() {
 }
 
 #[test]
+fn a_key_that_is_read_can_be_written_and_read_again() {
+    let text = key(1).public().to_text();
+    let padded = |length: usize| {
+        let line = text.trim_end();
+        format!("{line}{}", "x".repeat(length - line.len()))
+    };
+    let longest = limits::MAX_KEY_FILE_BYTES - 1;
+    let read = PublicKey::parse(&padded(longest)).unwrap();
+    assert_eq!(PublicKey::parse(&read.to_text()), Ok(read));
+    let beyond = PublicKey::parse(&padded(longest + 1));
+    assert!(matches!(beyond, Err(KeyError::TooLarge { .. })), "{beyond:?}");
+}
+
+#[test]
 fn a_comment_cannot_break_the_line() {
     let key = PrivateKey::from_random(Zeroizing::new([1; 32]), "two\nlines");
     assert!(PrivateKey::parse(&key.to_secret_text()).is_ok());
