@@ -18,6 +18,7 @@ pub mod manager;
 pub mod marks;
 pub mod options;
 pub mod overlap;
+pub mod passages;
 pub mod pipeline;
 pub mod profiles;
 pub mod record;

@@ -18,6 +18,7 @@ use execlayer_common::{
 use crate::{
     kernel::{self, Gate, Generation, InstallError, Layout},
     overlap::{Selectors, TooLarge},
+    passages::{self, Passages},
 };
 
 /// The profile that only canaries use.
@@ -91,6 +92,17 @@ impl Destined {
     }
 }
 
+/// The ways from policy to policy before, during and after a switch.
+struct Ways {
+    now: Passages,
+    while_changing: Passages,
+    next: Passages,
+}
+
+fn no_ways(source: io::Error) -> ProfileError {
+    InstallError::Step { step: "store where rules lead", source }.into()
+}
+
 /// Every policy in force.
 #[derive(Debug, Default)]
 pub struct Profiles {
@@ -154,8 +166,17 @@ impl Profiles {
         let (image, provenance, digest) = bundle.into_parts();
         let flags = image.get(H_FLAGS as usize).copied().unwrap_or_default();
         let mode = if flags & FLAG_MONITOR == 0 { Mode::Enforce } else { Mode::Monitor };
-        let generation = kernel::install::install(gate, &mut self.layout, profile, image)?;
         let provenance = Rc::new(provenance);
+        let ways = self.ways(gate, profile, &provenance)?;
+        gate.set_passages(&ways.while_changing).map_err(no_ways)?;
+        let generation = kernel::install::install(gate, &mut self.layout, profile, image)
+            .inspect_err(|_not_installed| {
+                // What could be stored before can be stored now; if not, fewer ways lead on.
+                let _fewer = gate.set_passages(&ways.now);
+            })?;
+        if let Err(error) = gate.set_passages(&ways.next) {
+            tracing::warn!("ways to and from `{}` are missing: {error}", provenance.agent);
+        }
         self.remember(profile, generation.number(), Rc::clone(&provenance));
         self.nameless.remove(&profile);
         let selects = flags & (FLAG_SELECTS_CGROUP | FLAG_SELECTS_EXE) != 0;
@@ -227,6 +248,52 @@ impl Profiles {
         let free =
             |profile: &u32| !self.current.contains_key(profile) && !self.nameless.contains(profile);
         at.or_else(|| self.of(agent)).or_else(|| (1..CANARY).find(free)).ok_or(ProfileError::Full)
+    }
+
+    /// The policies in force, and one in the place of the one that its profile has.
+    fn with<'a>(&'a self, other: Option<passages::Policy<'a>>) -> Vec<passages::Policy<'a>> {
+        let replaced = other.map(|other| other.profile);
+        let current = self.iter().filter(|(profile, _)| Some(*profile) != replaced);
+        let current = current.map(|(profile, installed)| passages::Policy {
+            profile,
+            generation: installed.generation.number(),
+            provenance: &installed.provenance,
+        });
+        current.chain(other).collect()
+    }
+
+    /// The ways from policy to policy, when `provenance` is put in force for a profile.
+    fn ways(
+        &self,
+        gate: &dyn Gate,
+        profile: u32,
+        provenance: &Provenance,
+    ) -> Result<Ways, ProfileError> {
+        let generation = self.layout.next_generation()?;
+        let known = gate.passages().map_err(no_ways)?;
+        // Policies of an earlier daemon that are not in force again (yet) lead on as they did.
+        let mut unknown = BTreeMap::new();
+        for other in (1..CANARY).filter(|other| !self.current.contains_key(other)) {
+            let slot = gate.slot(other).map_err(no_ways)?;
+            if slot.is_used() {
+                unknown.insert(other, slot.generation());
+            }
+        }
+        let replaced = gate.slot(profile).map_err(no_ways)?;
+        let replaced = replaced.is_used().then(|| replaced.generation());
+        let mut now = Passages::between(&self.with(None));
+        now.keep(&known, &unknown);
+        let new = passages::Policy { profile, generation, provenance };
+        let mut next = Passages::between(&self.with(Some(new)));
+        unknown.remove(&profile);
+        next.keep(&known, &unknown);
+        Ok(Ways { while_changing: now.while_changing(&next, profile, replaced), now, next })
+    }
+
+    /// Rules that lead nowhere, in words.
+    #[must_use]
+    pub fn broken_ways(&self) -> Vec<String> {
+        passages::broken(&self.with(None))
     }
 
     fn compare(&self, agent: &str, image: &[u32]) -> Result<Selectors, ProfileError> {

@@ -32,6 +32,8 @@ pub enum Concern {
     Dropped,
     /// Policies in force whose time is over.
     Expired,
+    /// Rules that lead to policies that cannot be entered.
+    Ways,
 }
 
 /// Phase and reasons.

@@ -50,12 +50,14 @@ fn provenance() -> Provenance {
         files: vec!["policy.toml".into()],
         cgroups: vec![],
         executables: vec![],
+        accepts_from: vec![],
         deciders: vec![],
         rules: vec![RuleOrigin {
             id: "r".into(),
             file: 0,
             line: 3,
             reason: Some("why".into()),
+            transition: None,
             asking: None,
         }],
     }

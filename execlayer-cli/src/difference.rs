@@ -10,7 +10,7 @@ use execlayer_common::{
     provenance::Provenance,
     verdict::Verdict,
 };
-use execlayer_policy::difference::{Budget, Change, Difference, When, difference};
+use execlayer_policy::difference::{Budget, Change, Difference, Side, When, difference};
 use serde::Serialize;
 
 use crate::{
@@ -27,7 +27,40 @@ pub(crate) struct Changes {
     pub(crate) against: Against,
     /// Whether each only records what it would deny: the other, and this one.
     pub(crate) monitors: [bool; 2],
+    pub(crate) accepts_from: Accepts,
     pub(crate) changes: Vec<Told>,
+}
+
+/// Agents whose rules may lead to this policy, as far as that changes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Accepts {
+    added: Vec<String>,
+    removed: Vec<String>,
+}
+
+impl Accepts {
+    fn find(old: &Provenance, new: &Provenance) -> Self {
+        let only = |these: &Provenance, others: &Provenance| {
+            let mut these = these.accepts_from.clone();
+            these.retain(|agent| !others.accepts_from.contains(agent));
+            these
+        };
+        Self { added: only(new, old), removed: only(old, new) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+
+    fn write(&self, text: &mut String) {
+        let mut line = |agents: &[String], what: &str| {
+            if !agents.is_empty() {
+                text.push_str(&format!("  {what} {}\n", printable(&agents.join(", "))));
+            }
+        };
+        line(&self.added, "lets in programs to which rules lead of");
+        line(&self.removed, "lets in no more what comes from");
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -62,15 +95,19 @@ struct Said {
     rule: Option<String>,
     file: Option<String>,
     line: Option<u32>,
+    /// The agent to whose policy the rule leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transition: Option<String>,
 }
 
 /// What becomes of a call, in the order in which it is told.
-const HEADINGS: [(&str, &str); 5] = [
+const HEADINGS: [(&str, &str); 6] = [
     ("governed", "Becomes governed"),
     ("not-governed", "Is governed no more"),
     ("allow", "Becomes allowed"),
     ("ask", "Becomes asked about"),
     ("deny", "Becomes denied"),
+    ("leads", "Leads elsewhere"),
 ];
 
 impl Changes {
@@ -80,7 +117,7 @@ impl Changes {
         new: &UnverifiedClaims,
         is_in_force: bool,
     ) -> Result<Self, CliError> {
-        let Difference { monitors, changes } = difference(&old.image, &new.image)
+        let Difference { monitors, changes } = difference(side(old), side(new))
             .map_err(|error| CliError::failure(format!("they cannot be compared: {error}")))?;
         let tell = |change: &Change| told(change, &old.provenance, &new.provenance);
         let against = Against {
@@ -89,7 +126,8 @@ impl Changes {
             digest: old.digest.clone(),
             is_in_force,
         };
-        Ok(Self { against, monitors, changes: changes.iter().map(tell).collect() })
+        let accepts_from = Accepts::find(&old.provenance, &new.provenance);
+        Ok(Self { against, monitors, accepts_from, changes: changes.iter().map(tell).collect() })
     }
 
     /// In words.
@@ -104,8 +142,11 @@ impl Changes {
             [true, false] => text.push_str("  what was only recorded before is denied (enforce)\n"),
             _ => {}
         }
+        self.accepts_from.write(&mut text);
         if self.changes.is_empty() {
-            text.push_str("  every call is decided as before\n");
+            if self.accepts_from.is_empty() {
+                text.push_str("  every call is decided as before\n");
+            }
             return text;
         }
         text.push_str(
@@ -127,12 +168,14 @@ impl Told {
         let what = match self.operation {
             "select-cgroup" => format!("tasks in the control group {}", self.example),
             "select-exe" => format!("tasks that execute {}", self.example),
+            _ if self.becomes == "leads" => format!("executing {}", self.example),
             _ => words::act(&self.in_short, &self.example),
         };
         text.push_str(&format!("  {}\n", printable(&what)));
         if !self.access.is_empty() {
-            text.push_str(&format!("    was {}\n", self.before.text()));
-            text.push_str(&format!("    now {}\n", self.after.text()));
+            let said = if self.becomes == "leads" { Said::way } else { Said::text };
+            text.push_str(&format!("    was {}\n", printable(&said(&self.before))));
+            text.push_str(&format!("    now {}\n", printable(&said(&self.after))));
         }
         if let Some(when) = &self.when {
             text.push_str(&format!("    {when}\n"));
@@ -150,6 +193,18 @@ impl Said {
             rule: rule.map(|rule| rule.id.clone()),
             file: file.cloned(),
             line: rule.map(|rule| rule.line),
+            transition: rule.and_then(|rule| rule.transition.clone()),
+        }
+    }
+
+    /// Where it leads, of changes in that.
+    fn way(&self) -> String {
+        match &self.transition {
+            Some(agent) => {
+                let rule = words::rule(self.rule.as_deref(), self.file.as_deref(), self.line);
+                format!("to the policy of `{agent}` by {rule}")
+            }
+            None => "nowhere: it stays under this policy".to_owned(),
         }
     }
 
@@ -164,6 +219,10 @@ impl Said {
     }
 }
 
+fn side(claims: &UnverifiedClaims) -> Side<'_> {
+    Side { image: &claims.image, provenance: &claims.provenance }
+}
+
 fn name(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Allow(_) => "allow",
@@ -173,10 +232,11 @@ fn name(verdict: Verdict) -> &'static str {
 }
 
 fn told(change: &Change, old: &Provenance, new: &Provenance) -> Told {
-    let becomes = match (change.access.contains(Access::GOVERN), name(change.after)) {
-        (true, "allow") => "governed",
-        (true, _) => "not-governed",
-        (false, name) => name,
+    let becomes = match (change.access, name(change.after)) {
+        (Access::GOVERN, "allow") => "governed",
+        (Access::GOVERN, _) => "not-governed",
+        (Access::ENTER, _) => "leads",
+        (_, name) => name,
     };
     Told {
         becomes,

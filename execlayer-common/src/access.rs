@@ -110,6 +110,8 @@ impl Access {
     pub const BIND: Self = Self(1 << 18);
     /// Use the feature.
     pub const USE: Self = Self(1 << 19);
+    /// Go to another policy by executing the file. Policy text has it as a rule's `transition`.
+    pub const ENTER: Self = Self(1 << 20);
     /// Be governed by the policy (selectors only; no policy text can name it).
     pub const GOVERN: Self = Self(1 << 31);
 
@@ -177,7 +179,7 @@ impl Access {
     #[must_use]
     pub const fn of(operation: Operation) -> Self {
         match operation {
-            Operation::Exec => Self::EXEC,
+            Operation::Exec => Self(Self::EXEC.0 | Self::ENTER.0),
             Operation::File => Self(((1 << 18) - 1) & !(Self::EXEC.0 | Self::CONNECT.0)),
             Operation::Inet | Operation::Unix => Self(Self::CONNECT.0 | Self::BIND.0),
             Operation::SelectCgroup | Operation::SelectExe => Self::GOVERN,
@@ -187,7 +189,8 @@ impl Access {
 
     /// Their names. Those that only selectors know have none.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Self::NAMES.into_iter().filter(move |(_, bit)| self.contains(*bit)).map(|(name, _)| name)
+        let all = Self::NAMES.into_iter().chain([("enter", Self::ENTER)]);
+        all.filter(move |(_, bit)| self.contains(*bit)).map(|(name, _)| name)
     }
 
     /// Both sets together.

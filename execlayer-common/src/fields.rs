@@ -125,6 +125,9 @@ fields! {
     OFF_MOUNT_POINT: "mount" "mnt_mountpoint";
     OFF_BPRM_FILE: "linux_binprm" "file";
     OFF_BPRM_BUF: "linux_binprm" "buf";
+    OFF_BPRM_UNSAFE: "linux_binprm" "unsafe";
+    OFF_BPRM_FILENAME: "linux_binprm" "filename";
+    OFF_BPRM_INTERP: "linux_binprm" "interp";
     OFF_SOCKET_SK: "socket" "sk";
     OFF_SOCK_PROTOCOL: "sock" "sk_protocol";
     OFF_SOCK_PEER_PID: "sock" "sk_peer_pid";

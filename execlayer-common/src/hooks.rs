@@ -94,6 +94,12 @@ pub const MAP_SCOPES: &str = "SCOPES";
 /// of those that select by executable, and a number that changes whenever one of them or a slot
 /// changes. Written by the daemon only.
 pub const MAP_SELECTORS: &str = "SELECTORS";
+/// Array of one u64: bitmap of the profiles (bit 0 is profile 1) whose image has rules with `transition`. Written by
+/// the daemon only.
+pub const MAP_LEADING: &str = "LEADING";
+/// Hash: `generation << 16 | rule` of a rule with `transition` to the profile (u32) that it leads to, if that can be
+/// entered. Written by the daemon only.
+pub const MAP_PASSAGES: &str = "PASSAGES";
 /// LRU hash: cgroup id to `epoch << 32 | profile`: what the selectors said. Written by the kernel only.
 pub const MAP_CGROUPS: &str = "CGROUPS";
 /// Array of [`crate::slot::Slot`] words, one for each profile. Written by the daemon only.

@@ -6,7 +6,7 @@
 pub struct Label {
     /// Slot of the policy plus one, 1 to [`crate::limits::MAX_PROFILES`].
     pub profile: u32,
-    /// Profile that an exec in progress selected, not in force before the exec is committed.
+    /// Profile that an exec in progress selected or leads to, not in force before the exec is committed.
     pub pending: u32,
     /// Names the process tree: start time (ns since boot) of the task that was labelled first.
     pub session: u64,

@@ -38,6 +38,10 @@ pub const MAX_GOVERNED_TASKS: u32 = 65_536;
 pub const MAX_LATE_TASKS: u32 = 4_096;
 /// Cgroups whose selection is remembered.
 pub const MAX_CGROUP_CACHE: u32 = 4_096;
+/// Rules with `transition` of all policies in force, those of the generations before them included.
+pub const MAX_PASSAGES: u32 = 8_192;
+/// Rules with `transition` of one policy.
+pub const MAX_TRANSITIONS: usize = 64;
 /// Scopes open at once.
 pub const MAX_SCOPES: u32 = 1_024;
 /// Questions at once, open or answered a moment ago.

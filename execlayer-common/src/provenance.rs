@@ -27,6 +27,9 @@ pub struct Provenance {
     pub cgroups: Vec<String>,
     /// Executable globs that select tasks.
     pub executables: Vec<String>,
+    /// Agents whose rules may lead to this policy ([`RuleOrigin::transition`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepts_from: Vec<String>,
     /// Who can be asked, as far as rules name them; [`RuleOrigin::asking`] counts in this list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deciders: Vec<Decider>,
@@ -47,6 +50,9 @@ pub struct RuleOrigin {
     /// What the author gave as the reason, for people and agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The agent to whose policy executing leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transition: Option<String>,
     /// How it asks. Only of rules that do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asking: Option<Asking>,

@@ -49,11 +49,16 @@ pub enum Reason {
     Guarded = 20,
     /// The file would have another name, and that allows what the old one does not.
     GrantsMore = 21,
+    /// A rule leads from the program to another policy, which is not in force or does not let this one's
+    /// programs in.
+    NoTransition = 22,
+    /// A rule leads from the program to another policy, and somebody of this one would have a hand in it.
+    UnsafeTransition = 23,
 }
 
 impl Reason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::None,
         Self::Rule,
         Self::Unlisted,
@@ -76,6 +81,8 @@ impl Reason {
         Self::FileChanged,
         Self::Guarded,
         Self::GrantsMore,
+        Self::NoTransition,
+        Self::UnsafeTransition,
     ];
 
     /// The reason with this number, or `None`.
@@ -110,6 +117,8 @@ impl Reason {
             Self::FileChanged => "file-changed",
             Self::Guarded => "guarded",
             Self::GrantsMore => "grants-more",
+            Self::NoTransition => "no-transition",
+            Self::UnsafeTransition => "unsafe-transition",
         }
     }
 
@@ -139,6 +148,12 @@ impl Reason {
             Self::FileChanged => "the file was changed after its digest was approved",
             Self::Guarded => "it belongs to the gate itself",
             Self::GrantsMore => "under its new name more would be allowed than under the old one",
+            Self::NoTransition => {
+                "it leads to another agent's policy, which is not in force or does not accept it"
+            }
+            Self::UnsafeTransition => {
+                "it leads to another agent's policy, and is a script, is traced, or shares its directory"
+            }
         }
     }
 }

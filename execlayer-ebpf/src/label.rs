@@ -32,7 +32,11 @@ pub fn stored(task: *const Task) -> Option<Label> {
     let label = LABELS.get(task);
     if !label.is_null() {
         // SAFETY: a live map value of this type.
-        return Some(unsafe { label.read() });
+        let label = unsafe { label.read() };
+        if label.pending == 0 {
+            return Some(label);
+        }
+        // What an exec has made of it is certain in the durable copy only: see `commit`.
     }
     // KERNEL: on 6.1 the look-up gives null under contention (kernel/bpf/bpf_task_storage.c,
     // `bpf_task_storage_trylock`), so the durable copy decides.
@@ -131,8 +135,26 @@ pub fn forget(task: *const Task) {
     }
 }
 
-/// Puts the label that an exec selected into force. It was stored in both places before, so nothing
-/// here can fail.
+/// Notes where an exec leads a governed task, or that it leads nowhere. On failure the label is in force as before,
+/// and leads nowhere in one of its places: the caller must deny.
+#[inline(always)]
+pub fn aim(task: *const Task, profile: u32) -> Result<(), ()> {
+    let stored = LABELS.get(task);
+    let durable = TASKS.get_ptr_mut(task as u64).ok_or(())?;
+    if stored.is_null() {
+        return Err(());
+    }
+    // SAFETY: live map values; only their own task writes them.
+    unsafe {
+        (&raw mut (*durable).pending).write(profile);
+        (&raw mut (*stored).pending).write(profile);
+    }
+    Ok(())
+}
+
+/// Puts the label that an exec selected or leads to into force. It was stored in both places before, so that nothing
+/// here can fail: where the first is not found under contention, its `pending` sends whoever looks to the durable
+/// copy.
 #[inline(always)]
 pub fn commit(task: *const Task) {
     let stored = LABELS.get(task);
@@ -155,7 +177,7 @@ pub fn commit(task: *const Task) {
 unsafe fn promote(label: *mut Label) {
     // SAFETY: the caller passes a live label.
     let value = unsafe { label.read() };
-    if value.profile == 0 && value.pending != 0 {
+    if value.pending != 0 {
         // SAFETY: as above.
         unsafe {
             label.write(Label { profile: value.pending, pending: 0, session: value.session })

@@ -22,6 +22,7 @@ mod clock;
 mod cred;
 mod emit;
 mod enforce;
+mod enter;
 mod feature;
 mod frame;
 mod gate;

@@ -36,6 +36,10 @@ pub static CGROUPS: LruHashMap<u64, u64, { limits::MAX_CGROUP_CACHE as usize }> 
 #[btf_map]
 pub static SELECTORS: Array<u64, 3> = Array::new();
 #[btf_map]
+pub static LEADING: Array<u64, 1> = Array::new();
+#[btf_map]
+pub static PASSAGES: HashMap<u64, u32, { limits::MAX_PASSAGES as usize }> = HashMap::new();
+#[btf_map]
 pub static SLOTS: Array<u64, { limits::MAX_PROFILES as usize }> = Array::new();
 #[btf_map]
 pub static TABLES_0: ArrayOfMaps<Table<{ limits::CLASS_WORDS[0] as usize }>, TABLES> =

@@ -104,6 +104,8 @@ pub struct Rule {
     pub when: Condition,
     /// For people and agents.
     pub reason: Option<String>,
+    /// The agent to whose policy executing leads; its access has [`Access::ENTER`].
+    pub transition: Option<String>,
     /// Of rules that ask; counts in [`CheckedPolicy::deciders`].
     pub asking: Option<Asking>,
 }
@@ -118,6 +120,7 @@ pub struct CheckedPolicy {
     pub(crate) record: Record,
     pub(crate) cgroups: Vec<Written>,
     pub(crate) executables: Vec<Written>,
+    pub(crate) accepts_from: Vec<String>,
     pub(crate) files: Vec<String>,
     pub(crate) deciders: Vec<Decider>,
     pub(crate) rules: Vec<Rule>,
@@ -164,6 +167,12 @@ impl CheckedPolicy {
     #[must_use]
     pub fn executables(&self) -> &[Written] {
         &self.executables
+    }
+
+    /// Agents whose rules may lead to this policy.
+    #[must_use]
+    pub fn accepts_from(&self) -> &[String] {
+        &self.accepts_from
     }
 
     /// Files that it was read from, as the author named them; the first is the policy itself.

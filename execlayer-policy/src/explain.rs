@@ -78,6 +78,11 @@ fn head(out: &mut String, policy: &CheckedPolicy) {
             let _ = write!(out, ", {what} {}", quoted(list, "").join(", "));
         }
     }
+    let accepted: Vec<String> =
+        policy.accepts_from().iter().map(|agent| format!("`{agent}`")).collect();
+    if !accepted.is_empty() {
+        let _ = write!(out, ", programs to which rules of {} lead", accepted.join(", "));
+    }
     out.push_str(", and all that these start.\n");
     out.push_str(match policy.mode() {
         Mode::Enforce => "What it denies fails.",
@@ -93,6 +98,9 @@ fn explain_rule(out: &mut String, policy: &CheckedPolicy, rule: &Rule) {
     let _ = writeln!(out, "  {}", rule.id);
     list(out, &verbs(rule.access).join(", "), &quoted(&rule.paths, ""));
     list(out, "but not", &quoted(&rule.except, ""));
+    if let Some(agent) = &rule.transition {
+        let _ = writeln!(out, "    from there on under the policy of the agent `{agent}`");
+    }
     for (access, what, inet) in
         [(Access::CONNECT, "connect to", &rule.inet), (Access::BIND, "be reached at", &rule.local)]
     {

@@ -81,6 +81,9 @@ impl Act {
         if claim.before().len() > 0 || rules.iter().any(|rule| rule.when.at_most.is_some()) {
             return Err("the policy has budgets, which cases would share");
         }
+        if rules.iter().any(|rule| rule.transition.is_some()) {
+            return Err("the policy leads to others, which would have to be there");
+        }
         let act = &claim.case.act;
         let kind = match act.operation {
             Operation::File | Operation::Exec => {

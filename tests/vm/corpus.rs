@@ -99,6 +99,7 @@ fn install(suite: &Suite, key: &PrivateKey) -> Result<()> {
         file: 0,
         line: 1,
         reason: None,
+        transition: None,
         asking: None,
     });
     let provenance = Provenance {
@@ -109,6 +110,7 @@ fn install(suite: &Suite, key: &PrivateKey) -> Result<()> {
         files: vec![suite.file.clone()],
         cgroups: Vec::new(),
         executables: Vec::new(),
+        accepts_from: Vec::new(),
         deciders: Vec::new(),
         rules: rules.collect(),
     };

@@ -42,6 +42,7 @@ mod signed;
 mod smoke;
 mod stress;
 mod swap;
+mod transition;
 mod transparent;
 
 use framework::Test;
@@ -81,6 +82,7 @@ const ALL: &[&[Test]] = &[
     corpus::TESTS,
     stress::TESTS,
     swap::TESTS,
+    transition::TESTS,
 ];
 
 /// Those that make system calls which arm64 does not have.

@@ -4,6 +4,7 @@ use crate::framework::Lane;
 use crate::gate::{Gate, all_but, policy};
 use crate::raw::{address, call, forked, owned, text};
 use anyhow::{Context, Result, ensure};
+use aya::programs::links::LinkError;
 use aya::programs::loaded_links;
 use execlayer_common::question::daemon;
 use nix::libc;
@@ -14,6 +15,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -192,8 +194,10 @@ fn a_service_manager_is_told_how_the_daemon_fares() -> Result<()> {
     Ok(())
 }
 
+/// Numbers of the links that there are. The kernel lets go of one a moment after its last holder: such a one is still
+/// listed, and not there.
 pub(crate) fn links() -> Result<BTreeSet<u32>> {
-    Ok(loaded_links()
-        .map(|link| Ok(link?.id()))
-        .collect::<Result<_, aya::programs::links::LinkError>>()?)
+    let is_there = |link: &Result<_, LinkError>| !matches!(link, Err(LinkError::SyscallError(error)) if error.io_error.kind() == ErrorKind::NotFound);
+    let links = loaded_links().filter(is_there).map(|link| Ok(link?.id()));
+    links.collect()
 }

@@ -204,6 +204,7 @@ fn provenance() -> Provenance {
         file: 0,
         line,
         reason: Some("the daemon tries whether the gate stands".to_owned()),
+        transition: None,
         asking: None,
     };
     Provenance {
@@ -214,6 +215,7 @@ fn provenance() -> Provenance {
         files: vec!["(built in)".to_owned()],
         cgroups: Vec::new(),
         executables: Vec::new(),
+        accepts_from: Vec::new(),
         deciders: Vec::new(),
         rules: RULES.into_iter().zip(1..).map(rule).collect(),
     }

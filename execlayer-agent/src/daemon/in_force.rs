@@ -1,7 +1,7 @@
 //! Verify and install, for the daemon: a file to a policy in force, and the tasks that it selects.
 //! Everything that a bundle's bytes can cause happens here; must not know who sent them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use execlayer_api::{ErrorCode, Failure, Installed, Outcome};
 use execlayer_bundle::{Kind, VerifiedBundle};
@@ -9,6 +9,7 @@ use execlayer_bundle::{Kind, VerifiedBundle};
 use super::{Daemon, failure};
 use crate::{
     kernel::{InstallError, Pass},
+    passages,
     profiles::{self, Destined, ProfileError},
     record::time,
     state::Concern,
@@ -29,9 +30,15 @@ impl Daemon {
             }
         };
         let (mut failures, mut doubts) = (Vec::new(), Vec::new());
-        for (profile, path) in kept {
+        let mut kept: Vec<_> = kept
+            .into_iter()
+            .map(|(profile, path)| Some((profile, read_bundle(&path), path)))
+            .collect();
+        for at in in_order(&kept) {
+            let Some((profile, bytes, path)) = kept.get_mut(at).and_then(Option::take) else {
+                continue;
+            };
             let name = path.display().to_string();
-            let bytes = read_bundle(&path);
             match bytes.and_then(|bytes| self.put_in_force_again(&bytes, profile)) {
                 Ok(doubt) => {
                     tracing::info!("`{name}` is in force again");
@@ -164,6 +171,13 @@ impl Daemon {
         if selects {
             self.adopt();
         }
+        match self.profiles.broken_ways() {
+            broken if broken.is_empty() => self.health.clear(Concern::Ways),
+            broken => {
+                let reason = format!("programs that cannot be executed: {}", broken.join("; "));
+                self.health.raise(Concern::Ways, reason);
+            }
+        }
         // Answers about the policy's rules go with it, before anybody is judged anew.
         self.sweep_grants(time::boot());
         crate::kernel::return_free_memory();
@@ -199,6 +213,20 @@ impl Daemon {
         };
         self.health.raise(Concern::Adoption, reason);
     }
+}
+
+/// A kept bundle: its profile, its bytes, and where it lies.
+type Kept = (u32, Result<Vec<u8>, Failure>, PathBuf);
+
+/// Those first that others lead to, so that there is no moment without the way. They are verified when they are put
+/// in force: a wrong claim spoils the order, and nothing else.
+fn in_order(kept: &[Option<Kept>]) -> Vec<usize> {
+    let claimed = |kept: &Option<Kept>| {
+        let (_profile, bytes, _path) = kept.as_ref()?;
+        Some(execlayer_bundle::unverified_claims(bytes.as_ref().ok()?).ok()?.provenance)
+    };
+    let claims: Vec<_> = kept.iter().map(claimed).collect();
+    passages::order(&claims.iter().map(Option::as_ref).collect::<Vec<_>>())
 }
 
 fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {

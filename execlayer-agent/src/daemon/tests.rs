@@ -26,6 +26,7 @@ use crate::{
 
 mod admit;
 mod held;
+mod ways;
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -65,6 +66,16 @@ impl Bench {
 
     /// A bundle for `agent` that selects `exe`.
     fn bundle(&self, agent: &str, exe: Option<&str>) -> PathBuf {
+        self.bundle_with(agent, exe, |_provenance| ())
+    }
+
+    /// The same, and more said of it.
+    fn bundle_with(
+        &self,
+        agent: &str,
+        exe: Option<&str>,
+        say: impl FnOnce(&mut Provenance),
+    ) -> PathBuf {
         let mut draft = Draft::new(if exe.is_some() { FLAG_SELECTS_EXE } else { 0 }, 3);
         let set = draft.set(Effect::Deny, Access::of(Operation::File), 2);
         draft.automaton(Operation::File, &exactly(b"/etc/shadow", set, 0));
@@ -72,9 +83,15 @@ impl Bench {
             let set = draft.set(Effect::Allow, Access::GOVERN, 0);
             draft.automaton(Operation::SelectExe, &exactly(exe.as_bytes(), set, 0));
         }
-        let rule =
-            |id: &str| RuleOrigin { id: id.into(), file: 0, line: 4, reason: None, asking: None };
-        let provenance = Provenance {
+        let rule = |id: &str| RuleOrigin {
+            id: id.into(),
+            file: 0,
+            line: 4,
+            reason: None,
+            transition: None,
+            asking: None,
+        };
+        let mut provenance = Provenance {
             format: execlayer_common::provenance::FORMAT,
             policy: format!("policy-of-{agent}"),
             version: 3,
@@ -82,6 +99,7 @@ impl Bench {
             files: vec!["policy.toml".to_owned()],
             cgroups: Vec::new(),
             executables: exe.into_iter().map(str::to_owned).collect(),
+            accepts_from: Vec::new(),
             deciders: self.deciders.clone(),
             rules: vec![
                 RuleOrigin { asking: self.asking.clone(), ..rule("a") },
@@ -89,6 +107,7 @@ impl Bench {
                 rule("no-shadow"),
             ],
         };
+        say(&mut provenance);
         let bundle = UnsignedBundle::new(draft.finish(), provenance).unwrap();
         let path = self.folder.path().join(format!("{agent}.bundle"));
         fs::write(&path, sign::sign(&bundle, &self.key).unwrap().bytes()).unwrap();

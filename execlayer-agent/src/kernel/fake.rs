@@ -13,6 +13,7 @@ use execlayer_common::{
 };
 
 use super::{Gate, Hold, Pass};
+use crate::passages::Passages;
 
 /// The gate's state, as a kernel would hold it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +21,9 @@ pub(crate) struct Fake {
     pub(crate) tables: BTreeMap<(u8, u8), Vec<u32>>,
     pub(crate) slots: BTreeMap<u32, u64>,
     pub(crate) selectors: [u64; 3],
+    pub(crate) passages: Passages,
+    /// Ways that were there in between, each time.
+    pub(crate) passages_before: Vec<Passages>,
     pub(crate) budgets: BTreeMap<u32, u64>,
     pub(crate) scopes: BTreeMap<u64, u32>,
     pub(crate) governed: BTreeMap<u32, u64>,
@@ -89,6 +93,17 @@ impl Gate for Fake {
         }
         self.step("set_selectors")?;
         self.selectors = words;
+        Ok(())
+    }
+
+    fn passages(&self) -> io::Result<Passages> {
+        self.step("passages")?;
+        Ok(self.passages.clone())
+    }
+
+    fn set_passages(&mut self, passages: &Passages) -> io::Result<()> {
+        self.step("set_passages")?;
+        self.passages_before.push(std::mem::replace(&mut self.passages, passages.clone()));
         Ok(())
     }
 

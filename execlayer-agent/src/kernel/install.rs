@@ -104,6 +104,15 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The generation of what is installed next.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError::NoGeneration`].
+    pub fn next_generation(&self) -> Result<u32, InstallError> {
+        self.last_generation.checked_add(1).ok_or(InstallError::NoGeneration)
+    }
+
     fn mark(&mut self, slot: Slot, used: bool) {
         if let Some(class) = self.used.get_mut(slot.class() as usize) {
             let bit = 1_u128 << slot.table();
@@ -136,7 +145,7 @@ pub fn install(
     image::check_header(&words)?;
     let image_words = u32::try_from(words.len()).map_err(|_too_long| ImageError::TooLarge)?;
     let class = image::class_of(image_words).ok_or(ImageError::TooLarge)?;
-    let number = layout.last_generation.checked_add(1).ok_or(InstallError::NoGeneration)?;
+    let number = layout.next_generation()?;
     if let Some(word) = words.get_mut(H_GENERATION as usize) {
         *word = number;
     }

@@ -9,6 +9,8 @@ use std::{
 use aya::programs::links::FdLink;
 use execlayer_common::{adoption, label::Label, limits, slot::Slot};
 
+use crate::passages::Passages;
+
 use super::{
     Gate, Hold, Holding, Pass,
     sys::{self, RawMap},
@@ -23,6 +25,8 @@ pub struct Live {
     pub(super) tasks: [RawMap; 2],
     pub(super) scopes: RawMap,
     pub(super) selectors: RawMap,
+    pub(super) leading: RawMap,
+    pub(super) passages: RawMap,
     pub(super) slots: RawMap,
     pub(super) tables: [RawMap; 4],
     pub(super) budgets: RawMap,
@@ -87,6 +91,33 @@ impl Gate for Live {
             self.selectors.set(&index.to_ne_bytes(), &word.to_ne_bytes())?;
         }
         Ok(())
+    }
+
+    fn passages(&self) -> io::Result<Passages> {
+        let mut ways = BTreeMap::new();
+        let (mut key, mut next) = (None, [0; 8]);
+        // Only the daemon changes the map, so the walk meets each key once.
+        while self.passages.next_key(key.as_ref().map(<[u8; 8]>::as_slice), &mut next)? {
+            let mut profile = [0; 4];
+            if self.passages.get(&next, &mut profile)? {
+                ways.insert(u64::from_ne_bytes(next), u32::from_ne_bytes(profile));
+            }
+            key = Some(next);
+        }
+        Ok(Passages { leading: read_u64(&self.leading, 0)?, ways })
+    }
+
+    fn set_passages(&mut self, passages: &Passages) -> io::Result<()> {
+        let known = self.passages()?;
+        for way in known.ways.keys().filter(|way| !passages.ways.contains_key(way)) {
+            self.passages.remove(&way.to_ne_bytes())?;
+        }
+        for (way, profile) in &passages.ways {
+            if known.ways.get(way) != Some(profile) {
+                self.passages.set(&way.to_ne_bytes(), &profile.to_ne_bytes())?;
+            }
+        }
+        self.leading.set(&0_u32.to_ne_bytes(), &passages.leading.to_ne_bytes())
     }
 
     fn zero_budgets(&mut self, profile: u32) -> io::Result<()> {

@@ -223,6 +223,8 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
         tasks: [raw(&mut ebpf, hooks::MAP_TASKS)?, raw(&mut ebpf, hooks::MAP_LATE)?],
         scopes: raw(&mut ebpf, hooks::MAP_SCOPES)?,
         selectors: raw(&mut ebpf, hooks::MAP_SELECTORS)?,
+        leading: raw(&mut ebpf, hooks::MAP_LEADING)?,
+        passages: raw(&mut ebpf, hooks::MAP_PASSAGES)?,
         slots: raw(&mut ebpf, hooks::MAP_SLOTS)?,
         tables: [
             raw(&mut ebpf, tables_0)?,

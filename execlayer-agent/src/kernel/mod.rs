@@ -21,6 +21,8 @@ use std::{collections::BTreeMap, io};
 
 use execlayer_common::{label::Label, slot::Slot};
 
+use crate::passages::Passages;
+
 pub(crate) use child::die_with_parent;
 pub use features::{FeatureError, Features};
 pub use holding::{Hold, Holding};
@@ -70,6 +72,18 @@ pub trait Gate {
     ///
     /// What the kernel said; some may be stored.
     fn set_selectors(&mut self, words: [u64; 3]) -> io::Result<()>;
+    /// Reads the ways from policies to others.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn passages(&self) -> io::Result<Passages>;
+    /// Stores these ways and no others. What is not there any more goes first.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said; some may be stored.
+    fn set_passages(&mut self, passages: &Passages) -> io::Result<()>;
     /// Forgets what a profile's budgets have spent.
     ///
     /// # Errors

@@ -43,6 +43,9 @@ struct EventLine<'a> {
     rule: Option<&'a str>,
     file: Option<&'a str>,
     line: Option<u32>,
+    /// The agent to whose policy the rule leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transition: Option<&'a str>,
     reason: &'static str,
     message: Option<&'a str>,
     provisional: bool,
@@ -125,6 +128,7 @@ pub struct RuleName<'a> {
     pub id: Option<&'a str>,
     pub file: Option<&'a str>,
     pub line: Option<u32>,
+    pub transition: Option<&'a str>,
     pub message: Option<&'a str>,
 }
 
@@ -141,6 +145,7 @@ pub fn rule_of<'a>(observed: &Observed, provenance: Option<&'a Provenance>) -> R
             .and_then(|known| known.files.get(origin.file as usize))
             .map(String::as_str),
         line: Some(origin.line),
+        transition: origin.transition.as_deref(),
         message: origin.reason.as_deref(),
     }
 }
@@ -196,6 +201,7 @@ pub fn event(
         rule: rule.id,
         file: rule.file,
         line: rule.line,
+        transition: rule.transition.filter(|_| observed.access.contains(Access::ENTER)),
         reason: observed.reason.name(),
         message: rule.message,
         provisional: observed.provisional,

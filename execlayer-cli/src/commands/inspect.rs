@@ -224,6 +224,7 @@ fn facts(claims: &UnverifiedClaims, screen: &Screen) -> String {
         ("files", list(&provenance.files)),
         ("cgroups", list(&provenance.cgroups)),
         ("executables", list(&provenance.executables)),
+        ("accepts from", list(&provenance.accepts_from)),
     ] {
         if !value.is_empty() {
             text.push_str(&format!("{name:<12} {}\n", printable(&value)));
@@ -232,13 +233,14 @@ fn facts(claims: &UnverifiedClaims, screen: &Screen) -> String {
     for decider in &provenance.deciders {
         text.push_str(&format!("{:<12} {}\n", "decider", printable(&asking::decider(decider))));
     }
-    let mut table = Table::new(&["number", "rule", "place", "asking", "reason"]);
+    let mut table = Table::new(&["number", "rule", "place", "transition", "asking", "reason"]);
     for (number, rule) in provenance.rules.iter().enumerate() {
         let file = provenance.files.get(rule.file as usize).map_or("", String::as_str);
         table.row([
             number.to_string(),
             rule.id.clone(),
             format!("{file}:{}", rule.line),
+            rule.transition.clone().unwrap_or_default(),
             rule.asking
                 .as_ref()
                 .map(|asking| asking::chain(asking, &provenance.deciders))

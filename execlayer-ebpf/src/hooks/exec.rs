@@ -1,15 +1,16 @@
-//! Executing: selection of tasks that are not governed yet, judgement of those that are.
+//! Executing: selection of tasks that are not governed yet, judgement of those that are and where it leads them.
 
 use aya_ebpf::programs::LsmContext;
 use execlayer_common::{
     access::{Access, Operation},
     event, feature as common,
+    label::Label,
     question::Hook,
 };
 
 use crate::{
     enforce::ON_FAILURE,
-    feature,
+    enter, feature,
     hold::{self, calls},
     inherit,
     kernel::{Bprm, ENOMEM, File, fields},
@@ -24,11 +25,14 @@ use crate::{
 pub fn select(ctx: &LsmContext) -> i32 {
     let task = label::current();
     label::settle(task);
+    let bprm: *const Bprm = ctx.arg(0);
     let label = match label::of(task) {
-        // The first label wins.
-        Some(label) => label,
+        // The first label wins, unless a rule of its policy leads on.
+        Some(label) => match enter::at_exec(task, label, bprm) {
+            Ok(profile) => Label { profile, ..label },
+            Err(result) => return result,
+        },
         None => {
-            let bprm: *const Bprm = ctx.arg(0);
             let file: *const File = typed(bprm, &fields::OFF_BPRM_FILE);
             match select::at_exec(task, file) {
                 Ok(Some(label)) => label,
@@ -46,6 +50,10 @@ pub fn check(ctx: &LsmContext) -> i32 {
     let Some(label) = label::of(label::current()) else { return 0 };
     let bprm: *const Bprm = ctx.arg(0);
     let file: *const File = typed(bprm, &fields::OFF_BPRM_FILE);
+    let result = enter::interpreted(label::current(), label, bprm);
+    if result != 0 {
+        return result;
+    }
     // KERNEL: `buf` has the first bytes of the file (fs/exec.c, `prepare_binprm`, 6.1).
     let first: u32 = typed_at(member(bprm, &fields::OFF_BPRM_BUF), 0);
     let change = Change {

@@ -161,7 +161,7 @@ fn gives_more(scratch: *mut Scratch, two: u32, inode: u64, is_back: bool) -> boo
             || differs_below(&old[2], &new[2]);
     }
     let of_file = if two == LINK { Access::OF_FILE.0 } else { Access::READ.0 };
-    let of_program = if two == LINK { Access::EXEC.0 } else { 0 };
+    let of_program = Access::ENTER.0 | if two == LINK { Access::EXEC.0 } else { 0 };
     // A socket is known by the name that it has, and stays who listens there.
     if mode & S_IFMT == S_IFSOCK && more(&old[2], &new[2]) != 0 {
         return true;

@@ -1,4 +1,4 @@
-//! What a case does: `exec /usr/bin/git`, `read+write /workspace/a`, `connect tcp:10.0.0.1:443`,
+//! What a case does: `exec /usr/bin/git`, `enter /usr/bin/git`, `read+write /workspace/a`, `connect tcp:10.0.0.1:443`,
 //! `use io-uring`. Owns that syntax; must not know the syntax of policies.
 
 use std::net::{IpAddr, SocketAddr};
@@ -22,7 +22,7 @@ pub struct Act {
 
 type Wrong = (String, &'static str);
 
-const FORM: &str = "write `exec /usr/bin/git`, `read /a`, `read+write /a`, `append /a`, `create /a`, \
+const FORM: &str = "write `exec /usr/bin/git`, `enter /usr/bin/git`, `read /a`, `read+write /a`, `append /a`, `create /a`, \
                     `connect tcp:10.0.0.1:443`, `connect unix:/run/x`, `bind tcp:0.0.0.0:80` or `use io-uring`";
 
 impl Act {
@@ -43,9 +43,10 @@ impl Act {
         }
         let mut wanted = Access::default();
         for verb in verbs.split('+') {
-            let known = Access::NAMES.iter().find(|(name, _)| *name == verb);
+            let mut known = Access::NAMES.into_iter().chain([("enter", Access::ENTER)]);
+            let known = known.find(|(name, _)| *name == verb);
             let (_, bits) = known.ok_or_else(|| (format!("`{verb}` is no operation"), FORM))?;
-            wanted = wanted.union(*bits);
+            wanted = wanted.union(bits);
         }
         let (operation, subject) = match wanted {
             Access::CONNECT => address(target, Inet::v4, Inet::v6)?,
@@ -57,7 +58,7 @@ impl Act {
                 other => other,
             },
             Access::USE => (Operation::Feature, named(target)?),
-            Access::EXEC => (Operation::Exec, path(target)?),
+            Access::EXEC | Access::ENTER => (Operation::Exec, path(target)?),
             _ if Access::of(Operation::File).contains(wanted) => (Operation::File, path(target)?),
             _ => {
                 let message = format!("`{verbs}` cannot be done in one call");

@@ -4,7 +4,7 @@ use crate::{
     check::{names, rules},
     checked::Written,
     diagnostic::Diagnostic,
-    parse::{Policy, glob::Variables},
+    parse::{self, Policy, glob::Variables},
     source::{Sources, Span},
 };
 
@@ -14,6 +14,7 @@ pub(super) struct Agent {
     pub(super) name: Option<String>,
     pub(super) cgroups: Vec<Written>,
     pub(super) executables: Vec<Written>,
+    pub(super) accepts_from: Vec<String>,
 }
 
 pub(super) fn check(
@@ -36,5 +37,24 @@ pub(super) fn check(
         name: Some(name.value.clone()),
         cgroups: rules::paths(&agent.cgroups, sources, variables, out),
         executables: rules::paths(&agent.executables, sources, variables, out),
+        accepts_from: accepts_from(agent, out),
     }
+}
+
+/// Agents whose rules may lead here, sorted, once each.
+fn accepts_from(agent: &parse::policy::Agent, out: &mut Vec<Diagnostic>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(agent.accepts_from.len());
+    for name in &agent.accepts_from {
+        names::spelling(name, "name", out);
+        if agent.name.as_ref().is_some_and(|own| own.value == name.value) {
+            out.push(
+                Diagnostic::error(name.span, "an agent does not go from its policy to its policy")
+                    .help("leave it out: what its programs start stays under this policy"),
+            );
+        }
+        names.push(name.value.clone());
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
 }

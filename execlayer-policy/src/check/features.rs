@@ -77,6 +77,7 @@ pub(super) fn defaults(rules: &[(Rule, Span)], sources: &Sources, at: Span) -> V
         features: vec![written(feature)],
         when: Condition::default(),
         reason: None,
+        transition: None,
         asking: None,
     };
     with_defaults().filter(unnamed).map(|feature| (rule(feature), at)).collect()

@@ -10,6 +10,7 @@ mod hints;
 mod limits;
 mod names;
 mod rules;
+mod transitions;
 
 use execlayer_common::access::Access;
 
@@ -95,6 +96,7 @@ fn resolve(
     limits::conditions(&rules, out);
     conflicts::check(&rules, out);
     features::rings(&rules, out);
+    transitions::check(&rules, agent.name.as_deref(), out);
     hints::check(&rules, out);
     if let Some(agent) = &main.agent {
         rules.extend(features::defaults(&rules, sources, agent.span));
@@ -109,6 +111,7 @@ fn resolve(
         record,
         cgroups: agent.cgroups,
         executables: agent.executables,
+        accepts_from: agent.accepts_from,
         files: sources.names(),
         deciders: deciders.named(),
         rules: rules.into_iter().map(|(rule, _)| rule).collect(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use execlayer_common::{access::Access, provenance::Asking};
 
 use crate::{
-    check::{Options, features},
+    check::{Options, features, names},
     checked::{Condition, Place, Rule, Written},
     diagnostic::Diagnostic,
     parse::{
@@ -42,6 +42,10 @@ pub(super) fn check(
         }
         reason.value.clone()
     });
+    let transition = rule.transition.as_ref().map(|agent| {
+        names::spelling(agent, "name", out);
+        agent.value.clone()
+    });
     let at = sources.position(rule.span.source, rule.span.start);
     let id = rule.id.as_ref()?;
     let checked = Rule {
@@ -57,6 +61,7 @@ pub(super) fn check(
         features,
         when: Condition { uid, between: rule.when.between, at_most: rule.when.at_most },
         reason,
+        transition,
         asking,
     };
     Some((checked, id.span))

@@ -11,7 +11,7 @@ use execlayer_common::{
     verdict::Verdict,
 };
 
-use super::{Budget, Change, DifferenceError, When};
+use super::{Budget, Change, DifferenceError, Side, When};
 use crate::{
     evaluate::Facts,
     image_world::{View, judge_image},
@@ -21,7 +21,7 @@ const MAX_MOMENTS: usize = 4_096;
 
 /// What has been compared of one operation.
 pub(super) struct Compared<'a> {
-    images: [View<'a>; 2],
+    sides: [Side<'a>; 2],
     operation: Operation,
     /// Subjects with the same decision sets are judged alike.
     sets: HashSet<(Box<[u32]>, bool)>,
@@ -30,8 +30,8 @@ pub(super) struct Compared<'a> {
 }
 
 impl<'a> Compared<'a> {
-    pub(super) fn new(images: [View<'a>; 2], operation: Operation) -> Self {
-        Self { images, operation, sets: HashSet::new(), changes: Vec::new() }
+    pub(super) fn new(sides: [Side<'a>; 2], operation: Operation) -> Self {
+        Self { sides, operation, sets: HashSet::new(), changes: Vec::new() }
     }
 
     /// Compares what both say of a subject that has led to these decision sets, `old` of them of the old
@@ -56,7 +56,9 @@ impl<'a> Compared<'a> {
         for bit in (0..u32::BITS).map(|bit| Access(1 << bit)).filter(|bit| wanted.contains(*bit)) {
             for (before, after, when) in self.differing(&subject, bit, &moments) {
                 let same = |change: &&mut Change| {
-                    (change.before, change.after) == (before, after) && change.when == when
+                    (change.before, change.after) == (before, after)
+                        && change.when == when
+                        && (change.access == Access::ENTER) == (bit == Access::ENTER)
                 };
                 match found.iter_mut().find(same) {
                     Some(change) => change.access = change.access.union(bit),
@@ -87,7 +89,7 @@ impl<'a> Compared<'a> {
         moments: &[Moment],
     ) -> Vec<(Verdict, Verdict, Option<When>)> {
         let judge = |moment: &Moment, image: usize| {
-            let View(words) = self.images[image];
+            let words = self.sides[image].image;
             let mut is_left = |number, _, _| moment.is_left(image, number);
             judge_image(words, self.operation, subject, wanted, moment.facts, &mut is_left)
         };
@@ -97,7 +99,9 @@ impl<'a> Compared<'a> {
         let mut out: Vec<(Verdict, Verdict, Option<When>)> = Vec::new();
         for ([before, after], moment) in judged.into_iter().zip(moments) {
             let is_known = out.iter().any(|known| (known.0, known.1) == (before, after));
-            if before.raw() != after.raw() && !is_known {
+            let leads_elsewhere = wanted == Access::ENTER
+                && self.sides[0].target(before) != self.sides[1].target(after);
+            if (before.raw() != after.raw() || leads_elsewhere) && !is_known {
                 out.push((before, after, (!is_always).then(|| moment.when.clone())));
             }
         }
@@ -110,7 +114,7 @@ impl<'a> Compared<'a> {
         let mut numbers: [BTreeMap<u32, (u32, u32)>; 2] = Default::default();
         for (number, &set) in sets.iter().enumerate().filter(|(_, set)| **set != 0) {
             let image = usize::from(number >= old);
-            let view = self.images[image];
+            let view = View(self.sides[image].image);
             for at in conditions(view, set) {
                 let flags = view.word(at);
                 if flags & CONDITION_UID != 0 {

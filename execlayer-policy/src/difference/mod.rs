@@ -13,6 +13,7 @@ use execlayer_common::{
     access::{Access, Operation},
     automaton::Table as _,
     image::{self, ImageError},
+    provenance::Provenance,
     verdict::Verdict,
 };
 
@@ -32,7 +33,8 @@ pub struct Difference {
 pub struct Change {
     /// What is done.
     pub operation: Operation,
-    /// What is wanted, each bit alone. For selectors [`Access::GOVERN`]: whether a task is governed.
+    /// What is wanted, each bit alone. For selectors [`Access::GOVERN`]: whether a task is governed. Alone, too,
+    /// [`Access::ENTER`]: where a program leads, which can be allowed on both sides.
     pub access: Access,
     /// What the old image says, by its rules' numbers.
     pub before: Verdict,
@@ -89,20 +91,38 @@ pub enum DifferenceError {
     },
 }
 
+/// An image, and what its rules' numbers stand for.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// Its words.
+    pub image: &'a [u32],
+    /// Where its rules come from, and where they lead.
+    pub provenance: &'a Provenance,
+}
+
+impl<'a> Side<'a> {
+    /// The agent to whose policy the rule that decided leads.
+    fn target(self, verdict: Verdict) -> Option<&'a str> {
+        let rule = self.provenance.rules.get(usize::from(verdict.rule()?.0))?;
+        rule.transition.as_deref()
+    }
+}
+
 /// Compares two images.
 ///
 /// # Errors
 ///
 /// A [`DifferenceError`] if one is no image, or if it would take too long. Nothing is left out silently.
-pub fn difference(old: &[u32], new: &[u32]) -> Result<Difference, DifferenceError> {
-    for words in [old, new] {
-        image::check_header(words)?;
+pub fn difference(old: Side<'_>, new: Side<'_>) -> Result<Difference, DifferenceError> {
+    let sides = [old, new];
+    for side in sides {
+        image::check_header(side.image)?;
     }
-    let images = [View(old), View(new)];
     let mut changes = Vec::new();
     for operation in Operation::ALL {
-        changes.extend(walk::walk(images, operation)?);
+        changes.extend(walk::walk(sides, operation)?);
     }
-    let monitors = images.map(|view| view.word(image::H_FLAGS) & image::FLAG_MONITOR != 0);
+    let monitors =
+        sides.map(|side| View(side.image).word(image::H_FLAGS) & image::FLAG_MONITOR != 0);
     Ok(Difference { monitors, changes })
 }

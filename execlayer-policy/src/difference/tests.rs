@@ -6,25 +6,27 @@ use execlayer_common::{
 };
 use proptest::prelude::*;
 
-use super::{Change, When, difference, grammar::Grammar};
+use super::{Change, Side, When, difference, grammar::Grammar};
 use crate::{
     checked::{CheckedPolicy, Written},
     evaluate::{Facts, evaluate, selects},
     image_world::judge_image,
     lower::{
-        lower,
+        Lowered, lower,
         tests::random::{Choices, mutate, policies, sample},
     },
     tests::{policy, with_rules},
 };
 
-fn image(policy: &CheckedPolicy) -> Vec<u32> {
-    lower(policy).unwrap().image.words().to_vec()
+fn between(old: &Lowered, new: &Lowered) -> Vec<Change> {
+    let [old, new] =
+        [old, new].map(|side| Side { image: side.image.words(), provenance: &side.provenance });
+    difference(old, new).unwrap().changes
 }
 
 fn changes(old: &str, new: &str) -> Vec<Change> {
-    let [old, new] = [old, new].map(|rules| image(&policy(&with_rules(rules))));
-    difference(&old, &new).unwrap().changes
+    let [old, new] = [old, new].map(|rules| lower(&policy(&with_rules(rules))).unwrap());
+    between(&old, &new)
 }
 
 /// What the reference says, with every budget left or none.
@@ -75,8 +77,9 @@ proptest! {
         new in policies(),
         bytes in proptest::collection::vec(any::<u8>(), 60),
     ) {
-        let images = [&old, &new].map(image);
-        let told = difference(&images[0], &images[1]).unwrap().changes;
+        let lowered = [&old, &new].map(|policy| lower(policy).unwrap());
+        let told = between(&lowered[0], &lowered[1]);
+        let images = lowered.each_ref().map(|side| side.image.words());
         for change in &told {
             let (uid, minute) =
                 change.when.as_ref().map_or((None, None), |when| (when.uid, when.minute));
@@ -113,7 +116,7 @@ proptest! {
                     };
                     let is_left = choices.below(2) == 1;
                     for bit in bits(operation) {
-                        let [before, after] = [&images[0], &images[1]].map(|words| {
+                        let [before, after] = images.map(|words| {
                             judge_image(words, operation, &subject, bit, facts, &mut |_, _, _| is_left)
                         });
                         let is_told = told.iter().any(|change| {
@@ -134,8 +137,8 @@ proptest! {
 
     #[test]
     fn an_image_does_not_differ_from_itself(policy in policies()) {
-        let image = image(&policy);
-        prop_assert_eq!(difference(&image, &image).unwrap().changes, Vec::new());
+        let lowered = lower(&policy).unwrap();
+        prop_assert_eq!(between(&lowered, &lowered), Vec::new());
     }
 }
 
@@ -158,6 +161,31 @@ fn a_hole_in_a_rule_is_told_once_with_a_subject_in_it() {
     assert_eq!(change.after.rule(), Some(RuleIndex(1)));
     assert_eq!(change.when, None);
     assert_eq!(change.subject.escape_ascii().to_string(), "/srv/.key");
+}
+
+#[test]
+fn where_a_program_leads_is_told_whatever_else_is_said_of_it() {
+    let leads = |agent: &str, path: &str| {
+        format!("{OLD}\n[[rule]]\nid = \"git\"\ntransition = \"{agent}\"\npath = \"{path}\"\n")
+    };
+    let (git, any) = (leads("git", "/usr/bin/git"), leads("git", "/usr/bin/*"));
+    assert_eq!(changes(&git, &git), Vec::new());
+    // Allowed by a rule as before, and to somebody else's policy.
+    let told = changes(&git, &leads("other", "/usr/bin/git"));
+    let [change] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(change.access, Access::ENTER);
+    assert_eq!(change.before, Verdict::Allow(RuleIndex(1)));
+    assert_eq!(change.after, Verdict::Allow(RuleIndex(1)));
+    assert_eq!(change.subject, b"/usr/bin/git");
+    // Executing and leading are two things.
+    let told = changes(&git, &any);
+    let accesses: Vec<Access> = told.iter().map(|change| change.access).collect();
+    assert_eq!(accesses, [Access::EXEC, Access::ENTER]);
+    // Executed as before, and staying.
+    let plain = any.replace("transition = \"git\"", "allow = [\"exec\"]");
+    let told = changes(&any, &plain);
+    let [change] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((change.access, change.after.raw()), (Access::ENTER, raw::DENY));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use execlayer_common::{
     limits::MAX_LANES,
 };
 
-use super::{Change, DifferenceError, compare, grammar::Grammar, lane::Lane};
+use super::{Change, DifferenceError, Side, compare, grammar::Grammar, lane::Lane};
 use crate::image_world::View;
 
 /// States of both images together that are walked through for one operation.
@@ -27,16 +27,17 @@ struct Step {
 
 /// What both decide differently about `operation`.
 pub(super) fn walk(
-    images: [View<'_>; 2],
+    sides: [Side<'_>; 2],
     operation: Operation,
 ) -> Result<Vec<Change>, DifferenceError> {
+    let images = sides.map(|side| View(side.image));
     let mut lanes: Vec<Lane<'_>> = images.iter().flat_map(|&view| of(view, operation)).collect();
     let old = of(images[0], operation).count();
     let start: Box<[u32]> = lanes.iter().map(Lane::start).collect();
     let mut reached: Vec<At> = vec![(Grammar::of(operation), start)];
     let mut known: HashSet<At> = reached.iter().cloned().collect();
     let mut steps = vec![Step { from: 0, byte: 0 }];
-    let mut compared = compare::Compared::new(images, operation);
+    let mut compared = compare::Compared::new(sides, operation);
     let mut at = 0;
     while let Some((grammar, states)) = reached.get(at).cloned() {
         if grammar.is_whole() {

@@ -82,6 +82,12 @@ pub enum LowerError {
         /// Rules whose patterns already have as many without any others.
         culprits: Vec<Culprit>,
     },
+    /// One program leads to different policies.
+    #[error("the same program leads to the policies of different agents by the rules {}", list(.culprits))]
+    Transitions {
+        /// All of them.
+        culprits: Vec<Culprit>,
+    },
     /// The image is too large.
     #[error(
         "the image is larger than {} bytes (`MAX_IMAGE_BYTES`); most of it is for {}",
@@ -105,6 +111,7 @@ impl LowerError {
             | Self::SetEntries { culprits }
             | Self::Lanes { culprits, .. }
             | Self::States { culprits, .. }
+            | Self::Transitions { culprits }
             | Self::ImageBytes { culprits } => culprits,
         }
     }
@@ -120,6 +127,9 @@ impl LowerError {
             Self::Lanes { .. } | Self::States { .. } => {
                 "use fewer `**` and `*` in front of other parts of a path, or begin the patterns with \
                  different directories"
+            }
+            Self::Transitions { .. } => {
+                "make the paths of these rules exclude each other, with `except` for instance"
             }
             Self::ImageBytes { .. } => "name directories instead of single files",
         }

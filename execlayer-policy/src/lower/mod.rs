@@ -26,6 +26,7 @@ mod source;
 mod testing;
 #[cfg(test)]
 pub(crate) mod tests;
+mod transitions;
 
 use std::collections::HashMap;
 
@@ -69,6 +70,7 @@ pub fn lower(policy: &CheckedPolicy) -> Result<Lowered, LowerError> {
     if policy.rules.len() > limits::MAX_RULES as usize {
         return Err(LowerError::Rules { found: policy.rules.len() });
     }
+    transitions::check(policy)?;
     let conditions = Conditions::new(policy)?;
     let mut lanes: Vec<(Operation, Lane)> = Vec::new();
     for operation in Operation::ALL {
@@ -195,6 +197,7 @@ fn provenance(policy: &CheckedPolicy) -> Provenance {
         file: rule.place.file,
         line: rule.place.line,
         reason: rule.reason.clone(),
+        transition: rule.transition.clone(),
         asking: rule.asking.clone(),
     };
     Provenance {
@@ -205,6 +208,7 @@ fn provenance(policy: &CheckedPolicy) -> Provenance {
         files: policy.files.clone(),
         cgroups: texts(&policy.cgroups),
         executables: texts(&policy.executables),
+        accepts_from: policy.accepts_from.clone(),
         deciders: policy.deciders.clone(),
         rules: policy.rules.iter().map(origin).collect(),
     }

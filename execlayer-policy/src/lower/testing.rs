@@ -22,6 +22,7 @@ pub(crate) fn empty_policy() -> CheckedPolicy {
         record: Record::Denied,
         cgroups: Vec::new(),
         executables: Vec::new(),
+        accepts_from: Vec::new(),
         files: vec!["test.toml".to_owned()],
         deciders: Vec::new(),
         rules: Vec::new(),
@@ -47,6 +48,7 @@ pub(crate) fn rule(line: u32, paths: &[&str]) -> Rule {
         features: Vec::new(),
         when: Condition::default(),
         reason: None,
+        transition: None,
         asking: None,
     }
 }

@@ -34,7 +34,7 @@ use crate::{
 };
 
 const KEYS: [&str; 7] = ["name", "version", "extends", "variables", "agent", "decider", "rule"];
-const AGENT_KEYS: [&str; 5] = ["name", "cgroup", "exe", "mode", "record"];
+const AGENT_KEYS: [&str; 6] = ["name", "cgroup", "exe", "accepts_from", "mode", "record"];
 
 /// Parses a file; what is wrong goes to `out`, what could be read is returned.
 pub(crate) fn parse(sources: &Sources, source: SourceId, out: &mut Vec<Diagnostic>) -> Policy {
@@ -95,6 +95,7 @@ fn agent(top: &Fields<'_>, out: &mut Vec<Diagnostic>) -> Option<Agent> {
         name: fields.text("name", out),
         cgroups: fields.texts("cgroup", out),
         executables: fields.texts("exe", out),
+        accepts_from: fields.texts("accepts_from", out),
         mode: fields.word("mode", &modes, out).unwrap_or(Mode::Enforce),
         record: fields.word("record", &records, out).unwrap_or(Record::Denied),
     })

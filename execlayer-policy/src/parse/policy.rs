@@ -31,6 +31,7 @@ pub(crate) struct Agent {
     pub(crate) name: Option<Text>,
     pub(crate) cgroups: Vec<Text>,
     pub(crate) executables: Vec<Text>,
+    pub(crate) accepts_from: Vec<Text>,
     pub(crate) mode: Mode,
     pub(crate) record: Record,
 }
@@ -48,6 +49,7 @@ pub(crate) struct Rule {
     pub(crate) features: Vec<Text>,
     pub(crate) when: When,
     pub(crate) reason: Option<Text>,
+    pub(crate) transition: Option<Text>,
     pub(crate) asking: Asking,
 }
 

@@ -15,12 +15,32 @@ use super::{
 };
 use crate::{diagnostic::Diagnostic, source::Span};
 
-const KEYS: [&str; 13] = [
-    "id", "allow", "ask", "deny", "path", "except", "to", "feature", "when", "reason", "timeout",
-    "remember", "deciders",
+const KEYS: [&str; 14] = [
+    "id",
+    "allow",
+    "ask",
+    "deny",
+    "transition",
+    "path",
+    "except",
+    "to",
+    "feature",
+    "when",
+    "reason",
+    "timeout",
+    "remember",
+    "deciders",
 ];
 const EFFECTS: [(&str, Effect); 3] =
     [("allow", Effect::Allow), ("ask", Effect::Ask), ("deny", Effect::Deny)];
+
+/// What a rule with `transition` cannot have, and what to do instead.
+const BESIDE_TRANSITION: [(&str, &str); 4] = [
+    ("allow", "leave it out: the rule allows to execute these files, and nothing else"),
+    ("ask", "make a rule of its own that asks about `exec` of the same files: it beats this one"),
+    ("deny", "make a rule of its own; it beats this one"),
+    ("when", "which policy governs a program does not depend on user, time or budget"),
+];
 
 pub(crate) fn parse(table: &DeTable<'_>, span: Span, out: &mut Vec<Diagnostic>) -> Rule {
     let fields = Fields::new(table, "`[[rule]]`", span, &KEYS, out);
@@ -39,20 +59,33 @@ pub(crate) fn parse(table: &DeTable<'_>, span: Span, out: &mut Vec<Diagnostic>) 
         features: fields.texts("feature", out),
         when: when(&fields, effect.map(|(effect, _)| effect), out),
         reason: fields.text("reason", out),
+        transition: fields.text("transition", out),
         asking: asking::parse(&fields, effect.map(|(effect, _)| effect), out),
     };
     subjects(&fields, access, out);
     rule
 }
 
-/// The one of `allow`, `ask` and `deny`, and what it lists.
+/// The one of `allow`, `ask` and `deny`, and what it lists; a `transition` allows to execute, and is nothing else.
 fn effect(fields: &Fields<'_>, out: &mut Vec<Diagnostic>) -> (Option<(Effect, Span)>, Access) {
+    if let Some(span) = fields.key("transition") {
+        for (other, why) in BESIDE_TRANSITION {
+            if let Some(also) = fields.key(other) {
+                out.push(
+                    Diagnostic::error(also, format!("a rule with `transition` has no `{other}`"))
+                        .related(span, "`transition` is here")
+                        .help(why),
+                );
+            }
+        }
+        return (Some((Effect::Allow, span)), Access::EXEC.union(Access::ENTER));
+    }
     let mut given = EFFECTS
         .into_iter()
         .filter_map(|(key, effect)| fields.key(key).map(|span| (key, effect, span)));
     let Some((key, effect, span)) = given.next() else {
         fields.missing(
-            "allow`, `deny` or `ask",
+            "allow`, `deny`, `ask` or `transition",
             "say what the rule does: `allow = [\"read\"]`",
             out,
         );

@@ -276,7 +276,7 @@ fn bad_destinations_are_pointed_at() {
 #[test]
 fn unknown_keys_of_a_rule_are_reported_with_the_nearest_key() {
     let rule = "[[rule]]\nid = \"r\"\nalow = [\"read\"]\npath = \"/x\"\npriority = 3\n";
-    let expected = r#"policy.toml:7:1: error: `[[rule]]` has no `allow`, `deny` or `ask`
+    let expected = r#"policy.toml:7:1: error: `[[rule]]` has no `allow`, `deny`, `ask` or `transition`
   7 | [[rule]]
     | ^^^^^^^^
   help: say what the rule does: `allow = ["read"]`
@@ -287,7 +287,7 @@ policy.toml:9:1: error: unknown key `alow` in `[[rule]]`
 policy.toml:11:1: error: unknown key `priority` in `[[rule]]`
   11 | priority = 3
      | ^^^^^^^^
-  help: its keys are `id`, `allow`, `ask`, `deny`, `path`, `except`, `to`, `feature`, `when`, `reason`, `timeout`, `remember`, `deciders`
+  help: its keys are `id`, `allow`, `ask`, `deny`, `transition`, `path`, `except`, `to`, `feature`, `when`, `reason`, `timeout`, `remember`, `deciders`
 "#;
     assert_eq!(findings(rule), expected);
 }

@@ -11,7 +11,11 @@ use anyhow::{Context, Result, anyhow};
 use criterion::Criterion;
 use execlayer_bundle::{PrivateKey, TrustedKeys, UnsignedBundle, sign, verify};
 use execlayer_common::access::Operation;
-use execlayer_policy::{CheckedPolicy, difference::difference, lower};
+use execlayer_policy::{
+    CheckedPolicy,
+    difference::{Side, difference},
+    lower,
+};
 use harness::walks;
 use zeroize::Zeroizing;
 
@@ -70,6 +74,7 @@ fn main() -> Result<()> {
 fn bundle(criterion: &mut Criterion, name: &str, policy: &CheckedPolicy) -> Result<()> {
     let lowered = lower(policy).map_err(|error| anyhow!("`{name}`: {error}"))?;
     let words = lowered.image.words().to_vec();
+    let provenance = lowered.provenance.clone();
     let key = PrivateKey::from_random(Zeroizing::new([7; 32]), "");
     let mut trusted = TrustedKeys::default();
     trusted.add(key.public())?;
@@ -79,7 +84,8 @@ fn bundle(criterion: &mut Criterion, name: &str, policy: &CheckedPolicy) -> Resu
         bencher.iter(|| verify(black_box(bundle.bytes()), &trusted));
     });
     criterion.bench_function(&format!("difference/{name}"), |bencher| {
-        bencher.iter(|| difference(black_box(&words), black_box(&words)));
+        let side = || Side { image: black_box(&words), provenance: &provenance };
+        bencher.iter(|| difference(side(), side()));
     });
     Ok(())
 }

@@ -14,6 +14,7 @@ fn provenance() -> Provenance {
         file: 1,
         line: 41,
         reason: reason.map(str::to_owned),
+        transition: None,
         asking: None,
     };
     Provenance {
@@ -24,6 +25,7 @@ fn provenance() -> Provenance {
         files: vec!["policy.toml".to_owned(), "base.toml".to_owned()],
         cgroups: Vec::new(),
         executables: Vec::new(),
+        accepts_from: Vec::new(),
         deciders: Vec::new(),
         rules: vec![rule("a", None), rule("b", None), rule("no-keys", Some("keys stay"))],
     }
@@ -86,7 +88,7 @@ fn every_access_that_a_policy_can_name_is_named() {
     let of_files = Access::of(Operation::File).names().collect::<Vec<_>>();
     assert_eq!(of_files.len(), 16);
     assert_eq!(of_files.get(..5).unwrap(), ["read", "write", "append", "create", "delete"]);
-    assert_eq!(Access::of(Operation::Exec).names().collect::<Vec<_>>(), ["exec"]);
+    assert_eq!(Access::of(Operation::Exec).names().collect::<Vec<_>>(), ["exec", "enter"]);
     assert_eq!(Access::of(Operation::Unix).names().collect::<Vec<_>>(), ["connect", "bind"]);
     assert_eq!(Access::of(Operation::Feature).names().collect::<Vec<_>>(), ["use"]);
     assert!(Access::GOVERN.names().next().is_none());
