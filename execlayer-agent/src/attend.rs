@@ -95,6 +95,8 @@ pub(crate) async fn attend(
             }
             reply = courier.next() => daemon.errand_done(reply.id, reply.answer, &reply.note),
             _ = tick.tick() => {
+                // A question whose record waits here would be taken for one that has none.
+                observe(daemon, ring, RING);
                 daemon.tick();
                 manager::alive();
                 may_be_done = true;

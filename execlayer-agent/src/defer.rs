@@ -182,7 +182,7 @@ impl Deferred {
     }
 
     /// Stopped parents of processes that went on a moment ago. Those that watch their children stop
-    /// themselves when one is stopped (sudo, su, nsenter), and would wait for ever.
+    /// themselves when one is stopped (sudo, su), and would wait for ever.
     #[must_use]
     pub fn stopped_parents(&self) -> BTreeSet<u32> {
         let parents = self.written.iter().map(|(_expires, answer)| answer.ppid);

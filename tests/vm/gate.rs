@@ -93,6 +93,16 @@ impl Gate {
         Ok(fs::read_to_string(EVENTS).unwrap_or_default().lines().count())
     }
 
+    /// Denials that are recorded behind that many lines, in short.
+    pub(crate) fn denials_behind(&self, lines: usize) -> Result<String> {
+        let text = fs::read_to_string(EVENTS)?;
+        let events =
+            text.lines().skip(lines).filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let denials =
+            events.filter(|event| event["verdict"] == "deny" || event["answer"] == "deny");
+        Ok(denials.map(|event| format!("{event}\n")).collect())
+    }
+
     /// Waits for the daemon's end.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         Ok(self.daemon.wait()?)

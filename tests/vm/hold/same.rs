@@ -134,10 +134,14 @@ fn compare(lists: &[(&[Program], &str, &str)]) -> Result<(Held, Vec<String>)> {
     for (program, policy, before) in &all {
         held.policy.clone_from(policy);
         let (so_far, begin) = (answerer.taken(), Instant::now());
+        let recorded = held.gate.records()?;
         let name = program.name;
         match run(&mut held.command(&[program.shell, "-c", program.script])) {
             Ok(did) if did == *before => {}
-            Ok(did) => wrong.push(format!("`{name}`: {did:?}\nwithout the gate: {before:?}")),
+            Ok(did) => wrong.push(format!(
+                "`{name}`: {did:?}\nwithout the gate: {before:?}\ndenied: {}",
+                held.gate.denials_behind(recorded)?
+            )),
             Err(error) => wrong.push(format!("`{name}`: {error:#}")),
         }
         let asked = answerer.taken() - so_far;
