@@ -70,6 +70,7 @@ pub const PROGRAMS: &[(&str, Attach)] = &[
     ("socket_connect", Attach::Lsm("socket_connect")),
     ("unix_connect", Attach::Lsm("unix_stream_connect")),
     ("unix_send", Attach::Lsm("unix_may_send")),
+    ("guard_signal", Attach::Lsm("file_send_sigiotask")),
     ("guard_bpf", Attach::Lsm("bpf")),
     ("guard_unlink", Attach::Lsm("inode_unlink")),
     ("guard_rmdir", Attach::Lsm("inode_rmdir")),

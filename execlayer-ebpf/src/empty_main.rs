@@ -66,6 +66,7 @@ empty! {
     socket_connect "socket_connect"
     unix_connect "unix_stream_connect"
     unix_send "unix_may_send"
+    guard_signal "file_send_sigiotask"
     guard_bpf "bpf"
     guard_unlink "inode_unlink"
     guard_rmdir "inode_rmdir"

@@ -126,6 +126,7 @@ hook!(key_permission, "key_permission", 3, hooks::leave::key);
 hook!(socket_connect, "socket_connect", 3, hooks::inet::connect);
 hook!(unix_connect, "unix_stream_connect", 3, hooks::unix::connect);
 hook!(unix_send, "unix_may_send", 2, hooks::unix::send);
+hook!(guard_signal, "file_send_sigiotask", 3, hooks::leave::signal_of_descriptor);
 hook!(guard_bpf, "bpf", void, hooks::guard::bpf);
 hook!(guard_unlink, "inode_unlink", 2, hooks::guard::unlink);
 hook!(guard_rmdir, "inode_rmdir", 2, hooks::guard::unlink);

@@ -84,6 +84,10 @@ impl Gate {
         Ok(lines)
     }
 
+    pub(crate) fn is_running(&mut self) -> Result<bool> {
+        Ok(self.daemon.try_wait()?.is_none())
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.daemon.id()
     }

@@ -65,9 +65,17 @@ elif way == "attached":
     print("attached" if done == 0 else f"error {ctypes.get_errno()}", flush=True)
     os.kill(child, 9)
     os.waitpid(child, 0)
+elif way == "child":
+    if os.fork() == 0:
+        execute()
+    os.wait()
 else:
     execute()
 "#;
+
+/// Asks to be traced by its parent.
+const TRACED_BY_PARENT: &str =
+    "import ctypes; print(ctypes.CDLL(None).ptrace(0, 0, 0, 0), flush=True)";
 
 fn bypass_by_a_transition() -> Result<()> {
     set_up()?;
@@ -136,6 +144,10 @@ fn bypass_by_a_transition() -> Result<()> {
         "traced: {refused}"
     );
 
+    let be_traced = |program: &str| python(&["child", program, "-ISc", TRACED_BY_PARENT]);
+    ensure!(be_traced("/usr/bin/python3")? == "0\n", "not even one's own parent may trace");
+    ensure!(be_traced(&leading("python3"))? == "-1\n", "who was led is traced by who stayed");
+
     // It accepts no more.
     install(&gate, &inner(3, "")?)?;
     ensure!(cat("plain", &leading("cat"), "free")? == denied, "let in, though not any more");
@@ -193,7 +205,7 @@ fn set_up() -> Result<()> {
     for file in ["of-outer", "of-inner", "free"] {
         fs::write(at(file), format!("{file}\n"))?;
     }
-    for program in ["cat", "sleep", "sh"] {
+    for program in ["cat", "sleep", "sh", "python3"] {
         let copied =
             direct(&["cp", "-L", &format!("/usr/bin/{program}"), &leading(program)]).status()?;
         ensure!(copied.success(), "`{program}` was not copied");

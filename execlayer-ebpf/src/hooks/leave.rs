@@ -52,16 +52,31 @@ pub fn kill(ctx: &LsmContext) -> i32 {
     if signal == 0 {
         return 0;
     }
-    let tgid: u32 = typed(other, &fields::OFF_TASK_TGID);
-    let parent: *const Task = typed(other, &fields::OFF_TASK_PARENT);
+    if is_daemon(other) { guard::deny(label, KILL) } else { 0 }
+}
+
+/// `int file_send_sigiotask(struct task_struct *tsk, struct fown_struct *fown, int sig)`: what happens on a
+/// descriptor sends a signal to whom F_SETOWN named, and F_SETSIG says which. Whoever runs at that moment may have
+/// nothing to do with it, so nobody is blamed; the daemon wants none of these from anybody.
+///
+/// KERNEL: `send_sigio` (fs/fcntl.c, 6.1) does not ask `task_kill`.
+#[inline(always)]
+pub fn signal_of_descriptor(ctx: &LsmContext) -> i32 {
+    if is_daemon(ctx.arg(0)) { -EPERM } else { 0 }
+}
+
+/// Whether the task is the daemon's, or its child that asks programs and webhooks for it.
+#[inline(always)]
+fn is_daemon(task: *const Task) -> bool {
+    let tgid: u32 = typed(task, &fields::OFF_TASK_TGID);
+    let parent: *const Task = typed(task, &fields::OFF_TASK_PARENT);
     let of_parent: u32 = typed(parent, &fields::OFF_TASK_TGID);
     let daemon = told(daemon::PID);
     if daemon == 0 {
-        return 0;
+        return false;
     }
-    // The daemon's child asks programs and webhooks for it.
-    let is_child = daemon == u64::from(of_parent) && label::of(other).is_none();
-    if daemon == u64::from(tgid) || is_child { guard::deny(label, KILL) } else { 0 }
+    let is_child = daemon == u64::from(of_parent) && label::of(task).is_none();
+    daemon == u64::from(tgid) || is_child
 }
 
 /// `int capable(const struct cred *cred, struct user_namespace *ns, int cap, unsigned int opts)`

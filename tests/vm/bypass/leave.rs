@@ -112,6 +112,14 @@ const LEAVING: &[Attempt] = &[
         .reaching(Errno::ENOENT),
     root("swapoff", NO_CAPABILITY, || tried(libc::SYS_swapoff, [text("/nowhere")?]))
         .reaching(Errno::ENOENT),
+    root("quotactl", NO_CAPABILITY, || {
+        // Q_SETINFO of users (include/uapi/linux/quota.h).
+        const SET_INFO: usize = 0x80_0006 << 8;
+        let held = opened("/", OFlag::O_RDONLY)?;
+        let info = [0_u64; 3];
+        tried(libc::SYS_quotactl_fd, [held.as_raw_fd() as usize, SET_INFO, 0, address(&info)])
+    })
+    .reaching(Errno::ESRCH),
     root("fanotify of content", NO_CAPABILITY, || tried(libc::SYS_fanotify_init, [4, 0])),
     anybody("/proc/sys", Passes, || open("/proc/sys/kernel/core_pattern", OFlag::O_RDONLY)),
     root("core_pattern", RULE, || settle("core_pattern")),

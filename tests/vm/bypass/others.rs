@@ -7,17 +7,20 @@ use crate::attempts::{Act, Attempt, Governed};
 use crate::framework::Lane;
 use crate::gate::{Gate, policy};
 use crate::raw::{address, address_mut, call, child};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::unistd::getuid;
 use std::fs;
 use std::os::fd::AsRawFd;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 
-crate::tests! { bypass_by_other_processes => .lanes(&[Lane::Bypass]).limit(290) }
+crate::tests! {
+    bypass_by_other_processes => .lanes(&[Lane::Bypass]).limit(290),
+    bypass_by_the_signal_of_a_descriptor => .lanes(&[Lane::Bypass]).limit(290),
+}
 
 pub(crate) const SET: Set = ("bypass-processes", OF_PROCESSES);
 
@@ -130,6 +133,34 @@ fn bypass_by_other_processes() -> Result<()> {
     let judged = judge(&gate, SET, &policy).and_then(|()| judge(&gate, STAYING, &policy));
     outsiders.iter_mut().try_for_each(ended)?;
     judged
+}
+
+/// Has what happens on a socket send SIGKILL to a process.
+const SIGNALLING: &str = "
+import fcntl, os, socket, sys
+F_SETSIG = 10
+one, other = socket.socketpair()
+fcntl.fcntl(one, fcntl.F_SETOWN, int(sys.argv[1]))
+fcntl.fcntl(one, F_SETSIG, 9)
+fcntl.fcntl(one, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+other.send(b'x')
+";
+
+fn bypass_by_the_signal_of_a_descriptor() -> Result<()> {
+    let mut gate = Gate::start()?;
+    let policy = policy("bypass-signal", "", RULES)?;
+    let signal = |gate: &Gate, pid: u32| {
+        let arguments = ["python3", "-c", SIGNALLING, &pid.to_string()];
+        gate.run(&policy, &["--quiet"], &arguments).status()
+    };
+    let mut outsider = sleeper().spawn()?;
+    ensure!(signal(&gate, outsider.id())?.success(), "it was not tried");
+    ensure!(outsider.wait()?.signal() == Some(libc::SIGKILL), "an outsider lives on");
+    ensure!(signal(&gate, gate.pid())?.success(), "it was not tried");
+    // Whoever was killed does not answer.
+    ensure!(gate.run(&policy, &["--quiet"], &["true"]).status()?.success(), "no daemon answers");
+    ensure!(gate.is_running()?, "the daemon was killed");
+    Ok(())
 }
 
 /// Runs until it is killed, with nothing that could not be looked at.
