@@ -60,6 +60,12 @@ impl<'a, T: Table, B: FnMut(u32, u32, u32) -> bool> ImageWorld<'a, T, B> {
         let (budgets, kept) = (RefCell::new(budgets), Kept::default());
         Self { table, subject, facts, budgets, kept }
     }
+
+    /// Where each lane goes on for what lies below the subject, after [`decide::matches_below`].
+    #[must_use]
+    pub fn below(&self) -> [u32; execlayer_common::limits::MAX_LANES as usize] {
+        self.kept.below()
+    }
 }
 
 impl<T: Table, B> Table for ImageWorld<'_, T, B> {

@@ -16,6 +16,7 @@ mod globs;
 mod policies;
 mod rendering;
 mod shipped;
+mod transitions;
 
 use std::collections::BTreeMap;
 

@@ -77,7 +77,7 @@ fn patterns(policy: &CheckedPolicy, operation: Operation) -> Vec<&Written> {
 /// Each access alone, all together, and some.
 fn wanted(operation: Operation, some: u32) -> impl Iterator<Item = Access> {
     let all = Access::of(operation);
-    let single = (0..20).map(|bit| Access(1 << bit)).filter(move |&bit| all.contains(bit));
+    let single = (0..u32::BITS).map(|bit| Access(1 << bit)).filter(move |&bit| all.contains(bit));
     single.chain([all, Access(all.0 & some)]).filter(|wanted| !wanted.is_empty())
 }
 

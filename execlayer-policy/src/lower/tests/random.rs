@@ -83,7 +83,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         proptest::sample::select(vec![Effect::Deny, Effect::Ask, Effect::Allow, Effect::Allow]);
     let budget = option::weighted(0.2, Just(Budget { uses: 3, window: 60 }));
     let patterns = (vec(pattern(), 1..4), vec(pattern(), 0..3), vec(pattern(), 0..2));
-    (effect, 1..1_u32 << 20, condition(), budget, patterns).prop_map(
+    (effect, 1..1_u32 << 21, condition(), budget, patterns).prop_map(
         |(effect, access, mut when, budget, (paths, except, others))| {
             when.at_most = budget.filter(|_| effect == Effect::Allow);
             // Partly the same, as for addresses that are connected and bound to.
