@@ -13,7 +13,7 @@ use execlayer_policy::{
     check::{Options, Outcome, check},
     checked::{Rule, Written},
     diagnostic::{Diagnostic, Style},
-    difference::difference,
+    difference::{Side, difference},
     evaluate::{Facts, evaluate, selects},
     image_world::{judge_image, selects_image},
     lower,
@@ -53,8 +53,9 @@ pub(crate) fn body(bytes: &[u8]) {
     judged(words, subject, 0);
     assert!(listing(words, &lowered.provenance).is_ok());
     acts(&policy, words, subject);
+    let side = Side { image: words, provenance: &lowered.provenance };
     if words.len() < SMALL
-        && let Ok(difference) = difference(words, words)
+        && let Ok(difference) = difference(side, side)
     {
         assert_eq!(difference.changes, [], "it differs from itself");
     }
