@@ -23,7 +23,8 @@ const EXECUTES: &str = r#"
 import ctypes, os, sys, time
 way, program, *arguments = sys.argv[1:]
 libc = ctypes.CDLL(None, use_errno=True)
-CLONE_FS, SIGCHLD, SYS_clone, PTRACE_TRACEME, PTRACE_ATTACH = 0x200, 17, 56, 0, 16
+CLONE_FS, SIGCHLD, PTRACE_TRACEME, PTRACE_ATTACH = 0x200, 17, 0, 16
+SYS_clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
 def execute():
     try:
         os.execv(program, [program, *arguments])

@@ -16,18 +16,13 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
     let mut lab = vm::Lab::prepare(Arch::Amd64, None)?;
     shell::step("testing on this host", || host(arguments.full))?;
     if arguments.full {
-<<<<<<< HEAD
+        fuzz::verb(&fuzz::Arguments::default())?;
         return vm::full(&mut lab);
     }
     println!(
         "no guests of arm64: they are booted with --full, and by `cargo xtask vm --arch arm64`"
     );
     vm::matrix(&mut lab, &vm::Choice::default())
-=======
-        fuzz::verb(&fuzz::Arguments::default())?;
-    }
-    vm::matrix(&mut lab, &vm::Choice { full: arguments.full, ..vm::Choice::default() })
->>>>>>> ff1724d (xtask, docs: cargo xtask fuzz runs the targets without cargo-fuzz)
 }
 
 fn host(full: bool) -> Result<()> {
