@@ -145,6 +145,8 @@ pub(crate) struct Start<'a> {
     pub(crate) events: Option<&'a Path>,
     /// Told what is waited for, if that takes longer than a moment.
     pub(crate) remark: Option<&'a Screen>,
+    /// Whether one is started at all.
+    pub(crate) may_start: bool,
 }
 
 /// Makes sure that a daemon answers: finds one or starts one.
@@ -153,6 +155,10 @@ pub(crate) fn find_or_start(start: &Start<'_>) -> Result<(), CliError> {
         Ok(_) => return Ok(()),
         Err(error) if error.is_gone() => {}
         Err(error) => return Err(error.into()),
+    }
+    if !start.may_start {
+        return Err(CliError::new(Exit::Run, "no service runs, and `--service` starts no daemon")
+            .help("start it: `sudo systemctl start execlayerd`"));
     }
     let executable = find_executable().ok_or_else(|| {
         CliError::failure(format!("no daemon answers, and there is no `{EXECUTABLE}` to start"))

@@ -60,6 +60,9 @@ pub(crate) struct Args {
     /// Put this policy in force for programs, too, that run under another version of it
     #[arg(long)]
     replace: bool,
+    /// Fail if no service runs, instead of starting a daemon
+    #[arg(long)]
+    service: bool,
     /// End what COMMAND left running when it has ended, and all of it 20 s after SIGTERM: for services
     #[arg(long)]
     end_rest: bool,
@@ -104,6 +107,7 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<ExitCode, CliError> {
         state_dir: &args.state_dir,
         events: args.events.as_deref(),
         remark: (!args.quiet).then_some(screen),
+        may_start: !args.service,
     };
     let refuse = || in_use(&agent);
     let refuse: Option<&dyn Fn() -> CliError> = if args.replace { None } else { Some(&refuse) };

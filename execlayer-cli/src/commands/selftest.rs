@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     }
     let remark = (!args.json).then_some(screen);
     let (places, state_dir, events) = (&args.places, &*args.state_dir, args.events.as_deref());
-    let start = Start { places, state_dir, events, remark };
+    let start = Start { places, state_dir, events, remark, may_start: true };
     // Before there is anything to remove: until it answers, Ctrl-C ends the tool.
     daemon::find_or_start(&start)?;
     let signals = Signals::hold()?;

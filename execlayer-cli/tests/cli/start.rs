@@ -25,11 +25,16 @@ fn install(place: &Place, daemon: Option<&str>) -> PathBuf {
 }
 
 fn run(place: &Place, tool: &Path) -> std::process::Command {
+    run_with(place, tool, &[])
+}
+
+fn run_with(place: &Place, tool: &Path, options: &[&str]) -> std::process::Command {
     let mut command = place.command(
         tool,
         &["run", "--policy", "small", "--var", "WORKSPACE=/w", "--run-dir", "run", "--state-dir"],
     );
-    command.args(["state", "--", "touch", "started"]).env("PATH", "/usr/bin:/bin");
+    command.arg("state").args(options).args(["--", "touch", "started"]);
+    command.env("PATH", "/usr/bin:/bin");
     command
 }
 
@@ -70,6 +75,23 @@ fn a_daemon_that_cannot_enforce_is_quoted_and_nothing_starts() {
         assert!(called.err.contains(part), "{part}: {called:?}");
     }
     assert!(!place.at("started").exists());
+}
+
+#[test]
+fn where_only_a_service_will_do_no_daemon_is_started() {
+    if !needs_root("where_only_a_service_will_do_no_daemon_is_started") {
+        return;
+    }
+    let place = Place::new();
+    let script = format!("touch '{}'; exit 10", place.at("daemon-started").display());
+    let tool = install(&place, Some(&script));
+    let called = Called::from(run_with(&place, &tool, &["--service"]).output().unwrap());
+    assert_eq!(called.code, Some(125));
+    assert!(called.err.contains("systemctl start execlayerd"), "{called:?}");
+    assert!(!place.at("daemon-started").exists() && !place.at("started").exists());
+    // The twin: without the option it is.
+    let called = Called::from(run(&place, &tool).output().unwrap());
+    assert!(place.at("daemon-started").exists(), "{called:?}");
 }
 
 #[test]
