@@ -64,13 +64,11 @@ impl Passages {
         Self { leading: self.leading | next.leading, ways }
     }
 
-    /// With the ways of policies that are judged by, and whose rules nobody knows: profile and generation.
-    pub fn keep(&mut self, known: &Self, unknown: &BTreeMap<u32, u32>) {
-        for (profile, generation) in unknown {
-            self.leading |= known.leading & bit(*profile);
-            self.ways
-                .extend(known.ways.iter().filter(|(way, _)| generation_of(**way) == *generation));
-        }
+    /// With the ways of a policy that is judged by, and whose rules nobody knows; none to `closed`.
+    pub fn keep(&mut self, known: &Self, profile: u32, generation: u32, closed: Option<u32>) {
+        self.leading |= known.leading & bit(profile);
+        let ways = known.ways.iter().filter(|(way, _)| generation_of(**way) == generation);
+        self.ways.extend(ways.filter(|(_, target)| Some(**target) != closed));
     }
 }
 

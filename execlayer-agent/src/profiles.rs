@@ -271,22 +271,26 @@ impl Profiles {
     ) -> Result<Ways, ProfileError> {
         let generation = self.layout.next_generation()?;
         let known = gate.passages().map_err(no_ways)?;
-        // Policies of an earlier daemon that are not in force again (yet) lead on as they did.
-        let mut unknown = BTreeMap::new();
-        for other in (1..CANARY).filter(|other| !self.current.contains_key(other)) {
+        let new = passages::Policy { profile, generation, provenance };
+        let mut now = Passages::between(&self.with(None));
+        let mut next = Passages::between(&self.with(Some(new)));
+        let mut replaced = None;
+        for other in 1..CANARY {
             let slot = gate.slot(other).map_err(no_ways)?;
-            if slot.is_used() {
-                unknown.insert(other, slot.generation());
+            if other == profile {
+                replaced = slot.is_used().then(|| slot.generation());
+            }
+            if !slot.is_used() || self.current.contains_key(&other) {
+                continue;
+            }
+            // Policies of an earlier daemon that are not in force again yet lead on as they did; those that never will
+            // be lead where they led, but to no newer policy: nobody knows their agents' names.
+            now.keep(&known, other, slot.generation(), None);
+            if other != profile {
+                let closed = self.nameless.contains(&other).then_some(profile);
+                next.keep(&known, other, slot.generation(), closed);
             }
         }
-        let replaced = gate.slot(profile).map_err(no_ways)?;
-        let replaced = replaced.is_used().then(|| replaced.generation());
-        let mut now = Passages::between(&self.with(None));
-        now.keep(&known, &unknown);
-        let new = passages::Policy { profile, generation, provenance };
-        let mut next = Passages::between(&self.with(Some(new)));
-        unknown.remove(&profile);
-        next.keep(&known, &unknown);
         Ok(Ways { while_changing: now.while_changing(&next, profile, replaced), now, next })
     }
 

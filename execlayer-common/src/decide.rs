@@ -244,6 +244,13 @@ impl Rights {
         Self { allowed, asked, may: allowed, may_ask: asked }
     }
 
+    /// Bits that can be allowed.
+    #[inline(always)]
+    #[must_use]
+    pub const fn may(self) -> Access {
+        Access(self.may)
+    }
+
     /// Bits of which this gives more than `old` does, or may do so.
     #[inline(always)]
     #[must_use]

@@ -67,6 +67,7 @@ fields! {
     OFF_TASK_MM: "task_struct" "mm";
     OFF_TASK_FILES: "task_struct" "files";
     OFF_FILES_TABLE: "files_struct" "fdt";
+    OFF_FILES_COUNT: "files_struct" "count";
     OFF_TABLE_MAX: "fdtable" "max_fds";
     OFF_TABLE_OPEN: "fdtable" "open_fds";
     OFF_TABLE_CLOEXEC: "fdtable" "close_on_exec";

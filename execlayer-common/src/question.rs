@@ -19,7 +19,7 @@ pub struct Key {
     pub reserved: u32,
     /// Start time of the thread, ns since boot: a thread id alone is used again.
     pub start: u64,
-    /// Keyed hash (SipHash-2-4, 128 bits) of the subject and, for a file, of which file that is.
+    /// Keyed hash (SipHash-2-4, 128 bits) of the subject, of the profile and, for a file, of which file that is.
     pub subject: [u64; 2],
 }
 

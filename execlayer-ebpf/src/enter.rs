@@ -14,8 +14,10 @@ use crate::{
     enforce::ON_FAILURE,
     gate::{self, Call},
     judge,
-    kernel::{Bprm, ENOMEM, LSM_UNSAFE_PTRACE, LSM_UNSAFE_SHARE, Task, fields},
-    kread::typed,
+    kernel::{
+        Bprm, ENOMEM, LSM_UNSAFE_NO_NEW_PRIVS, LSM_UNSAFE_PTRACE, LSM_UNSAFE_SHARE, Task, fields,
+    },
+    kread::{offset, read, typed},
     label,
     maps::{LEADING, PASSAGES},
     place::returned,
@@ -46,14 +48,10 @@ pub fn at_exec(task: *const Task, label: Label, bprm: *const Bprm) -> Result<u32
     let result = match target {
         Ok(0) => Ok(label.profile),
         Ok(target) => {
-            let hands: u32 = typed(bprm, &fields::OFF_BPRM_UNSAFE);
-            if hands & (LSM_UNSAFE_SHARE | LSM_UNSAFE_PTRACE) != 0 {
+            if has_a_hand_in_it(task, bprm) {
                 refused(scratch, label.profile, Reason::UnsafeTransition)
             } else {
-                // A call that is held comes here again.
-                if label.pending != target {
-                    emit::record(scratch);
-                }
+                emit::record(scratch);
                 label::aim(task, target).map(|()| target).map_err(|()| -ENOMEM)
             }
         }
@@ -61,6 +59,19 @@ pub fn at_exec(task: *const Task, label: Label, bprm: *const Bprm) -> Result<u32
     };
     scratch::release(scratch);
     result
+}
+
+/// Whether somebody who stays behind could act on the program that is led: by tracing it, by its working directory, by
+/// its descriptors, which the kernel parts from others' later than this (fs/exec.c, `begin_new_exec`, 6.1), or by a
+/// filter of its system calls, which survives an exec and which a governed task needs `no_new_privs` for.
+#[inline(always)]
+fn has_a_hand_in_it(task: *const Task, bprm: *const Bprm) -> bool {
+    const HANDS: u32 = LSM_UNSAFE_SHARE | LSM_UNSAFE_PTRACE | LSM_UNSAFE_NO_NEW_PRIVS;
+    let hands: u32 = typed(bprm, &fields::OFF_BPRM_UNSAFE);
+    let files: u64 = typed(task, &fields::OFF_TASK_FILES);
+    let sharers: u32 =
+        read(files.wrapping_add(offset(&fields::OFF_FILES_COUNT))).unwrap_or(u32::MAX);
+    hands & HANDS != 0 || sharers > 1
 }
 
 /// Refuses to take an interpreter for the program that leads to another policy: what it reads is named by whoever

@@ -1,5 +1,5 @@
 //! SipHash-2-4 with 128 bits (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012, and its
-//! reference implementation's 128-bit variant) over the subject in scratch and which file it is. Must not
+//! reference implementation's 128-bit variant) over the subject in scratch, which file it is and under which policy. Must not
 //! know what the hash is for.
 
 use core::ffi::c_void;
@@ -116,7 +116,8 @@ fn subject(scratch: *mut Scratch, is_grant: bool) -> [u64; 2] {
         for fact in (*scratch).file {
             mix(scratch, if with_file { fact } else { 0 });
         }
-        mix(scratch, (*scratch).len);
+        // An answer is for a call under the policy that asked: an exec can lead to another one.
+        mix(scratch, (*scratch).len | u64::from((*scratch).event.profile) << 32);
         let state = &mut (*scratch).sip;
         state[2] ^= 0xee;
         rounds::<4>(state);

@@ -36,7 +36,7 @@ use execlayer_common::{
 use crate::{
     kread::within,
     scratch::{IN_PATH, Scratch},
-    world::{Direct, Kernel},
+    world::{Direct, Kernel, Remote, Source},
 };
 
 mod maps {
@@ -70,6 +70,9 @@ mod maps {
 
 /// Set in [`Request::mode`]: only what an allowed call costs in the gate, without naming the rule.
 const FAST: u8 = 1;
+/// Set in [`Request::mode`]: as most hooks of the gate do it. The subject is walked a byte in each turn, and what
+/// matches is read by the image's address; of features, all is.
+const BY_ADDRESS: u8 = 2;
 /// Operation that does nothing: what the frame itself costs.
 const NOTHING: u8 = u8::MAX;
 
@@ -116,16 +119,37 @@ fn answer(ctx: &XdpContext) -> Option<[u32; 4]> {
         (*scratch).minute = request.minute;
         (*scratch).budgets = 0;
     }
-    let kernel = Kernel { source: Direct::<true> { table, mask }, scratch };
     let wanted = Access(request.wanted);
+    if request.mode == BY_ADDRESS {
+        // SAFETY: as above. VERIFIER: what is read back is a number, and no pointer to a map's value any more.
+        let address = unsafe {
+            (&raw mut (*scratch).table).write_volatile(table as u64);
+            (&raw mut (*scratch).table_mask).write_volatile(mask);
+            (&raw const (*scratch).table).read_volatile()
+        };
+        let remote = Kernel { source: Remote { table: address, mask }, scratch };
+        if matches!(operation, Operation::Feature) {
+            decide::matches(&remote, operation);
+        } else {
+            let direct = Kernel { source: Direct::<false> { table, mask }, scratch };
+            decide::matches(&direct, operation);
+        }
+        return Some(decided(&remote, wanted));
+    }
+    let kernel = Kernel { source: Direct::<true> { table, mask }, scratch };
     decide::matches(&kernel, operation);
     if request.mode == FAST {
         let allowed = decide::allowed_at_once(&kernel, wanted);
         return Some([u32::from(allowed), 0, event::NO_RULE, 0]);
     }
-    // SAFETY: as above.
-    let tally = unsafe { &mut (*scratch).tally };
-    Some(pack(decide::judge_matches(&kernel, wanted, tally)))
+    Some(decided(&kernel, wanted))
+}
+
+#[inline(always)]
+fn decided<S: Source>(kernel: &Kernel<S>, wanted: Access) -> [u32; 4] {
+    // SAFETY: a plain field of the buffer, which only one run at a time uses.
+    let tally = unsafe { &mut (*kernel.scratch).tally };
+    pack(decide::judge_matches(kernel, wanted, tally))
 }
 
 fn request(ctx: &XdpContext, scratch: *mut Scratch) -> Option<Request> {

@@ -77,9 +77,10 @@ pub const TIOCSTI: u32 = 0x5412;
 pub const ATTR_OTHERS: u32 = 0xf;
 pub const ATTR_TIMES: u32 = 0x30;
 /// KERNEL: include/linux/binfmts.h via include/linux/security.h: an exec whose working directory others share, and
-/// one that is traced (fs/exec.c, `check_unsafe_exec`, 6.1, before the first hook of an exec).
+/// one that is traced, and one of a task with `no_new_privs` (fs/exec.c, `check_unsafe_exec`, 6.1, before the first hook of an exec).
 pub const LSM_UNSAFE_SHARE: u32 = 1;
 pub const LSM_UNSAFE_PTRACE: u32 = 2;
+pub const LSM_UNSAFE_NO_NEW_PRIVS: u32 = 4;
 /// KERNEL: include/linux/ptrace.h.
 pub const PTRACE_MODE_NOAUDIT: u32 = 4;
 /// KERNEL: include/linux/security.h.

@@ -144,10 +144,12 @@ pub fn aim(task: *const Task, profile: u32) -> Result<(), ()> {
     if stored.is_null() {
         return Err(());
     }
-    // SAFETY: live map values; only their own task writes them.
+    // SAFETY: live map values; only their own task writes them. All of it: an exec may have been put into force in the
+    // durable copy alone.
     unsafe {
-        (&raw mut (*durable).pending).write(profile);
-        (&raw mut (*stored).pending).write(profile);
+        let label = Label { pending: profile, ..durable.read() };
+        durable.write(label);
+        stored.write(label);
     }
     Ok(())
 }

@@ -85,6 +85,7 @@ pub struct KernelImage {
     budget_count: u32,
     class: u32,
     frame: Vec<u8>,
+    by_address: bool,
 }
 
 impl KernelImage {
@@ -137,13 +138,22 @@ impl KernelImage {
             budget_count: 0,
             class: 0,
             frame: Vec::new(),
+            by_address: false,
         })
+    }
+}
+
+impl KernelImage {
+    /// The same, as most hooks of the gate do it: what matches is read by the address of the image.
+    #[must_use]
+    pub fn by_address(self) -> Self {
+        Self { by_address: true, ..self }
     }
 }
 
 impl Subject for KernelImage {
     fn name(&self) -> &'static str {
-        "image in the kernel"
+        if self.by_address { "image in the kernel, by its address" } else { "image in the kernel" }
     }
 
     fn install(&mut self, prepared: &Prepared) -> Result<()> {
@@ -175,6 +185,10 @@ impl Subject for KernelImage {
     ) -> Result<Result<Answer, Silence>> {
         if REQUEST + act.subject.len() > LONGEST {
             return Ok(Err(Silence::TooLong));
+        }
+        if self.by_address {
+            let answer = self.run(act, facts, Run::ByAddress)?;
+            return Ok(Ok(read(act.operation, answer)?));
         }
         let answer = self.run(act, facts, Run::Judge)?;
         let answer = read(act.operation, answer)?;

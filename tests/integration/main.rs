@@ -8,8 +8,6 @@ mod corpus;
 #[cfg(test)]
 mod declared;
 #[cfg(test)]
-mod foreign;
-#[cfg(test)]
 mod mutants;
 #[cfg(test)]
 mod property;

@@ -9,6 +9,7 @@ pub(crate) fn all() -> Result<Vec<Box<dyn Subject>>> {
         vec![Box::new(Reference::default()), Box::new(UserImage::default())];
     if let Some(kernel) = KernelImage::load()? {
         subjects.push(Box::new(kernel));
+        subjects.push(Box::new(KernelImage::try_load()?.by_address()));
     }
     Ok(subjects)
 }

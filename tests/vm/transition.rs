@@ -23,7 +23,8 @@ const EXECUTES: &str = r#"
 import ctypes, os, sys, time
 way, program, *arguments = sys.argv[1:]
 libc = ctypes.CDLL(None, use_errno=True)
-CLONE_FS, SIGCHLD, PTRACE_TRACEME, PTRACE_ATTACH = 0x200, 17, 0, 16
+CLONE_FS, CLONE_FILES, SIGCHLD, PTRACE_TRACEME, PTRACE_ATTACH = 0x200, 0x400, 17, 0, 16
+PR_SET_NO_NEW_PRIVS = 38
 SYS_clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
 def execute():
     try:
@@ -36,7 +37,7 @@ if way == "fails-first":
         os.execv("/srv/transition/bin/broken", ["broken"])
     except OSError as error:
         print("error", error.errno, flush=True)
-    os.execv("/usr/bin/cat", ["cat", *arguments])
+    execute()
 elif way == "traced":
     child = os.fork()
     if child == 0:
@@ -48,8 +49,13 @@ elif way == "traced":
         if os.WIFEXITED(status) or os.WIFSIGNALED(status):
             break
         libc.ptrace(7, child, 0, 0)
-elif way == "sharing":
-    child = libc.syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0)
+elif way == "filtered":
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        print("no privileges are given up", flush=True)
+    execute()
+elif way in ("sharing", "sharing-files"):
+    what = CLONE_FS if way == "sharing" else CLONE_FILES
+    child = libc.syscall(SYS_clone, what | SIGCHLD, 0, 0, 0, 0)
     if child == 0:
         execute()
     os.waitpid(child, 0)
@@ -93,7 +99,7 @@ fn bypass_by_a_transition() -> Result<()> {
     // The other policy is not there.
     ensure!(cat("plain", &leading("cat"), "free")? == denied, "led to nobody");
     ensure!(cat("plain", "/usr/bin/cat", "free")? == "free\n", "what leads nowhere is denied");
-    is_recorded(&gate, "no-transition")?;
+    is_recorded(&gate, "no-transition", "cat")?;
 
     // It is, and does not accept.
     install(&gate, &inner(1, "")?)?;
@@ -116,18 +122,33 @@ fn bypass_by_a_transition() -> Result<()> {
         python(&["plain", &leading("sh"), "-c", &below])? == "of-outer\n",
         "a child of who was led left"
     );
-    is_recorded(&gate, "allowed")?;
+    is_recorded(&gate, "allowed", "cat")?;
+    is_recorded(&gate, "allowed", "sh")?;
 
-    // An exec that fails leads nowhere.
+    // An exec that fails leads nowhere, and the next one is led or not as if there had been none.
     let failed = format!("error {}\n", libc::ENOEXEC);
-    ensure!(cat("fails-first", "", "of-outer")? == failed, "an exec that failed led on");
     ensure!(
-        cat("fails-first", "", "of-inner")? == format!("{failed}of-inner\n"),
+        cat("fails-first", "/usr/bin/cat", "of-outer")? == failed,
+        "an exec that failed led on"
+    );
+    ensure!(
+        cat("fails-first", "/usr/bin/cat", "of-inner")? == format!("{failed}of-inner\n"),
         "after a failed exec"
     );
 
+    ensure!(
+        cat("fails-first", &leading("cat"), "of-inner")? == failed,
+        "not led after a failed exec"
+    );
+    let led = format!("{failed}of-outer\n");
+    ensure!(cat("fails-first", &leading("cat"), "of-outer")? == led, "not led after a failed exec");
+    ensure!(
+        python(&["fails-first", &leading("script")])? == failed.clone() + &denied,
+        "a script led on"
+    );
+
     // Nobody has a hand in who is led.
-    for way in ["traced", "sharing"] {
+    for way in ["traced", "sharing", "sharing-files", "filtered"] {
         ensure!(
             cat(way, "/usr/bin/cat", "free")? == "free\n",
             "{way}: what leads nowhere is denied"
@@ -136,7 +157,7 @@ fn bypass_by_a_transition() -> Result<()> {
     }
     ensure!(python(&["plain", &leading("script")])? == denied, "a script led on");
     ensure!(run(&["sh", &leading("script")])? == "script\n", "a script is not read");
-    is_recorded(&gate, "unsafe-transition")?;
+    is_recorded(&gate, "unsafe-transition", "cat")?;
     let attached = |program: &str| python(&["attached", program, "60"]);
     ensure!(attached("/usr/bin/sleep")? == "attached\n", "not even one's own child is traced");
     let refused = attached(&leading("sleep"))?;
@@ -238,12 +259,12 @@ fn install(gate: &Gate, policy: &str) -> Result<()> {
     Ok(())
 }
 
-fn is_recorded(gate: &Gate, reason: &str) -> Result<()> {
+fn is_recorded(gate: &Gate, reason: &str, program: &str) -> Result<()> {
     let is_it = |event: &serde_json::Value| {
         event["reason"] == reason
             && event["access"] == serde_json::json!(["enter"])
             && event["agent"] == "outer"
-            && event["subject"].as_str().is_some_and(|path| path.starts_with(LEADING))
+            && event["subject"] == leading(program).as_str()
             && (reason != "allowed" || event["transition"] == "inner")
     };
     let events = gate.events(is_it)?;

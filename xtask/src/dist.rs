@@ -33,7 +33,8 @@ const SHELLS: &[(&str, &str)] = &[
 const DESCRIPTION: &str = "system call gate for AI agents
  Judges every exec, file access and connection of an agent's processes in the
  kernel (BPF LSM) by a signed policy, holds calls that a policy asks about until
- somebody answers, and writes down what was denied. Needs Linux 6.1 or later.";
+ somebody answers, and writes down what was denied. Needs Linux 6.1 or later,
+ on arm64 6.4.";
 
 pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
     let built = build::all(setup::toolchain()?, arguments.arch, None)?;

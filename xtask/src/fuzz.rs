@@ -24,7 +24,7 @@ const FLAGS: &[&str] = &[
     "-Ccodegen-units=1",
 ];
 /// What one input may take, and how long it may be.
-const LIMITS: &[&str] = &["-rss_limit_mb=512", "-timeout=10", "-max_len=4096"];
+const LIMITS: &[&str] = &["-rss_limit_mb=512", "-timeout=10", "-max_len=16384"];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -76,7 +76,7 @@ fn build(folder: &Path) -> Result<PathBuf> {
     shell::progress(
         Command::new("cargo")
             .current_dir(folder)
-            .args(["build", "--quiet", "--release", "--bins", "--target", TRIPLE])
+            .args(["build", "--quiet", "--locked", "--release", "--bins", "--target", TRIPLE])
             .env("CARGO_TARGET_DIR", &target)
             .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f")),
     )?;

@@ -14,10 +14,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
     let mut lab = vm::Lab::prepare(Arch::Amd64, None)?;
+    let arm64 = arguments.full.then(|| vm::Lab::prepare(Arch::Arm64, None)).transpose()?;
     shell::step("testing on this host", || host(arguments.full))?;
-    if arguments.full {
+    if let Some(mut arm64) = arm64 {
         fuzz::verb(&fuzz::Arguments::default())?;
-        return vm::full(&mut lab);
+        return vm::full(&mut lab, &mut arm64);
     }
     println!(
         "no guests of arm64: they are booted with --full, and by `cargo xtask vm --arch arm64`"

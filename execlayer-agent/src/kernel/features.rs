@@ -15,7 +15,7 @@ const LSM: &str = "/sys/kernel/security/lsm";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 /// The first series whose hooks, helpers and verifier were tried. KERNEL: arm64 has the trampolines that LSM
-/// programs are attached with from 6.4 on (arch/arm64/net/bpf_jit_comp.c).
+/// programs are attached with from 6.4 on (DYNAMIC_FTRACE_WITH_DIRECT_CALLS, arch/arm64/Kconfig).
 const OLDEST: (u32, u32) = if cfg!(target_arch = "aarch64") { (6, 4) } else { (6, 1) };
 // KERNEL: BPF_FS_MAGIC, include/uapi/linux/magic.h.
 // The type of what it is compared with differs between C libraries.
@@ -225,7 +225,8 @@ fn offsets(types: &Types<'_>, release: &str) -> Result<Vec<u32>, FeatureError> {
     Ok(found)
 }
 
-fn oldest() -> String {
+/// The first series that is supported, as `6.1`.
+pub fn oldest() -> String {
     format!("{}.{}", OLDEST.0, OLDEST.1)
 }
 

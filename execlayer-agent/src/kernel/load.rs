@@ -94,7 +94,12 @@ impl LoadError {
             Self::Object(_) => {
                 "build daemon and kernel programs together: cargo xtask build".into()
             }
-            Self::Hook { .. } => "boot a kernel of a supported series (6.1 or later)".to_owned(),
+            Self::Hook { .. } => {
+                format!(
+                    "boot a kernel of a supported series ({} or later)",
+                    super::features::oldest()
+                )
+            }
             Self::Pins(PinsError::OtherLayout { .. }) => {
                 "stop the daemon that made it, or remove it if nothing is to be governed: \
                  governed tasks are free from then on"

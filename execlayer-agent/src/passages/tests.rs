@@ -84,9 +84,13 @@ fn while_the_one_that_is_entered_changes_both_must_accept() {
 fn policies_whose_rules_nobody_knows_lead_on() {
     let known = Passages { leading: 0b101, ways: BTreeMap::from([(7 << 16, 2), (8 << 16 | 3, 2)]) };
     let mut found = Passages { leading: 0b10, ways: BTreeMap::from([(9 << 16, 1)]) };
-    found.keep(&known, &BTreeMap::from([(3, 8)]));
+    found.keep(&known, 3, 8, None);
     let ways = BTreeMap::from([(9 << 16, 1), (8 << 16 | 3, 2)]);
     assert_eq!(found, Passages { leading: 0b110, ways });
+    // Not to where nobody knows whether they are accepted.
+    let mut found = Passages::default();
+    found.keep(&known, 3, 8, Some(2));
+    assert_eq!(found, Passages { leading: 0b100, ways: BTreeMap::new() });
 }
 
 #[test]

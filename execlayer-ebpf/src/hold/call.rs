@@ -81,8 +81,9 @@ fn mark_of(regs: *const Regs, number: u32) -> u64 {
 #[inline(always)]
 pub fn is_executing(task: *const Task) -> bool {
     let number = number_of(task);
-    match machine::is_in_32_bits(task) {
-        true => machine::executes_in_32_bits(number),
+    match machine::changes_mode_within() {
+        true => machine::executes(number) || machine::executes_in_32_bits(number),
+        false if machine::is_in_32_bits(task) => machine::executes_in_32_bits(number),
         false => machine::executes(number) || machine::executes_by_x32(number),
     }
 }

@@ -1,8 +1,8 @@
 //! Numbers of system calls, which x86-64 and arm64 have each their own of. Must not know what is held.
 //!
 //! KERNEL: arch/x86/entry/syscalls/syscall_64.tbl, in which calls of x32 have bit 30, and
-//! arch/x86/entry/syscalls/syscall_32.tbl; for arm64 include/uapi/asm-generic/unistd.h, which has no call that
-//! another one with more arguments contains, and arch/arm64/include/asm/unistd32.h (6.4). Numbers never change.
+//! arch/x86/entry/syscalls/syscall_32.tbl; for arm64 include/uapi/asm-generic/unistd.h, which has none of the
+//! oldest calls, and arch/arm64/include/asm/unistd32.h (6.4). Numbers never change.
 
 use crate::{
     kernel::{Task, fields},
@@ -66,6 +66,14 @@ pub fn is_in_32_bits(task: *const Task) -> bool {
     const TIF_32BIT: u32 = 1 << 22;
     let status: u32 = typed(task, &fields::OFF_TASK_STATUS);
     status & if is_arm64() { TIF_32BIT } else { TS_COMPAT } != 0
+}
+
+/// Whether an exec changes what [`is_in_32_bits`] says before it maps the program. KERNEL: on arm64 `load_elf_binary`
+/// sets the flag of the new program (`SET_PERSONALITY`, fs/binfmt_elf.c, 6.12); neither table has a call that maps
+/// under the other's number for an exec.
+#[inline(always)]
+pub fn changes_mode_within() -> bool {
+    is_arm64()
 }
 
 #[inline(always)]

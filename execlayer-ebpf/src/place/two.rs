@@ -169,14 +169,15 @@ fn gives_more(scratch: *mut Scratch, two: u32, inode: u64, is_back: bool) -> boo
     more(&old[0], &new[0]) & of_file != 0 || more(&old[1], &new[1]) & of_program != 0
 }
 
-/// Bits of which `new` gives more.
+/// Bits of which `new` gives more. Where a name leads is its rule's matter: by other rules it may lead to somebody else.
 #[inline(always)]
 fn more(old: &Side, new: &Side) -> u32 {
     let mut differs = 0;
     for lane in 0..SETS {
         differs |= old.sets[lane] ^ new.sets[lane];
     }
-    if differs == 0 { 0 } else { new.rights.more_than(old.rights).0 }
+    let leads = new.rights.may().intersection(Access::ENTER);
+    if differs == 0 { 0 } else { new.rights.more_than(old.rights).union(leads).0 }
 }
 
 #[inline(always)]

@@ -22,6 +22,8 @@ const STALE: [u32; 4] = [u32::MAX; 4];
 pub enum Run {
     /// Decides, and names the rule.
     Judge,
+    /// The same, as most hooks of the gate do it.
+    ByAddress,
     /// Only finds out whether the masks alone allow it.
     AtOnce,
     /// Takes the act in and does nothing: what every run costs.
@@ -34,6 +36,7 @@ impl Run {
         match self {
             Self::Judge => [operation as u8, 0],
             Self::AtOnce => [operation as u8, 1],
+            Self::ByAddress => [operation as u8, 2],
             Self::Nothing => [u8::MAX, 0],
         }
     }

@@ -4,7 +4,7 @@
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use execlayer_fuzz::TARGETS;
@@ -13,13 +13,15 @@ use harness::random::Random;
 /// Changed inputs for each target.
 const CHANGED: usize = 1_000;
 /// Bytes of an input at most.
-const LONGEST: usize = 8_192;
+const LONGEST: usize = 16_384;
 
 #[test]
 fn no_decoder_panics_or_believes_what_it_must_not() {
     for target in TARGETS {
         let mut inputs = (target.seeds)();
         inputs.extend(found(target.name));
+        let longest = inputs.iter().map(Vec::len).max();
+        assert!(longest <= Some(LONGEST), "`{}`: an input of {longest:?} bytes", target.name);
         let mut random = Random::new(7);
         let changed: Vec<Vec<u8>> = (0..CHANGED).map(|_| change(&inputs, &mut random)).collect();
         for input in inputs.iter().chain(&changed) {
@@ -29,9 +31,30 @@ fn no_decoder_panics_or_believes_what_it_must_not() {
     }
 }
 
+#[test]
+fn every_target_has_a_program_and_what_was_found_belongs_to_one() {
+    let names = |folder: &str| -> Vec<String> {
+        let files = fs::read_dir(fuzz().join(folder)).unwrap();
+        let mut names: Vec<String> = files
+            .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    let mut targets: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+    targets.sort_unstable();
+    assert_eq!(names("fuzz_targets"), targets);
+    let found = names("found");
+    assert!(!found.is_empty() && found.iter().all(|name| targets.contains(&name.as_str())));
+}
+
+fn fuzz() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
+}
+
 /// Inputs that a fuzzer has found something with.
 fn found(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/found").join(target);
+    let folder = fuzz().join("found").join(target);
     let Ok(files) = fs::read_dir(&folder) else { return Vec::new() };
     let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
     paths.sort();
