@@ -44,6 +44,11 @@ ask = ["read", "create", "rename", "delete"]
 path = "/srv/hold/asked*"
 
 [[rule]]
+id = "asked-writes"
+ask = ["create", "write"]
+path = "/srv/hold/written"
+
+[[rule]]
 id = "asked-programs"
 ask = ["exec"]
 path = ["/usr/bin/id", "/srv/hold/script*", "/usr/bin/dash"]

@@ -88,6 +88,12 @@ pub fn is_executing(task: *const Task) -> bool {
     }
 }
 
+/// Whether a task opens a file just now, by the 64-bit table.
+#[inline(always)]
+pub fn is_opening(task: *const Task) -> bool {
+    !machine::is_in_32_bits(task) && machine::opens(number_of(task))
+}
+
 /// The number of the system call that a task is in.
 #[inline(always)]
 pub fn number_of(task: *const Task) -> u32 {

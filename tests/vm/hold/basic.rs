@@ -51,6 +51,12 @@ fn hold_a_call_until_it_is_answered() -> Result<()> {
         ("/srv/hold/script", "from the script\n", 2),
         ("set -C; echo new > /srv/hold/asked-new && cat /srv/hold/asked-new", "new\n", 2),
         ("exec 3<>/dev/tcp/127.0.0.1/7001 && echo connected", "connected\n", 1),
+        // Made, and then emptied.
+        (
+            "echo 1 > /srv/hold/written && echo 2 > /srv/hold/written && cat /srv/hold/written",
+            "2\n",
+            3,
+        ),
         ("cat /srv/hold/asked /srv/hold/asked", "content\ncontent\n", 2),
         // Equal questions at the same time have one answer.
         ("cat /srv/hold/asked & cat /srv/hold/asked && wait $!", "content\ncontent\n", 1),
