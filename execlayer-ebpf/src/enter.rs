@@ -40,22 +40,25 @@ pub fn at_exec(task: *const Task, label: Label, bprm: *const Bprm) -> Result<u32
     let Some(scratch) = gate::take(&call) else { return Err(ON_FAILURE) };
     gate::ask(&call, scratch, Reason::None);
     let (mnt, dentry) = walk::place_of(typed(bprm, &fields::OFF_BPRM_FILE));
-    // Without a name it leads nowhere; whether it may be executed is asked later.
-    let target = match walk::path(scratch, walk::root_of(task), mnt, dentry) {
+    let led = match walk::path(scratch, walk::root_of(task), mnt, dentry) {
         Ok(()) => target(scratch, label.profile),
-        Err(_no_name) => Ok(0),
+        // Another policy may allow less: nobody stays here by a name that cannot be read just now.
+        Err(reason) => {
+            gate::unnamed(scratch, reason);
+            Err(reason)
+        }
     };
-    let result = match target {
+    let led = match led {
+        Ok(target) if target != 0 && has_a_hand_in_it(task, bprm) => Err(Reason::UnsafeTransition),
+        led => led,
+    };
+    let result = match led {
         Ok(0) => Ok(label.profile),
         Ok(target) => {
-            if has_a_hand_in_it(task, bprm) {
-                refused(scratch, label.profile, Reason::UnsafeTransition)
-            } else {
-                emit::record(scratch);
-                label::aim(task, target).map(|()| target).map_err(|()| -ENOMEM)
-            }
+            emit::record(scratch);
+            label::aim(task, target).map(|()| target).map_err(|()| -ENOMEM)
         }
-        Err(()) => refused(scratch, label.profile, Reason::NoTransition),
+        Err(reason) => refused(scratch, label.profile, reason),
     };
     scratch::release(scratch);
     result
@@ -105,7 +108,7 @@ pub fn interpreted(task: *const Task, label: Label, bprm: *const Bprm) -> i32 {
 
 /// The profile to which the program in scratch leads, or 0. `Err`: to one that cannot be entered.
 #[inline(always)]
-fn target(scratch: *mut Scratch, profile: u32) -> Result<u32, ()> {
+fn target(scratch: *mut Scratch, profile: u32) -> Result<u32, Reason> {
     let _recorded_by_the_caller = judge::judge_slowly(scratch, profile);
     // SAFETY: this task owns the buffer.
     let (verdict, rule, generation) = unsafe {
@@ -119,7 +122,7 @@ fn target(scratch: *mut Scratch, profile: u32) -> Result<u32, ()> {
     // SAFETY: a plain integer; a stale one is at worst the target of a moment ago.
     match unsafe { PASSAGES.get(passage) } {
         Some(&target) if target != 0 => Ok(target),
-        _ => Err(()),
+        _ => Err(Reason::NoTransition),
     }
 }
 

@@ -271,7 +271,23 @@ fn boot(lab: &Lab, choice: &Choice, kernel: &Kernel, lane: Lane, expected: Vec<S
         spec.limit = guest::LIMIT_FULL;
     }
     let mut boot = Boot::new(&series, lane.name(), expected);
-    let result = run(&spec, &mut |line| boot.line(line));
+    let mut has_begun = false;
+    let mut result = run(&spec, &mut |line| {
+        has_begun = true;
+        boot.line(line);
+    });
+    if let Ok(ended) = &result
+        && matches!(ended.ending, Ending::Died)
+        && !has_begun
+    {
+        // No test had begun, and nothing of ours was loaded. Seen of the emulator: a processor meets the breakpoint with
+        // which another one patches the kernel's code.
+        boot.line(&format!(
+            "the kernel died before the first test, and is booted once more; the console's end:\n{}",
+            ended.console.join("\n")
+        ));
+        result = run(&spec, &mut |line| boot.line(line));
+    }
     boot.end(result);
     boot
 }
