@@ -111,14 +111,14 @@ impl Held {
     }
 }
 
-fn tool(arguments: &[&str]) -> Result<String> {
+pub(crate) fn tool(arguments: &[&str]) -> Result<String> {
     let output = Command::new(TOOL).args(arguments).output()?;
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "{arguments:?}: {errors}");
     Ok(String::from_utf8(output.stdout)?)
 }
 
-fn pending() -> Result<Vec<Value>> {
+pub(crate) fn pending() -> Result<Vec<Value>> {
     Ok(serde_json::from_str(&tool(&["pending", "--json"])?)?)
 }
 
@@ -140,7 +140,7 @@ fn question() -> Result<Value> {
 }
 
 /// What a program printed, once it has ended; it must be about to.
-fn finish(mut child: Child) -> Result<Output> {
+pub(crate) fn finish(mut child: Child) -> Result<Output> {
     for _ in 0..LOOKS {
         if child.try_wait()?.is_some() {
             return Ok(child.wait_with_output()?);

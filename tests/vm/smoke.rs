@@ -3,6 +3,7 @@
 
 use crate::framework::{Lane, note};
 use crate::gate::{Gate, ask, policy};
+use crate::hold::{finish, pending, tool};
 use anyhow::{Context, Result, bail, ensure};
 use execlayer_api::{Outcome, Request};
 use nix::unistd::Pid;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -20,7 +21,6 @@ crate::tests! {
     what_is_held_ends_as_it_is_answered => .lanes(&[Lane::Smoke]).limit(290),
 }
 
-const TOOL: &str = "/opt/execlayer/bin/execlayer";
 const TOP: &str = "/srv/smoke";
 const KEYS: &str = "/etc/execlayer/keys.d";
 const RULES: &str = r#"
@@ -214,28 +214,6 @@ fn question() -> Result<Value> {
         sleep(PAUSE);
     }
     bail!("nothing is asked")
-}
-
-fn pending() -> Result<Vec<Value>> {
-    Ok(serde_json::from_str(&tool(&["pending", "--json"])?)?)
-}
-
-fn finish(mut child: Child) -> Result<Output> {
-    for _ in 0..LOOKS {
-        if child.try_wait()?.is_some() {
-            return Ok(child.wait_with_output()?);
-        }
-        sleep(PAUSE);
-    }
-    child.kill()?;
-    bail!("it does not end; open: {:?}", pending()?)
-}
-
-fn tool(arguments: &[&str]) -> Result<String> {
-    let output = Command::new(TOOL).args(arguments).output()?;
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{arguments:?}: {errors}");
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn at(name: &str) -> String {

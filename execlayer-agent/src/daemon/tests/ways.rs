@@ -51,15 +51,21 @@ fn a_rule_that_leads_nowhere_is_shown_until_it_leads_somewhere() {
     assert_eq!(bench.passages(), Passages::default());
 }
 
-#[test]
-fn a_new_version_leads_before_it_is_in_force_and_the_old_one_until_then() {
+/// The policy of `a` in force, with a rule that leads to that of `b`, which accepts it; and its bundle.
+fn led() -> Option<(Bench, PathBuf)> {
     if !is_root() {
-        return;
+        return None;
     }
     let mut bench = Bench::new(true);
     let (b, a) = (bench.leading("b", None, &["a"]), bench.leading("a", Some("b"), &[]));
     bench.install(&b).unwrap();
     bench.install(&a).unwrap();
+    Some((bench, a))
+}
+
+#[test]
+fn a_new_version_leads_before_it_is_in_force_and_the_old_one_until_then() {
+    let Some((mut bench, a)) = led() else { return };
     let old = bench.generation(2) << 16 | 1;
     bench.daemon.gate.as_fake().passages_before.clear();
     bench.install(&a).unwrap();
@@ -76,13 +82,7 @@ fn a_new_version_leads_before_it_is_in_force_and_the_old_one_until_then() {
 
 #[test]
 fn a_switch_that_fails_leaves_the_ways_as_they_were() {
-    if !is_root() {
-        return;
-    }
-    let mut bench = Bench::new(true);
-    let (b, a) = (bench.leading("b", None, &["a"]), bench.leading("a", Some("b"), &[]));
-    bench.install(&b).unwrap();
-    bench.install(&a).unwrap();
+    let Some((mut bench, a)) = led() else { return };
     let before = bench.passages();
     for step in ["set_slot", "put_table", "set_passages"] {
         bench.daemon.gate.as_fake().failing.insert(step);
