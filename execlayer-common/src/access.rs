@@ -187,10 +187,14 @@ impl Access {
         }
     }
 
+    /// [`Self::NAMES`], and the one that only events and cases write.
+    pub fn named() -> impl Iterator<Item = (&'static str, Self)> {
+        Self::NAMES.into_iter().chain([("enter", Self::ENTER)])
+    }
+
     /// Their names. Those that only selectors know have none.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let all = Self::NAMES.into_iter().chain([("enter", Self::ENTER)]);
-        all.filter(move |(_, bit)| self.contains(*bit)).map(|(name, _)| name)
+        Self::named().filter(move |(_, bit)| self.contains(*bit)).map(|(name, _)| name)
     }
 
     /// Both sets together.

@@ -43,8 +43,7 @@ impl Act {
         }
         let mut wanted = Access::default();
         for verb in verbs.split('+') {
-            let mut known = Access::NAMES.into_iter().chain([("enter", Access::ENTER)]);
-            let known = known.find(|(name, _)| *name == verb);
+            let known = Access::named().find(|(name, _)| *name == verb);
             let (_, bits) = known.ok_or_else(|| (format!("`{verb}` is no operation"), FORM))?;
             wanted = wanted.union(bits);
         }
