@@ -15,6 +15,8 @@ mod harness;
 #[cfg(test)]
 mod held;
 #[cfg(test)]
+mod passphrase;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod propose;

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::termios::{LocalFlags, tcgetattr};
+
 /// A terminal with a program at it.
 pub(crate) struct Pty {
     keys: File,
@@ -50,6 +52,11 @@ impl Pty {
             assert!(begin.elapsed() < Duration::from_secs(20), "`{part}` is not in {screen:?}");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Whether the terminal shows what is typed.
+    pub(crate) fn shows_typed(&self) -> bool {
+        tcgetattr(&self.keys).unwrap().local_flags.contains(LocalFlags::ECHO)
     }
 
     pub(crate) fn say(&mut self, text: &str) {
