@@ -24,6 +24,8 @@ pub(super) const LIMIT_FULL: Duration = Duration::from_secs(6 * 60 * 60);
 /// Longer than any test may take without a word.
 pub(super) const SILENCE: Duration = Duration::from_secs(5 * 60);
 const CONSOLE_TAIL: usize = 40;
+/// How often the console of a guest that reboots is looked at.
+const A_LOOK: Duration = Duration::from_secs(1);
 
 /// What `/` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,11 +116,15 @@ pub(crate) fn run(spec: &GuestSpec, on_line: &mut dyn FnMut(&str)) -> Result<Gue
     qemu.env("TMPDIR", &folder).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child =
         qemu.stderr(fs::File::create(&errors)?).spawn().context("cannot start the emulator")?;
-    let ending = follow(&mut child, spec, start, on_line);
+    let mut ending = follow(&mut child, spec, start, &console, on_line);
     // Ends the emulator whatever state it is in; a guest that ended by itself is gone already.
     let _ = child.kill();
     child.wait()?;
     fs::remove_file(&initramfs)?;
+    // A panic on the way down boots anew, as the reboot that was asked for would have.
+    if spec.reboots && panicked(&lines(&console)) {
+        ending = Ok(Ending::Died);
+    }
     let mut tail = lines(&errors);
     let kernel = lines(&console);
     tail.extend(kernel.into_iter().rev().take(CONSOLE_TAIL).rev());
@@ -171,6 +177,7 @@ fn follow(
     child: &mut Child,
     spec: &GuestSpec,
     start: Instant,
+    console: &Path,
     on_line: &mut dyn FnMut(&str),
 ) -> Result<Ending> {
     let output = child.stdout.take().context("the emulator has no output")?;
@@ -184,24 +191,59 @@ fn follow(
             }
         }
     });
+    let mut heard = Instant::now();
     loop {
         let left = spec.limit.saturating_sub(start.elapsed());
-        match lines.recv_timeout(left.min(spec.silence)) {
-            Ok(line) => match line.strip_prefix(MARK).and_then(|said| said.split_once(' ')) {
-                Some(("exit", code)) => return Ok(Ending::Exit(code.trim().parse()?)),
-                Some(("refused", why)) => return Ok(Ending::Refused(why.to_owned())),
-                _ => on_line(&line),
-            },
-            Err(RecvTimeoutError::Timeout) if left <= spec.silence => {
+        let patience = spec.silence.saturating_sub(heard.elapsed());
+        match lines.recv_timeout(left.min(patience).min(A_LOOK)) {
+            Ok(line) => {
+                heard = Instant::now();
+                match line.strip_prefix(MARK).and_then(|said| said.split_once(' ')) {
+                    Some(("exit", code)) => return Ok(Ending::Exit(code.trim().parse()?)),
+                    Some(("refused", why)) => return Ok(Ending::Refused(why.to_owned())),
+                    _ => on_line(&line),
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(Ending::Died),
+            // It would go on, or do so again and again.
+            Err(RecvTimeoutError::Timeout) if spec.reboots && panicked(&self::lines(console)) => {
+                return Ok(Ending::Died);
+            }
+            Err(RecvTimeoutError::Timeout) if start.elapsed() >= spec.limit => {
                 return Ok(Ending::Hung("the guest took longer than its limit"));
             }
-            Err(RecvTimeoutError::Timeout) => return Ok(Ending::Hung("the guest fell silent")),
-            Err(RecvTimeoutError::Disconnected) => return Ok(Ending::Died),
+            Err(RecvTimeoutError::Timeout) if heard.elapsed() >= spec.silence => {
+                return Ok(Ending::Hung("the guest fell silent"));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
+}
+
+/// Whether a kernel said that it gave up (KERNEL: `panic` in kernel/panic.c says so whatever `quiet` is).
+fn panicked(console: &[String]) -> bool {
+    console.iter().any(|line| line.contains("Kernel panic - not syncing"))
 }
 
 fn lines(file: &Path) -> Vec<String> {
     let bytes = fs::read(file).unwrap_or_default();
     String::from_utf8_lossy(&bytes).lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::panicked;
+
+    #[test]
+    fn a_reboot_is_no_panic_and_a_panic_is_no_reboot() {
+        let console = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        assert!(!panicked(&console(
+            "[    9.1] reboot: Restarting system\n[    0.0] Linux version"
+        )));
+        assert!(panicked(&console(
+            "[    9.1] sysrq: Trigger a crash\n\
+             [    9.2] Kernel panic - not syncing: sysrq triggered crash\n\
+             [    0.0] Linux version"
+        )));
+    }
 }
