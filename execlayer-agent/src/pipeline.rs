@@ -59,9 +59,10 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         return Err(DaemonError::Pinned(options.bpffs));
     }
 
-    let Loaded { gate, mut ring } = load(&features, service, &options.state_dir)?;
+    let Loaded { mut gate, mut ring } = load(&features, service, &options.state_dir)?;
     let layout = Layout::read(&gate).map_err(|source| system("read the policy slots", source))?;
-    let scopes = Scopes::new(&features.cgroup_root, time::now());
+    let mut scopes = Scopes::new(&features.cgroup_root, time::now());
+    scopes.find_left(&mut gate).map_err(|source| system("find earlier scopes", source))?;
     let (cgroup_root, release) = (features.cgroup_root.clone(), features.release.clone());
     drop(features);
     let profiles = Profiles::new(layout);

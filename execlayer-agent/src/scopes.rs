@@ -1,5 +1,5 @@
 //! Scopes: a cgroup each, whose tasks one agent's policy governs, and what was denied in it. Owns
-//! the cgroups below `execlayer.slice`; must not know who asks for them.
+//! the cgroups below `execlayer.slice` and those that it makes below an owner's; must not know who asks for them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,6 +31,9 @@ pub enum ScopeError {
     /// The owner is gone already.
     #[error("process {0}, the owner, is not there")]
     NoOwner(u32),
+    /// The owner is where no cgroup can be named.
+    #[error("process {0}, the owner, is in no cgroup below the root of cgroup2")]
+    NoPlace(u32),
     /// The cgroup.
     #[error("cannot make cgroup `{}`: {source}", path.display())]
     Cgroup {
@@ -61,14 +64,18 @@ impl Cgroup {
     /// If there is one of that name, or it cannot be made.
     pub fn make(root: &Path, name: &str) -> Result<Self, ScopeError> {
         let slice = root.join(SLICE);
-        let path = slice.join(name);
-        let failed = |source| ScopeError::Cgroup { path: path.clone(), source };
         match fs::create_dir(&slice) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed(error));
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(ScopeError::Cgroup { path: slice.join(name), source });
             }
             _ => {}
         }
+        Self::make_in(&slice, name)
+    }
+
+    fn make_in(parent: &Path, name: &str) -> Result<Self, ScopeError> {
+        let path = parent.join(name);
+        let failed = |source| ScopeError::Cgroup { path: path.clone(), source };
         fs::create_dir(&path).map_err(failed)?;
         // KERNEL: the inode number of a cgroup's folder is its id where ino_t has 64 bits
         // (fs/kernfs/inode.c, kernfs_id_ino, 6.1).
@@ -143,7 +150,33 @@ impl Scopes {
         }
     }
 
-    /// Opens a scope for a profile.
+    /// Finds what an earlier daemon left elsewhere than in the slice, by what the kernel was told. What is not there
+    /// any more is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    pub fn find_left(&mut self, gate: &mut dyn Gate) -> io::Result<()> {
+        let mut unfound = gate.scopes()?;
+        for cgroup in &self.left {
+            unfound.remove(&cgroup.id);
+        }
+        if unfound.is_empty() {
+            return Ok(());
+        }
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            for Cgroup { path, id } in cgroups_in(&folder) {
+                if unfound.remove(&id) {
+                    self.left.push(Cgroup { path: path.clone(), id });
+                }
+                folders.push(path);
+            }
+        }
+        unfound.into_iter().try_for_each(|id| gate.set_scope(id, None))
+    }
+
+    /// Opens a scope for a profile, in the slice or below its owner's cgroup.
     ///
     /// # Errors
     ///
@@ -153,17 +186,29 @@ impl Scopes {
         gate: &mut dyn Gate,
         profile: u32,
         owner: u32,
+        below_owner: bool,
         lost_before: u64,
     ) -> Result<(ScopeId, PathBuf), ScopeError> {
         // One entry stays for the canary.
         if self.open.len() + self.left.len() + 1 >= limits::MAX_SCOPES as usize {
             return Err(ScopeError::Full);
         }
+        let below = match below_owner {
+            true => {
+                let place = process::cgroup(owner).ok_or(ScopeError::NoPlace(owner))?;
+                Some(self.root.join(place))
+            }
+            false => None,
+        };
         let owner = process::Process::find(owner).ok_or(ScopeError::NoOwner(owner))?;
         let (id, cgroup) = loop {
             let id = ScopeId(self.next);
             self.next += 1;
-            match Cgroup::make(&self.root, &format!("run-{id}")) {
+            let made = match &below {
+                Some(folder) => Cgroup::make_in(folder, &format!("execlayer-run-{id}")),
+                None => Cgroup::make(&self.root, &format!("run-{id}")),
+            };
+            match made {
                 Err(ScopeError::Cgroup { source, .. })
                     if source.kind() == io::ErrorKind::AlreadyExists => {}
                 made => break (id, made?),
@@ -252,17 +297,20 @@ impl Scopes {
 
 fn left_behind(slice: &Path) -> Vec<Cgroup> {
     // No slice: nothing was left.
-    let entries = fs::read_dir(slice).into_iter().flatten().filter_map(Result::ok);
-    let is_ours = |name: &OsStr| {
-        name.to_str().is_some_and(|name| name.starts_with("run-") || name.starts_with("canary-"))
+    let is_ours = |cgroup: &Cgroup| {
+        let name = cgroup.path.file_name().and_then(OsStr::to_str);
+        name.is_some_and(|name| name.starts_with("run-") || name.starts_with("canary-"))
     };
-    entries
-        .filter(|entry| is_ours(&entry.file_name()))
-        .filter_map(|entry| {
-            let id = entry.metadata().ok().filter(fs::Metadata::is_dir)?.ino();
-            Some(Cgroup { path: entry.path(), id })
-        })
-        .collect()
+    cgroups_in(slice).filter(is_ours).collect()
+}
+
+/// Those right below a cgroup. One that is gone has none.
+fn cgroups_in(folder: &Path) -> impl Iterator<Item = Cgroup> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.filter_map(|entry| {
+        let id = entry.metadata().ok().filter(fs::Metadata::is_dir)?.ino();
+        Some(Cgroup { path: entry.path(), id })
+    })
 }
 
 #[cfg(test)]

@@ -35,6 +35,9 @@ pub enum Request {
         agent: String,
         /// The process that will close the scope. If it ends without doing so, the daemon does.
         owner_pid: u32,
+        /// The cgroup is one below the owner's, so that limits of that hold in it.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        below_owner: bool,
     },
     /// The command of a scope has ended: what was denied in it? Its descendants may live on, and
     /// stay governed. Answered by [`crate::Outcome::Summary`].

@@ -47,18 +47,20 @@ pub(crate) fn sign(state_dir: &Path, lowered: Lowered) -> Result<(BundleFile, St
 }
 
 /// Puts the policy in force and opens a scope; starts a daemon if there is none. Programs that run
-/// under another policy of this agent are a failure, if `in_use` says which.
+/// under another policy of this agent are a failure, if `in_use` says which. The scope is below this process' own
+/// cgroup if `below_owner`.
 pub(crate) fn open(
     start: &Start<'_>,
     bundle: &BundleFile,
     agent: &str,
     in_use: Option<&dyn Fn() -> CliError>,
+    below_owner: bool,
 ) -> Result<Scope, CliError> {
     let mut tries = 0;
     loop {
         tries += 1;
         daemon::find_or_start(start)?;
-        match install(start.places, bundle, agent, in_use) {
+        match install(start.places, bundle, agent, in_use, below_owner) {
             // An ephemeral daemon may end between two questions: the next one starts another.
             Err(Step::Asked(error)) if error.is_gone() && tries < TRIES => {}
             Err(Step::Asked(error)) => return Err(CliError::from(error)),
@@ -84,6 +86,7 @@ fn install(
     bundle: &BundleFile,
     agent: &str,
     in_use: Option<&dyn Fn() -> CliError>,
+    below_owner: bool,
 ) -> Result<Scope, Step> {
     if let Some(error) = in_use
         && is_in_use(places, bundle, agent)?
@@ -95,7 +98,8 @@ fn install(
         Outcome::Installed(Installed { .. }) => {}
         other => return Err(Step::Failed(daemon::unexpected(&other))),
     }
-    let request = Request::OpenScope { agent: agent.to_owned(), owner_pid: std::process::id() };
+    let request =
+        Request::OpenScope { agent: agent.to_owned(), owner_pid: std::process::id(), below_owner };
     match daemon::ask(places, &request)? {
         Outcome::Scope(scope) => Ok(scope),
         other => Err(Step::Failed(daemon::unexpected(&other))),

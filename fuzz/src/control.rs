@@ -38,7 +38,7 @@ fn requests() -> Vec<Request> {
     vec![
         Request::Hello {},
         Request::Install { path: text("/etc/execlayer/a.bundle") },
-        Request::OpenScope { agent: text("coding"), owner_pid: 7 },
+        Request::OpenScope { agent: text("coding"), owner_pid: 7, below_owner: true },
         Request::CloseScope { id: ScopeId(3) },
         Request::Questions {},
         answer(Remember::default()),

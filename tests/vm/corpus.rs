@@ -58,7 +58,11 @@ fn one(suite: &Suite, key: &PrivateKey) -> Result<(usize, Vec<String>)> {
     }
     install(suite, key)?;
     let owner_pid = std::process::id();
-    let scope = match ask(&Request::OpenScope { agent: "corpus".to_owned(), owner_pid })? {
+    let scope = match ask(&Request::OpenScope {
+        agent: "corpus".to_owned(),
+        owner_pid,
+        below_owner: false,
+    })? {
         Answer::Scope(scope) => scope,
         other => bail!("no scope: {other:?}"),
     };

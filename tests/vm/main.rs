@@ -27,6 +27,7 @@ mod fuzz;
 mod gate;
 mod hold;
 mod inherit;
+mod limits;
 mod names;
 mod net;
 mod platform;
@@ -56,6 +57,7 @@ const ALL: &[&[Test]] = &[
     run::TESTS,
     selftest::TESTS,
     service::TESTS,
+    limits::TESTS,
     reboot::TESTS,
     signed::TESTS,
     power::TESTS,

@@ -62,7 +62,9 @@ impl Daemon {
                 state: self.health.state(),
             })),
             Request::Install { path } => self.install(&PathBuf::from(path)),
-            Request::OpenScope { agent, owner_pid } => self.open_scope(&agent, owner_pid),
+            Request::OpenScope { agent, owner_pid, below_owner } => {
+                self.open_scope(&agent, owner_pid, below_owner)
+            }
             Request::CloseScope { id } => self.close_scope(id),
             Request::Status {} => Ok(Outcome::Status(Box::new(self.status()))),
             Request::Questions {} => Ok(Outcome::Questions(self.questions())),
@@ -88,17 +90,22 @@ impl Daemon {
         }
     }
 
-    fn open_scope(&mut self, agent: &str, owner: u32) -> Result<Outcome, Failure> {
+    fn open_scope(
+        &mut self,
+        agent: &str,
+        owner: u32,
+        below_owner: bool,
+    ) -> Result<Outcome, Failure> {
         let Some(profile) = self.profiles.of(agent) else {
             let message = format!("no policy of agent `{agent}` is installed");
             return Err(failure(ErrorCode::UnknownAgent, message));
         };
         let lost = self.gate.lost(profile).unwrap_or_default();
-        let opened = self.scopes.open(self.gate.as_mut(), profile, owner, lost);
+        let opened = self.scopes.open(self.gate.as_mut(), profile, owner, below_owner, lost);
         let (id, cgroup) = opened.map_err(|error| {
             let code = match error {
                 ScopeError::Full => ErrorCode::Limit,
-                ScopeError::NoOwner(_) => ErrorCode::BadRequest,
+                ScopeError::NoOwner(_) | ScopeError::NoPlace(_) => ErrorCode::BadRequest,
                 ScopeError::Cgroup { .. } | ScopeError::Map(_) => ErrorCode::Internal,
             };
             failure(code, error.to_string())

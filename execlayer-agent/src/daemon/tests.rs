@@ -223,7 +223,11 @@ fn a_scope_counts_what_is_denied_in_it_and_names_the_rule() {
         return;
     }
     let mut bench = Bench::new(true);
-    let open = |agent: &str, owner| Request::OpenScope { agent: agent.into(), owner_pid: owner };
+    let open = |agent: &str, owner| Request::OpenScope {
+        agent: agent.into(),
+        owner_pid: owner,
+        below_owner: false,
+    };
     assert_eq!(code(bench.ask(open("claude", 1))), ErrorCode::UnknownAgent);
     let path = bench.bundle("claude", None);
     for _ in 0..7 {
@@ -255,7 +259,11 @@ fn an_ephemeral_daemon_ends_when_its_last_scope_is_closed_and_nothing_is_governe
     let path = bench.bundle("claude", None);
     bench.install(&path).unwrap();
     assert!(!bench.daemon.is_done());
-    let open = Request::OpenScope { agent: "claude".into(), owner_pid: std::process::id() };
+    let open = Request::OpenScope {
+        agent: "claude".into(),
+        owner_pid: std::process::id(),
+        below_owner: false,
+    };
     let Ok(Outcome::Scope(scope)) = bench.ask(open) else { panic!() };
     bench.daemon.tick();
     assert!(!bench.daemon.is_done());
@@ -280,7 +288,7 @@ fn governed_tasks_keep_an_ephemeral_daemon() {
     gate.governed.insert(1, 2);
     let mut bench = Bench::over(folder, true, gate);
     let (scopes, gate) = (&mut bench.daemon.scopes, bench.daemon.gate.as_mut());
-    let (id, _path) = scopes.open(gate, 1, std::process::id(), 0).unwrap();
+    let (id, _path) = scopes.open(gate, 1, std::process::id(), false, 0).unwrap();
     scopes.close(gate, id);
     assert!(!bench.daemon.is_done());
 }

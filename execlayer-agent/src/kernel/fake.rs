@@ -122,6 +122,11 @@ impl Gate for Fake {
         Ok(())
     }
 
+    fn scopes(&self) -> io::Result<BTreeSet<u64>> {
+        self.step("scopes")?;
+        Ok(self.scopes.keys().copied().collect())
+    }
+
     fn governed(&self) -> io::Result<BTreeMap<u32, u64>> {
         self.step("governed")?;
         Ok(self.governed.clone())

@@ -1,7 +1,7 @@
 //! The gate of the running kernel: [`Gate`]'s operations on its maps. Must not decide when or why.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Read},
     os::fd::{AsFd, AsRawFd, OwnedFd},
 };
@@ -133,6 +133,17 @@ impl Gate for Live {
             Some(profile) => self.scopes.set(&cgroup.to_ne_bytes(), &profile.to_ne_bytes()),
             None => self.scopes.remove(&cgroup.to_ne_bytes()).map(|_was_there| ()),
         }
+    }
+
+    fn scopes(&self) -> io::Result<BTreeSet<u64>> {
+        let (mut key, mut next) = (None, [0; 8]);
+        let mut cgroups = BTreeSet::new();
+        // Nobody else changes these.
+        while self.scopes.next_key(key.as_ref().map(<[u8; 8]>::as_slice), &mut next)? {
+            cgroups.insert(u64::from_ne_bytes(next));
+            key = Some(next);
+        }
+        Ok(cgroups)
     }
 
     fn governed(&self) -> io::Result<BTreeMap<u32, u64>> {

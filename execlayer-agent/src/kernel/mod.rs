@@ -17,7 +17,10 @@ pub mod pins;
 pub mod ring;
 mod sys;
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use execlayer_common::{label::Label, slot::Slot};
 
@@ -96,6 +99,12 @@ pub trait Gate {
     ///
     /// What the kernel said.
     fn set_scope(&mut self, cgroup: u64, profile: Option<u32>) -> io::Result<()>;
+    /// The cgroups that [`Gate::set_scope`] was told, also those of an earlier daemon.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    fn scopes(&self) -> io::Result<BTreeSet<u64>>;
     /// Governed threads by profile.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! A process that is known by its number and its start, so that a later one with the same number is
 //! not taken for it.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 /// A process that was there once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +34,36 @@ fn start(stat: &[u8]) -> Option<u64> {
     if matches!(state, "Z" | "X") { None } else { fields.nth(18)?.parse().ok() }
 }
 
+/// Its cgroup, below the root of cgroup2. None if it lies outside of what this process sees, or is gone.
+#[must_use]
+pub fn cgroup(pid: u32) -> Option<PathBuf> {
+    place(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
+}
+
+/// KERNEL: cgroup2 is the line of hierarchy 0; what lies outside of the reader's root begins with `/..`, and a removed one
+/// ends so (Documentation/admin-guide/cgroup-v2.rst, `proc_cgroup_show` in kernel/cgroup/cgroup.c, 6.1).
+fn place(lines: &str) -> Option<PathBuf> {
+    let path = lines.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let is_there = !path.ends_with(" (deleted)") && path.split('/').all(|part| part != "..");
+    is_there.then(|| PathBuf::from(path))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Process, start};
+    use std::path::Path;
+
+    use super::{Process, place, start};
+
+    #[test]
+    fn the_place_of_a_process_is_that_in_cgroup2_and_never_above_the_root() {
+        let of = |lines| place(lines);
+        let both = "4:pids:/other\n0::/system.slice/a.service\n";
+        assert_eq!(of(both).as_deref(), Some(Path::new("system.slice/a.service")));
+        assert_eq!(of("0::/\n").as_deref(), Some(Path::new("")));
+        assert_eq!(of("0::/../b\n"), None);
+        assert_eq!(of("0::/b (deleted)\n"), None);
+        assert_eq!(of("4:pids:/other\n"), None);
+    }
 
     #[test]
     fn the_start_is_found_behind_any_name() {

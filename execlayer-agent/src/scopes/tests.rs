@@ -17,7 +17,7 @@ fn event(cgroup: u64, session: u64) -> Observed {
 }
 
 fn open(scopes: &mut Scopes, gate: &mut Fake) -> (ScopeId, u64) {
-    let (id, path) = scopes.open(gate, 1, std::process::id(), 0).unwrap();
+    let (id, path) = scopes.open(gate, 1, std::process::id(), false, 0).unwrap();
     assert!(path.is_dir());
     let cgroup = *gate.scopes.keys().max().unwrap();
     (id, cgroup)
@@ -83,7 +83,7 @@ fn a_scope_that_cannot_be_put_in_force_leaves_no_folder() {
     let root = tempfile::tempdir().unwrap();
     let (mut gate, mut scopes) = (Fake::default(), Scopes::new(root.path(), 1));
     gate.failing.insert("set_scope");
-    let error = scopes.open(&mut gate, 1, std::process::id(), 0).unwrap_err();
+    let error = scopes.open(&mut gate, 1, std::process::id(), false, 0).unwrap_err();
     assert!(matches!(error, ScopeError::Map(_)), "{error}");
     assert!(!root.path().join("execlayer.slice/run-1").exists());
     assert!(!scopes.was_any());
@@ -94,20 +94,47 @@ fn a_scope_whose_owner_ended_is_closed() {
     let root = tempfile::tempdir().unwrap();
     let (mut gate, mut scopes) = (Fake::default(), Scopes::new(root.path(), 1));
     let mut owner = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-    scopes.open(&mut gate, 1, owner.id(), 0).unwrap();
+    scopes.open(&mut gate, 1, owner.id(), false, 0).unwrap();
     scopes.tick(&mut gate);
     assert_eq!(scopes.count(), 1);
     owner.kill().unwrap();
     owner.wait().unwrap();
     scopes.tick(&mut gate);
     assert_eq!(scopes.count(), 0);
-    let error = scopes.open(&mut gate, 1, owner.id(), 0).unwrap_err();
+    let error = scopes.open(&mut gate, 1, owner.id(), false, 0).unwrap_err();
     assert!(matches!(error, ScopeError::NoOwner(_)), "{error}");
 }
 
 #[test]
 fn a_root_that_is_no_folder_is_named() {
     let (mut gate, mut scopes) = (Fake::default(), Scopes::new(Path::new("/dev/null"), 1));
-    let error = scopes.open(&mut gate, 1, std::process::id(), 0).unwrap_err();
+    let error = scopes.open(&mut gate, 1, std::process::id(), false, 0).unwrap_err();
     assert!(error.to_string().contains("/dev/null/execlayer.slice/run-1"), "{error}");
+}
+
+#[test]
+fn a_scope_below_its_owner_is_found_again_by_the_next_daemon_and_forgotten_when_it_is_gone() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(place) = super::process::cgroup(std::process::id()) else {
+        eprintln!("not run here: this process is in no cgroup2 that it can name");
+        return;
+    };
+    let own = root.path().join(place);
+    fs::create_dir_all(&own).unwrap();
+    let (mut gate, mut scopes) = (Fake::default(), Scopes::new(root.path(), 7));
+    for (number, below_owner) in [(7, true), (8, true), (9, false)] {
+        let opened = scopes.open(&mut gate, 1, std::process::id(), below_owner, 0).unwrap();
+        let slice = root.path().join("execlayer.slice/");
+        let begin = if below_owner { own.join("execlayer-run-") } else { slice.join("run-") };
+        assert_eq!(opened.1.to_str(), Some(&*format!("{}{number}", begin.display())));
+    }
+    // A task is in it; the manager removed the other.
+    fs::write(own.join("execlayer-run-7/cgroup.procs"), "").unwrap();
+    fs::remove_dir(own.join("execlayer-run-8")).unwrap();
+    let mut next = Scopes::new(root.path(), 20);
+    next.find_left(&mut gate).unwrap();
+    assert_eq!(gate.scopes.len(), 2, "the one that is gone was not forgotten");
+    fs::remove_file(own.join("execlayer-run-7/cgroup.procs")).unwrap();
+    next.tick(&mut gate);
+    assert!(gate.scopes.is_empty() && !own.join("execlayer-run-7").exists());
 }

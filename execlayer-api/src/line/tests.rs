@@ -7,7 +7,7 @@ fn requests() -> Vec<Request> {
     vec![
         Request::Hello {},
         Request::Install { path: "/var/lib/x.bundle".into() },
-        Request::OpenScope { agent: "claude-code".into(), owner_pid: 7 },
+        Request::OpenScope { agent: "claude-code".into(), owner_pid: 7, below_owner: true },
         Request::CloseScope { id: ScopeId(3) },
         Request::Status {},
         Request::Stop { force: true },
@@ -26,7 +26,9 @@ fn every_request_comes_back_as_it_was_on_one_line() {
 
 #[test]
 fn the_wire_form_is_what_the_protocol_says() {
-    let line = encode_request(&Request::OpenScope { agent: "a".into(), owner_pid: 7 }).unwrap();
+    let line =
+        encode_request(&Request::OpenScope { agent: "a".into(), owner_pid: 7, below_owner: false })
+            .unwrap();
     assert_eq!(
         String::from_utf8(line).unwrap(),
         "{\"version\":1,\"request\":{\"open-scope\":{\"agent\":\"a\",\"owner-pid\":7}}}\n"

@@ -63,6 +63,10 @@ pub(crate) struct Args {
     /// Fail if no service runs, instead of starting a daemon
     #[arg(long)]
     service: bool,
+    /// Keep COMMAND in a control group below the one that this runs in, whose limits hold for it then: for units with
+    /// `Delegate=yes`
+    #[arg(long)]
+    in_unit: bool,
     /// End what COMMAND left running when it has ended, and all of it 20 s after SIGTERM: for services
     #[arg(long)]
     end_rest: bool,
@@ -111,7 +115,7 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<ExitCode, CliError> {
     };
     let refuse = || in_use(&agent);
     let refuse: Option<&dyn Fn() -> CliError> = if args.replace { None } else { Some(&refuse) };
-    let scope = domain::open(&start, &bundle, &agent, refuse)?;
+    let scope = domain::open(&start, &bundle, &agent, refuse, args.in_unit)?;
     let cgroup = Path::new(&scope.cgroup);
     let rest = args.end_rest.then(|| cgroup.to_owned());
     let status = scope::start(cgroup, user.as_ref(), &args.command)

@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     yard.furnish()?;
     let free = runs::ungoverned(&signals, &file)?;
     yard.furnish()?;
-    let scope = domain::open(&start, &bundle, &agent, Some(&in_use))?;
+    let scope = domain::open(&start, &bundle, &agent, Some(&in_use), false)?;
     let governed = runs::governed(&signals, &file, Path::new(&scope.cgroup));
     let closed = domain::close(places, &scope);
     let governed = governed?;

@@ -300,6 +300,22 @@ fn the_policy_of_programs_that_run_is_not_changed_unless_that_is_said() {
 }
 
 #[test]
+fn the_scope_is_below_the_callers_cgroup_only_if_that_is_said() {
+    if !needs_root("the_scope_is_below_the_callers_cgroup_only_if_that_is_said") {
+        return;
+    }
+    for (options, said) in [(&["--in-unit"][..], true), (&[], false)] {
+        let scene = Scene::new();
+        assert_eq!(scene.run(options, &["true"]).code, Some(0));
+        let is_asked = |request: &Request| match request {
+            Request::OpenScope { below_owner, .. } => *below_owner == said,
+            _ => false,
+        };
+        assert!(scene.daemon.asked().iter().any(is_asked), "{:?}", scene.daemon.asked());
+    }
+}
+
+#[test]
 fn a_broken_policy_starts_nothing_and_asks_nobody() {
     if !needs_root("a_broken_policy_starts_nothing_and_asks_nobody") {
         return;
