@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 crate::tests! { every_verdict_is_that_of_one_version => .lanes(&[Lane::Stress]).limit(3_000) }
 
@@ -60,9 +60,11 @@ fn every_verdict_is_that_of_one_version() -> Result<()> {
     let load: Vec<Child> = (0..PROCESSES).map(|_| load()).collect::<Result<_>>()?;
 
     let (swaps, kills) = if full() { (SWAPS_FULL, KILLS_FULL) } else { (SWAPS, KILLS) };
+    let begin = Instant::now();
     for bundle in bundles.iter().cycle().skip(1).take(swaps) {
         install(bundle)?;
     }
+    let swapped = begin.elapsed().as_secs_f64();
     // Each start of a daemon begins the log anew.
     let mut records = explained(&gate)?;
     let mut random = seed() | 1;
@@ -79,6 +81,7 @@ fn every_verdict_is_that_of_one_version() -> Result<()> {
         drop(gate);
         gate = Gate::start().with_context(|| format!("after kill {kill}"))?;
     }
+    let killed = begin.elapsed().as_secs_f64() - swapped;
     for bundle in &bundles {
         install(bundle)?;
     }
@@ -95,7 +98,7 @@ fn every_verdict_is_that_of_one_version() -> Result<()> {
     }
     records += explained(&gate)?;
     note(&format!(
-        "{swaps} swaps, {kills} kills: of {} rounds {} met version 1 and {} version 2; \
+        "{swaps} swaps in {swapped:.0} s, {kills} kills in {killed:.0} s: of {} rounds {} met version 1 and {} version 2; \
          {records} records are explained",
         seen[2], seen[0], seen[1]
     ));
