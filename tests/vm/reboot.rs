@@ -110,14 +110,7 @@ fn governed() -> Result<()> {
 fn without_a_daemon() -> Result<()> {
     is_another_boot()?;
     ensure!(!is_active("execlayerd.service")?, "it runs without its program");
-    until(
-        "the agent's unit fails",
-        || Ok(journal().contains("there is no `execlayerd` to start")),
-    )?;
-    for agent in AGENTS {
-        ensure!(!Path::new(&format!("{YARD}/{agent}/begun")).exists(), "`{agent}` has begun");
-    }
-    ensure!(!is_active(UNITS[1])?, "it goes on without what it requires");
+    nobody_begins()?;
     fs::rename(format!("{DAEMON}.away"), DAEMON)?;
     boots_anew("execlayer=off")
 }
@@ -131,10 +124,18 @@ fn switched_off() -> Result<()> {
     })?;
     let lines = events()?;
     ensure!(lines.iter().any(|line| line["what"] == "switched-off"), "{lines:?}");
+    nobody_begins()
+}
+
+/// One unit is started, and starts nothing; the other is not started.
+fn nobody_begins() -> Result<()> {
+    let said = || succeed("journalctl", &["--no-pager", "--boot", "--unit", UNITS[0]]);
+    until("the agent's unit fails", || Ok(said()?.contains("no service runs")))?;
+    for agent in AGENTS {
+        ensure!(!Path::new(&format!("{YARD}/{agent}/begun")).exists(), "`{agent}` has begun");
+    }
     ensure!(!is_active(UNITS[1])?, "it goes on without what it requires");
-    // It starts a daemon for itself.
-    until_begun(AGENTS[0])?;
-    is_kept(AGENTS[0])
+    Ok(())
 }
 
 /// What an agent left of an earlier boot is taken away first.
