@@ -21,7 +21,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 crate::tests! {
-    a_lost_power_leaves_the_old_or_the_new_policy => .lanes(&[Lane::Hold]).limit(3_000).fresh()
+    a_lost_power_leaves_the_old_or_the_new_policy => .lanes(&[Lane::Hold]).limit(9_000).fresh()
 }
 
 const TOOL: &str = "/opt/execlayer/bin/execlayer";

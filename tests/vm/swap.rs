@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-crate::tests! { every_verdict_is_that_of_one_version => .lanes(&[Lane::Stress]).limit(3_000) }
+crate::tests! { every_verdict_is_that_of_one_version => .lanes(&[Lane::Stress]).limit(9_000) }
 
 const TOP: &str = "/srv/swap";
 const SWAPS: usize = 200;
