@@ -217,36 +217,34 @@ fn a_second_agent_that_selects_the_same_program_is_refused_by_name() {
     bench.install(&first).unwrap();
 }
 
+fn open_scope(agent: &str) -> Request {
+    Request::OpenScope { agent: agent.into(), owner_pid: std::process::id(), below_owner: false }
+}
+
 #[test]
 fn a_scope_counts_what_is_denied_in_it_and_names_the_rule() {
     if !is_root() {
         return;
     }
     let mut bench = Bench::new(true);
-    let open = |agent: &str, owner| Request::OpenScope {
-        agent: agent.into(),
-        owner_pid: owner,
-        below_owner: false,
-    };
-    assert_eq!(code(bench.ask(open("claude", 1))), ErrorCode::UnknownAgent);
+    assert_eq!(code(bench.ask(open_scope("claude"))), ErrorCode::UnknownAgent);
     let path = bench.bundle("claude", None);
     for _ in 0..7 {
         bench.install(&path).unwrap();
     }
-    let Ok(Outcome::Scope(scope)) = bench.ask(open("claude", std::process::id())) else { panic!() };
+    let Ok(Outcome::Scope(scope)) = bench.ask(open_scope("claude")) else { panic!() };
     let cgroup = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&scope.cgroup).unwrap());
     let mut record = denied(b"/etc/shadow", b"/bin/cat");
     let at = std::mem::offset_of!(execlayer_common::event::EventHeader, cgroup);
     record[at..at + 8].copy_from_slice(&cgroup.to_ne_bytes());
     bench.daemon.observe(&record);
     bench.daemon.observe(&record);
-    let Ok(Outcome::Summary(summary)) = bench.ask(Request::CloseScope { id: scope.id }) else {
-        panic!()
-    };
+    let close = || Request::CloseScope { id: scope.id };
+    let Ok(Outcome::Summary(summary)) = bench.ask(close()) else { panic!() };
     let row = &summary.denied[0];
     assert_eq!((row.count, row.subject.as_str()), (2, "/etc/shadow"));
     assert_eq!((row.rule.as_deref(), row.line), (Some("no-shadow"), Some(4)));
-    assert_eq!(code(bench.ask(Request::CloseScope { id: scope.id })), ErrorCode::UnknownScope);
+    assert_eq!(code(bench.ask(close())), ErrorCode::UnknownScope);
     assert_eq!(bench.lines()[1]["rule"], "no-shadow");
 }
 
@@ -259,12 +257,7 @@ fn an_ephemeral_daemon_ends_when_its_last_scope_is_closed_and_nothing_is_governe
     let path = bench.bundle("claude", None);
     bench.install(&path).unwrap();
     assert!(!bench.daemon.is_done());
-    let open = Request::OpenScope {
-        agent: "claude".into(),
-        owner_pid: std::process::id(),
-        below_owner: false,
-    };
-    let Ok(Outcome::Scope(scope)) = bench.ask(open) else { panic!() };
+    let Ok(Outcome::Scope(scope)) = bench.ask(open_scope("claude")) else { panic!() };
     bench.daemon.tick();
     assert!(!bench.daemon.is_done());
     bench.ask(Request::CloseScope { id: scope.id }).unwrap();
@@ -308,9 +301,8 @@ fn a_governed_caller_is_refused_whatever_it_asks() {
 fn whoever_may_use_the_socket_may_answer_and_only_root_may_change_policies() {
     let mut bench = Bench::new(true);
     bench.uid = 1_000;
-    for request in
-        [Request::Hello {}, Request::Status {}, Request::Questions {}, Request::Grants {}]
-    {
+    let all = [Request::Hello {}, Request::Status {}, Request::Questions {}, Request::Grants {}];
+    for request in all {
         assert!(bench.ask(request.clone()).is_ok(), "{request:?}");
     }
     let answer = Request::Answer { id: 1, allow: true, remember: Remember::Once, message: None };
