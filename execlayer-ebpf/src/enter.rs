@@ -31,7 +31,7 @@ use crate::{
 pub fn at_exec(task: *const Task, label: Label, bprm: *const Bprm) -> Result<u32, i32> {
     if label.pending != 0 {
         // An earlier exec led somewhere, and failed.
-        label::aim(task, 0).map_err(|()| -ENOMEM)?;
+        label::store(task, Label { pending: 0, ..label }).map_err(|()| -ENOMEM)?;
     }
     if LEADING.get(0).copied().unwrap_or(0) >> (label.profile.wrapping_sub(1) & 63) & 1 == 0 {
         return Ok(label.profile);
@@ -56,7 +56,8 @@ pub fn at_exec(task: *const Task, label: Label, bprm: *const Bprm) -> Result<u32
         Ok(0) => Ok(label.profile),
         Ok(target) => {
             emit::record(scratch);
-            label::aim(task, target).map(|()| target).map_err(|()| -ENOMEM)
+            let led = label::store(task, Label { pending: target, ..label });
+            led.map(|()| target).map_err(|()| -ENOMEM)
         }
         Err(reason) => refused(scratch, label.profile, reason),
     };
@@ -88,7 +89,7 @@ pub fn interpreted(task: *const Task, label: Label, bprm: *const Bprm) -> i32 {
     if label.pending == 0 || program == interpreter {
         return 0;
     }
-    if label::aim(task, 0).is_err() {
+    if label::store(task, Label { pending: 0, ..label }).is_err() {
         return ON_FAILURE;
     }
     let call = call(label);

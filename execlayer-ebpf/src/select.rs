@@ -81,14 +81,13 @@ pub fn at_exec(task: *const Task, file: *const File) -> Result<Option<Label>, ()
         return label::store(task, label).map(|()| Some(label));
     }
     let profile = by_file(task, file)?.unwrap_or(0);
-    let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
     if profile != 0 {
         // In force when the exec is committed; what may fail is done before.
         let label = label(task, profile);
         let pending = Label { profile: 0, pending: profile, ..label };
         return label::store(task, pending).map(|()| Some(label));
     }
-    if storage != 0 && label::stored(task).is_some() {
+    if label::found(task).is_some() {
         // An earlier exec selected, and failed.
         label::store(task, label(task, 0))?;
     }

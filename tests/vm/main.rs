@@ -21,6 +21,7 @@ mod bypass;
 mod components;
 mod corpus;
 mod cost;
+mod foreign;
 mod framework;
 #[cfg(target_arch = "x86_64")]
 mod fuzz;
@@ -80,6 +81,7 @@ const ALL: &[&[Test]] = &[
     hold::subjects::terminals::TESTS,
     transparent::TESTS,
     beside::TESTS,
+    foreign::TESTS,
     pressure::TESTS,
     corpus::TESTS,
     stress::TESTS,
@@ -122,6 +124,7 @@ fn main() -> ExitCode {
     }
     if let Some(code) = attempts::role(ATTEMPTS)
         .or_else(stress::role)
+        .or_else(foreign::actor::role)
         .or_else(cost::role)
         .or_else(components::role)
         .or_else(hold::many::crowd::role)

@@ -92,8 +92,8 @@ fn no_verdict_is_wrong_beside_what_presses_the_kernel() -> Result<()> {
 }
 
 /// How many entries the maps have that grow with tasks and calls.
-fn sizes() -> Result<Vec<(&'static str, usize)>> {
-    let maps = [hooks::MAP_TASKS, hooks::MAP_CALLS, hooks::MAP_QUESTIONS];
+pub(crate) fn sizes() -> Result<Vec<(&'static str, usize)>> {
+    let maps = [hooks::MAP_TASKS, hooks::MAP_LATE, hooks::MAP_CALLS, hooks::MAP_QUESTIONS];
     maps.into_iter().map(|name| Ok((name, entries(name)?))).collect()
 }
 

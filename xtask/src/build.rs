@@ -30,6 +30,8 @@ pub(crate) struct Built {
     pub(crate) arch: Arch,
     pub(crate) daemon: PathBuf,
     pub(crate) tool: PathBuf,
+    /// Kernel programs that are not ours to the gate, for a guest test.
+    pub(crate) foreign: PathBuf,
 }
 
 pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
@@ -62,7 +64,12 @@ pub(crate) fn all(toolchain: Toolchain, arch: Arch, feature: Option<&str>) -> Re
         Ok(())
     })?;
     let release = paths::target().join(target).join("release");
-    Ok(Built { arch, daemon: release.join("execlayerd"), tool: release.join("execlayer") })
+    Ok(Built {
+        arch,
+        daemon: release.join("execlayerd"),
+        tool: release.join("execlayer"),
+        foreign: object("foreign", feature),
+    })
 }
 
 /// Where the kernel object of that name lies, for a build with or without a feature.
@@ -71,7 +78,7 @@ pub(crate) fn object(name: &str, feature: Option<&str>) -> PathBuf {
     paths::target().join(folder).join(format!("{name}.o"))
 }
 
-/// Builds `gate`, `judge` and `empty`, with one of the crate's features if asked.
+/// Builds `gate`, `judge`, `empty` and `foreign`, with one of the crate's features if asked.
 pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Result<()> {
     let what = format!(
         "building the kernel programs{} ({})",
@@ -84,7 +91,7 @@ pub(crate) fn kernel_objects(toolchain: Toolchain, feature: Option<&str>) -> Res
             cargo.args(["--features", feature]);
         }
         shell::progress(&mut cargo)?;
-        for name in ["gate", "judge", "empty"] {
+        for name in ["gate", "judge", "empty", "foreign"] {
             let from = kernel_target_folder().join("bpfel-unknown-none/release").join(name);
             let to = object(name, feature);
             if let Some(folder) = to.parent() {

@@ -161,6 +161,7 @@ impl Lab {
                 (self.tests.clone(), guest::INIT.to_owned()),
                 (self.built.daemon.clone(), at("bin/execlayerd")),
                 (self.built.tool.clone(), at("bin/execlayer")),
+                (self.built.foreign.clone(), at("foreign.o")),
                 (top.join("policies"), at("policies")),
                 (top.join("tests/corpus"), at("corpus")),
             ],

@@ -24,7 +24,7 @@ pub fn call_of(task: *const Task, hook: u32) -> Option<u64> {
     let tgid: u32 = typed(task, &fields::OFF_TASK_TGID);
     // The daemon knows whom it lets go on by the label of the group's leader.
     let leader: *const Task = typed(task, &fields::OFF_TASK_LEADER);
-    if !label::is_kept(leader) {
+    if !label::is_seen(leader) {
         return None;
     }
     if flags & PF_CANNOT_HOLD != 0 || machine::is_in_32_bits(task) || traced != 0 || tgid == 1 {

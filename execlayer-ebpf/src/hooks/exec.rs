@@ -76,10 +76,9 @@ pub fn check(ctx: &LsmContext) -> i32 {
 #[inline(always)]
 pub fn committed(_ctx: &LsmContext) -> i32 {
     let task = label::current();
-    let storage: u64 = typed(task, &fields::OFF_TASK_STORAGE);
-    if storage != 0 {
-        label::commit(task);
+    if label::commit(task) {
         calls::committed(task);
+        label::settle(task);
     }
     // A policy that came after `select` did not find this file at the task.
     let _found_by_a_pass_otherwise = select::adopt(task);

@@ -14,7 +14,10 @@ pub fn alloc(ctx: &LsmContext) -> i32 {
     let parent = label::current();
     let child: *const Task = ctx.arg(0);
     let label = match label::of(parent) {
-        Some(label) => Label { pending: 0, ..label },
+        Some(label) => {
+            label::settle(parent);
+            Label { pending: 0, ..label }
+        }
         None => match select::by_cgroup::<true>(parent) {
             Ok(None) => return 0,
             Ok(Some(profile)) => select::label(parent, profile),
@@ -48,7 +51,7 @@ pub fn forked(ctx: &BtfTracePointContext) -> i32 {
             Ok(None) | Err(()) => return 0,
         },
     };
-    label::store_late(child, label);
+    let _found_later_otherwise = label::store_late(child, label);
     0
 }
 
