@@ -83,8 +83,8 @@ pub const MAP_LABELS: &str = "LABELS";
 /// Hash: address of the task_struct (u64) to [`crate::label::Label`]; the durable copy, from
 /// task_alloc to task_free. Its size is the number of governed threads. Written by the kernel only.
 pub const MAP_TASKS: &str = "TASKS";
-/// Hash with all its room from the start: as [`MAP_TASKS`], for labels that come where nothing can be allocated.
-/// Written by the kernel only.
+/// Hash with all its room from the start: as [`MAP_TASKS`], for labels that come where nothing can be allocated, and
+/// those that task storage refuses just now. What stands here counts. Written by the kernel only.
 pub const MAP_LATE: &str = "LATE";
 /// Array of one u64: how many may be in [`MAP_LATE`]; at 0 nobody looks there. Written by the kernel only.
 pub const MAP_LATE_COUNT: &str = "LATE_COUNT";

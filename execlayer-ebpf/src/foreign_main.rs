@@ -37,7 +37,9 @@ const TAKEN: u32 = 2;
 fn count(what: u32) {
     if let Some(count) = COUNTS.get_ptr_mut(what) {
         // SAFETY: a live map value. Others may count meanwhile: it is no more than a hint.
-        unsafe { count.write_volatile(count.read_volatile().wrapping_add(1)) };
+        let before = unsafe { count.read_volatile() };
+        // SAFETY: as above.
+        unsafe { count.write_volatile(before.wrapping_add(1)) };
     }
 }
 

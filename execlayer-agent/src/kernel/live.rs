@@ -21,7 +21,7 @@ const LABEL: usize = size_of::<Label>();
 /// The maps, the iterator, and what keeps the programs attached.
 #[derive(Debug)]
 pub struct Live {
-    /// Labels by task, and those of tasks that have executed nothing since they were labelled late.
+    /// Labels by task, and late ones, whose tasks can be among the others, too.
     pub(super) tasks: [RawMap; 2],
     pub(super) scopes: RawMap,
     pub(super) selectors: RawMap,
@@ -148,7 +148,8 @@ impl Gate for Live {
 
     fn governed(&self) -> io::Result<BTreeMap<u32, u64>> {
         let mut counts = BTreeMap::new();
-        for tasks in &self.tasks {
+        let [kept, _late] = &self.tasks;
+        for (place, tasks) in self.tasks.iter().enumerate() {
             let (mut key, mut next) = (None, [0; 8]);
             // A key that is removed meanwhile sends the kernel back to the first one: the bound ends a
             // walk that keeps starting anew.
@@ -157,7 +158,8 @@ impl Gate for Live {
                     break;
                 }
                 let mut label = [0; LABEL];
-                if tasks.get(&next, &mut label)? {
+                let is_counted = place != 0 && kept.get(&next, &mut label)?;
+                if !is_counted && tasks.get(&next, &mut label)? {
                     let profile = profile_of(&label);
                     if profile != 0 {
                         *counts.entry(profile).or_default() += 1;
