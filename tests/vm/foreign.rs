@@ -5,7 +5,7 @@ pub(crate) mod actor;
 mod program;
 
 use crate::framework::{Lane, full, note};
-use crate::gate::{Gate, all_but, policy};
+use crate::gate::{Gate, all_but, policy, policy_of_version};
 use crate::pressure::sizes;
 use crate::stress::PROGRAM;
 use actor::{KINDS, ROLE};
@@ -84,7 +84,8 @@ fn bypass_beside_task_storage_of_others() -> Result<()> {
     actors.into_iter().try_for_each(Actor::end)?;
     nothing_is_left()?;
     drop(second);
-    Ok(())
+    // Policies stay in force: what comes after this test is to be selected by none.
+    install(&gate, &policy_of_version(2, "storage-selected", "", &all_but("/none"))?)
 }
 
 /// Files, and folders of programs: one that runs, and the beginning of one.
@@ -106,18 +107,24 @@ fn set_up() -> Result<()> {
 fn policies(gate: &Gate) -> Result<String> {
     let (secret, of_inner) =
         (all_but(&format!("{TOP}/secret")), all_but(&format!("{TOP}/of-inner")));
-    let leads =
-        format!("\n[[rule]]\nid = \"in\"\ntransition = \"inner\"\npath = \"{TOP}/led/**\"\n");
+    let leads = format!(
+        "\n[[rule]]\nid = \"in\"\ntransition = \"storage-inner\"\npath = \"{TOP}/led/**\"\n"
+    );
     let selects = format!("exe = [\"{TOP}/selected/**\"]");
-    let outer = policy("outer", "", &(secret.clone() + &leads))?;
+    let outer = policy("storage-outer", "", &(secret.clone() + &leads))?;
     for policy in [
-        policy("inner", "accepts_from = [\"outer\"]", &of_inner)?,
-        policy("selected", &selects, &secret)?,
+        policy("storage-inner", "accepts_from = [\"storage-outer\"]", &of_inner)?,
+        policy("storage-selected", &selects, &secret)?,
     ] {
-        let status = gate.run(&policy, &["--quiet"], &["true"]).status()?;
-        ensure!(status.success(), "`{policy}` is refused");
+        install(gate, &policy)?;
     }
     Ok(outer)
+}
+
+fn install(gate: &Gate, policy: &str) -> Result<()> {
+    let status = gate.run(policy, &["--quiet"], &["true"]).status()?;
+    ensure!(status.success(), "`{policy}` is refused");
+    Ok(())
 }
 
 fn direct(kind: &str) -> Command {
