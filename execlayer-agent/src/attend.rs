@@ -103,7 +103,6 @@ pub(crate) async fn attend(
             }
             _ = clock.tick() => daemon.set_clock(),
             _ = hang_up.recv() => {
-                daemon.reopen_log();
                 if !dropped.as_ref().is_some_and(Watch::is_on) {
                     dropped = watch(daemon);
                 }

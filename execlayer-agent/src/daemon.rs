@@ -27,7 +27,7 @@ use crate::{
     marks::Marks,
     options::Options,
     profiles::Profiles,
-    record::{Log, line, time},
+    record::{Trail, line, time, trail::Found},
     resolve::Budgets,
     scopes::Scopes,
     state::{Concern, Health},
@@ -55,7 +55,7 @@ pub struct Daemon {
     denials: Denials,
     /// Profiles without room for another question.
     full: BTreeSet<u32>,
-    log: Log,
+    trail: Trail,
     health: Health,
     kernel: String,
     started: u64,
@@ -78,7 +78,7 @@ impl Daemon {
         gate: Box<dyn Gate>,
         profiles: Profiles,
         scopes: Scopes,
-        log: Log,
+        (trail, found): (Trail, Found),
         kernel: String,
     ) -> Self {
         let (marks, lost) = Marks::read(&options.state_dir);
@@ -95,7 +95,7 @@ impl Daemon {
             grants: Grants::default(),
             denials: Denials::default(),
             full: BTreeSet::new(),
-            log,
+            trail,
             health: Health::default(),
             kernel,
             started: time::now(),
@@ -112,12 +112,13 @@ impl Daemon {
             daemon.health.raise(Concern::Marks, format!("the newest versions are lost: {problem}"));
         }
         daemon.set_clock();
+        daemon.write_of_trail(&found);
         daemon
     }
 
     /// The parts that the canary needs, and everything else of the daemon for its events.
     pub fn parts_for_canary(&mut self) -> (&mut dyn Gate, &mut Profiles, CanaryWitness<'_>) {
-        let witness = CanaryWitness { log: &mut self.log, offset: self.offset };
+        let witness = CanaryWitness { trail: &mut self.trail, offset: self.offset };
         (self.gate.as_mut(), &mut self.profiles, witness)
     }
 
@@ -145,7 +146,7 @@ impl Daemon {
                 let known = known.map(AsRef::as_ref);
                 self.denials.observe(&observed, known, self.offset);
                 let line = line::event(&observed, known, self.offset);
-                self.write(line);
+                self.write(line, observed.profile);
                 self.take_question(*observed);
             }
             Ok(Record::Cancelled(id, tgid)) => self.take_cancellation(id, tgid),
@@ -160,8 +161,8 @@ impl Daemon {
 
     /// After the last record of a burst.
     pub fn settle(&mut self) {
-        let flushed = self.log.flush();
-        self.note_log(flushed);
+        let flushed = self.trail.flush();
+        self.note_trail(flushed);
     }
 
     /// Every second.
@@ -173,7 +174,9 @@ impl Daemon {
         if self.ticks_since_loss > LOSS_SHOWN {
             self.health.clear(Concern::LostEvents);
         }
-        self.settle();
+        self.count_unwritten();
+        let ticked = self.trail.tick();
+        self.note_trail(ticked);
         if self.scopes.was_any() || !self.options.ephemeral {
             self.idle_ticks = 0;
         } else {
@@ -219,13 +222,14 @@ impl Daemon {
         self.stopping = true;
         self.health.stop();
         self.end_questions();
-        self.settle();
+        self.sign_trail();
     }
 
     /// Nothing is enforced any more.
     pub fn taken_down(&mut self) {
         let by = self.stopped_by.take();
         self.write_of_gate("down", by.as_deref().unwrap_or(DAEMON));
+        self.sign_trail();
         tracing::info!("the gate is taken down: nothing is enforced");
     }
 
@@ -233,12 +237,6 @@ impl Daemon {
     #[must_use]
     pub fn bundles_dir(&self) -> Option<PathBuf> {
         (!self.options.ephemeral).then(|| self.options.bundles_dir.clone())
-    }
-
-    /// The log's file was moved away.
-    pub fn reopen_log(&mut self) {
-        self.settle();
-        self.log.reopen();
     }
 
     fn count_losses(&mut self) {
@@ -254,43 +252,73 @@ impl Daemon {
             if in_all > before {
                 let agent = self.profiles.agent(profile);
                 let now = time::now().saturating_mul(1_000_000_000);
-                let line = line::lost(profile, agent, in_all - before, in_all, now);
-                self.write(line);
-                let reason = "events were lost in the kernel: the event log says how many";
+                let line = line::lost(profile, agent, "ring", in_all - before, in_all, now);
+                self.write(line, profile);
+                let reason = "events were lost in the kernel: the audit trail says how many";
                 self.health.raise(Concern::LostEvents, reason.to_owned());
                 self.ticks_since_loss = 0;
             }
         }
     }
 
+    /// Says how many records could not be written, once some can be again.
+    fn count_unwritten(&mut self) {
+        for (profile, count) in self.trail.take_unwritten() {
+            let (agent, now) = (self.profiles.agent(profile), now());
+            let line = line::lost(profile, agent, "write", count, self.trail.unwritten(), now);
+            self.write(line, profile);
+        }
+    }
+
     fn write_of_gate(&mut self, what: &'static str, by: &str) {
-        self.write(line::gate(what, by, time::now().saturating_mul(1_000_000_000)));
+        self.write(line::gate(what, by, now()), 0);
         self.settle();
     }
 
-    fn write(&mut self, line: Result<Vec<u8>, serde_json::Error>) {
-        let written = line.map_err(io::Error::from).and_then(|line| self.log.write(&line));
-        self.note_log(written);
+    fn write_of_trail(&mut self, found: &Found) {
+        if let Some(problem) = &found.set_aside {
+            let reason = format!("the audit trail was set aside, and another begun: {problem}");
+            self.health.raise(Concern::TrailSetAside, reason);
+        }
+        self.write(line::trail(found, self.options.audit_sync, now()), 0);
     }
 
-    fn note_log(&mut self, written: io::Result<bool>) {
+    /// Nothing is written for a while, or ever.
+    fn sign_trail(&mut self) {
+        self.count_unwritten();
+        let signed = self.trail.checkpoint().map(|()| true);
+        self.note_trail(signed);
+    }
+
+    fn write(&mut self, line: Result<Vec<u8>, serde_json::Error>, profile: u32) {
+        let line = line.map_err(io::Error::from);
+        let written = line.and_then(|line| self.trail.append(&line, profile));
+        self.note_trail(written);
+    }
+
+    fn note_trail(&mut self, written: io::Result<bool>) {
         match written {
-            Ok(true) => self.health.clear(Concern::EventLog),
+            Ok(true) => self.health.clear(Concern::Trail),
             Ok(false) => {}
             Err(error) => {
-                let (name, count) = (self.log.name(), self.log.unwritten());
+                let (name, count) = (self.trail.name(), self.trail.unwritten());
                 let reason =
-                    format!("cannot write to `{name}` ({count} lines are missing): {error}");
-                self.health.raise(Concern::EventLog, reason);
+                    format!("cannot write to `{name}` ({count} records are missing): {error}");
+                self.health.raise(Concern::Trail, reason);
             }
         }
     }
 }
 
+/// Nanoseconds since 1970.
+fn now() -> u64 {
+    time::now().saturating_mul(1_000_000_000)
+}
+
 /// Writes down what the canary does, apart from the parts that it uses.
 #[derive(Debug)]
 pub struct CanaryWitness<'a> {
-    log: &'a mut Log,
+    trail: &'a mut Trail,
     offset: u64,
 }
 
@@ -304,7 +332,7 @@ impl CanaryWitness<'_> {
         let Ok(Record::Observed(observed)) = events::decode(bytes) else { return Ok(None) };
         let known = profiles.provenance(observed.profile, observed.generation);
         let line = line::event(&observed, known.map(AsRef::as_ref), self.offset)?;
-        self.log.write(&line)?;
+        self.trail.append(&line, observed.profile)?;
         Ok(Some(*observed))
     }
 }

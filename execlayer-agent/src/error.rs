@@ -6,6 +6,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use crate::{
     canary::CanaryError,
     kernel::{FeatureError, LoadError},
+    record::trail::TrailError,
 };
 
 /// Exit codes of `execlayerd`.
@@ -52,6 +53,9 @@ pub enum DaemonError {
     /// The try.
     #[error(transparent)]
     Canary(#[from] CanaryError),
+    /// The audit trail.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
     /// It sees other process numbers than the kernel's programs.
     #[error("the daemon must run in the initial pid namespace")]
     PidNamespace,
@@ -106,9 +110,12 @@ impl DaemonError {
             Self::Features(_) | Self::Load(LoadError::NoObject) => Exit::CannotEnforce,
             Self::Load(_) => Exit::Load,
             Self::Canary(_) => Exit::Canary,
+            Self::Trail(TrailError::Io { .. }) => Exit::Failed,
             Self::UnknownGroup(_) => Exit::Usage,
             Self::PidNamespace => Exit::CannotEnforce,
-            Self::AlreadyRunning(_) | Self::Pinned(_) => Exit::AlreadyRunning,
+            Self::AlreadyRunning(_) | Self::Pinned(_) | Self::Trail(TrailError::InUse(_)) => {
+                Exit::AlreadyRunning
+            }
             Self::Bundle { .. } => Exit::Bundle,
             Self::SwitchedOff => Exit::SwitchedOff,
             Self::File { .. } | Self::System { .. } => Exit::Failed,
@@ -128,6 +135,10 @@ impl DaemonError {
             Self::UnknownGroup(_) => Some("make it first: groupadd --system NAME".to_owned()),
             Self::SwitchedOff => Some("boot without that word".into()),
             Self::AlreadyRunning(_) => Some("execlayer status shows it".to_owned()),
+            Self::Trail(TrailError::InUse(_)) => {
+                Some("give this one another: --audit DIR".to_owned())
+            }
+            Self::Trail(TrailError::Io { .. }) => None,
             Self::Pinned(_) => Some(
                 "start the service (execlayerd), or take its gate down: execlayer unload".into(),
             ),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use execlayer_api::places;
 
+use crate::record::trail::{Settings, Sync};
+
 /// Enforces policies on agents, in the kernel.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "execlayerd", version, about)]
@@ -35,9 +37,28 @@ pub struct Options {
     /// count no more
     #[arg(long, value_name = "FILE", default_value = places::ROOT)]
     pub root: PathBuf,
-    /// Where events are written, one JSON object a line; `-` is standard output
-    #[arg(long, value_name = "FILE", default_value = places::EVENTS)]
-    pub events: PathBuf,
+    /// Where the audit trail is written
+    #[arg(long, value_name = "DIR", default_value = places::AUDIT)]
+    pub audit: PathBuf,
+    /// When its records are made to survive a lost power
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Sync::Interval)]
+    pub audit_sync: Sync,
+    /// Seconds after which its head is signed again, if there is something new
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=3_600)
+    )]
+    pub audit_checkpoint: u64,
+    /// Size from which on its file of records is closed and another is begun
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 16,
+        value_parser = clap::value_parser!(u64).range(1..=1_024)
+    )]
+    pub audit_segment: u64,
     /// Where the bpf file system is
     #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf")]
     pub bpffs: PathBuf,
@@ -61,4 +82,18 @@ pub struct Options {
     /// Say more on standard error
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+impl Options {
+    /// How the audit trail is kept.
+    #[must_use]
+    pub fn trail(&self) -> Settings {
+        Settings {
+            folder: self.audit.clone(),
+            state_dir: self.state_dir.clone(),
+            sync: self.audit_sync,
+            checkpoint: self.audit_checkpoint,
+            segment: self.audit_segment << 20,
+        }
+    }
 }

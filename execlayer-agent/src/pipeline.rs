@@ -21,7 +21,7 @@ use crate::{
     manager,
     options::Options,
     profiles::Profiles,
-    record::{self, Log, time},
+    record::{line, time, trail},
     scopes::Scopes,
     why,
 };
@@ -48,8 +48,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let features = features::probe(options.cgroup_root.as_deref())?;
     let _lock = claim(&options)?;
     folder(&options.state_dir, 0o700)?;
-    let mut log = Log::at(&options.events);
-    log.open().map_err(|source| file("open", &options.events, source))?;
+    let trail = trail::open(options.trail())?;
     let service = (!options.ephemeral).then_some(&pins);
     if service.is_some() {
         features::ensure_bpffs(&options.bpffs)?;
@@ -67,7 +66,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     drop(features);
     let profiles = Profiles::new(layout);
     let mut daemon =
-        Daemon::new(options.clone(), Box::new(gate), profiles, scopes, log, release.clone());
+        Daemon::new(options.clone(), Box::new(gate), profiles, scopes, trail, release.clone());
     if let Err(error) = try_and_fill(&mut daemon, &mut ring, &options, &cgroup_root) {
         daemon.stop();
         if let Some(pins) = service
@@ -142,7 +141,7 @@ fn try_canary(
     };
     let done = canary::run(gate, profiles, state_dir, cgroup_root, &mut drain);
     if let Some(error) = unwritten {
-        tracing::warn!("the canary's events are not in the event log: {error}");
+        tracing::warn!("the canary's events are not in the audit trail: {error}");
     }
     done
 }
@@ -189,19 +188,23 @@ fn is_switched_off(command_line: &str) -> bool {
     command_line.split_ascii_whitespace().any(|word| word == SWITCHED_OFF)
 }
 
-/// Says in the event log what became of the gate, where there is no daemon that could. It is so also if that cannot
+/// Says in the audit trail what became of the gate, where there is no daemon that could. It is so also if that cannot
 /// be written down.
 fn write_of_gate(options: &Options, what: &'static str, by: &str) {
-    let mut log = Log::at(&options.events);
-    let now = time::now().saturating_mul(1_000_000_000);
-    let line = record::line::gate(what, by, now).map_err(io::Error::from);
-    let written = line.and_then(|line| log.write(&line)).and_then(|_gathered| log.flush());
-    if let Err(error) = written {
-        tracing::error!(
-            "`{}` does not say that the gate is {what}: {error}",
-            options.events.display()
-        );
+    if let Err(error) = try_write_of_gate(options, what, by) {
+        tracing::error!("the audit trail does not say that the gate is {what}: {error}");
     }
+}
+
+fn try_write_of_gate(options: &Options, what: &'static str, by: &str) -> Result<(), DaemonError> {
+    folder(&options.state_dir, 0o700)?;
+    let (mut trail, found) = trail::open(options.trail())?;
+    let now = time::now().saturating_mul(1_000_000_000);
+    for record in [line::trail(&found, options.audit_sync, now), line::gate(what, by, now)] {
+        let written = record.map_err(io::Error::from).and_then(|record| trail.append(&record, 0));
+        written.map_err(|source| file("write to", &options.audit, source))?;
+    }
+    trail.checkpoint().map_err(|source| file("write to", &options.audit, source))
 }
 
 /// KERNEL: the initial one has a number of its own (include/linux/proc_ns.h, `PROC_PID_INIT_INO`, 6.1).

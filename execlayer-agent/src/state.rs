@@ -8,8 +8,10 @@ use execlayer_api::State;
 /// What a reason is about. One reason each; the newest text wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Concern {
-    /// The event log.
-    EventLog,
+    /// The audit trail cannot be written.
+    Trail,
+    /// The audit trail that was there is not what this device wrote.
+    TrailSetAside,
     /// Records that were lost in the kernel.
     LostEvents,
     /// Records that this version does not know.
@@ -114,10 +116,10 @@ mod tests {
         assert_eq!(health.state(), State::Starting);
         health.up();
         assert_eq!(health.state(), State::Enforcing);
-        health.raise(Concern::EventLog, "a".into());
+        health.raise(Concern::Trail, "a".into());
         health.raise(Concern::Maps, "b".into());
         assert_eq!((health.state(), health.reasons().len()), (State::Degraded, 2));
-        health.clear(Concern::EventLog);
+        health.clear(Concern::Trail);
         assert_eq!(health.state(), State::Degraded);
         health.clear(Concern::Maps);
         assert_eq!(health.state(), State::Enforcing);

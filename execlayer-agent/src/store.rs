@@ -59,13 +59,22 @@ fn name(profile: u32) -> String {
 ///
 /// If it cannot be written; the old one stays.
 pub fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    write_whole_as(folder, name, bytes, 0o600)
+}
+
+/// The same, with another mode.
+///
+/// # Errors
+///
+/// If it cannot be written; the old one stays.
+pub fn write_whole_as(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
     let path = folder.join(name);
     let beside = path.with_extension("new");
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, &path)?;

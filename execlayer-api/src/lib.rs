@@ -24,7 +24,7 @@ pub use response::{
     DeniedRow, DeniedVerdict, ErrorCode, Failure, Hello, Installed, Ordered, Outcome, Response,
     RootInForce, Scope, Summary,
 };
-pub use status::{Canary, Mode, Profile, Program, State, Status};
+pub use status::{Audit, Canary, Mode, Profile, Program, State, Status};
 
 /// Version of the protocol. Both sides refuse any other by name.
 pub const VERSION: u32 = 1;

@@ -27,5 +27,9 @@ pub const BUNDLES_DIR: &str = "/etc/execlayer/bundles.d";
 pub const ROOT: &str = "/etc/execlayer/root.json";
 /// The root in force, in [`STATE_DIR`].
 pub const ROOT_IN_FORCE: &str = "root.json";
-/// The event log: one JSON object a line.
-pub const EVENTS: &str = "/var/log/execlayer/events.jsonl";
+/// Folder of the audit trail.
+pub const AUDIT: &str = "/var/log/execlayer/audit";
+/// The device's private key in [`STATE_DIR`], which signs the audit trail's heads, 0600 and owned by root.
+pub const AUDIT_KEY: &str = "audit.key";
+/// The head of the audit trail that was signed last, in [`STATE_DIR`].
+pub const AUDIT_HEAD: &str = "audit.checkpoint";

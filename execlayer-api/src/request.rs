@@ -59,7 +59,7 @@ pub enum Request {
         /// For how long this is the answer.
         #[serde(default)]
         remember: Remember,
-        /// Why, for the event log.
+        /// Why, for the audit trail.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     },

@@ -58,8 +58,24 @@ pub struct Status {
     /// The last try of a denied exec, open and connect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
-    /// File of the event log, or `-` for standard output.
-    pub events: String,
+    /// The audit trail.
+    pub audit: Audit,
+}
+
+/// The audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Audit {
+    /// Its folder.
+    pub folder: String,
+    /// Its name in its signed heads.
+    pub origin: String,
+    /// Records in it.
+    pub records: u64,
+    /// How many of them the newest signed head covers.
+    pub signed: u64,
+    /// Records that could not be written since the daemon started.
+    pub unwritten: u64,
 }
 
 /// A kernel program.

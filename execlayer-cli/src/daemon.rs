@@ -142,7 +142,7 @@ pub(crate) fn find_executable() -> Option<PathBuf> {
 pub(crate) struct Start<'a> {
     pub(crate) places: &'a Places,
     pub(crate) state_dir: &'a Path,
-    pub(crate) events: Option<&'a Path>,
+    pub(crate) audit: Option<&'a Path>,
     /// Told what is waited for, if that takes longer than a moment.
     pub(crate) remark: Option<&'a Screen>,
     /// Whether one is started at all.
@@ -176,7 +176,7 @@ pub(crate) fn find_or_start(start: &Start<'_>) -> Result<(), CliError> {
     let folders = [
         ("--run-dir", Some(start.places.run_dir.as_path())),
         ("--state-dir", Some(start.state_dir)),
-        ("--events", start.events),
+        ("--audit", start.audit),
     ];
     for (option, path) in folders {
         if let Some(path) = path {

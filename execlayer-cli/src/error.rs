@@ -29,6 +29,8 @@ pub(crate) enum Exit {
     WentThrough = 8,
     /// `selftest`: something could not be tried.
     NotTried = 9,
+    /// `audit`: the log is not what its device wrote.
+    Tampered = 10,
     /// `run` itself failed. Every smaller number is COMMAND's own, 128+n means that signal n ended it.
     Run = 125,
     /// `run`: COMMAND was found and could not be executed.
@@ -50,6 +52,7 @@ Exit codes:
   7    no daemon answers
   8    `selftest`: something forbidden went through
   9    `selftest`: something could not be tried
+  10   `audit`: the log, or the proof, is not what its device wrote
   `execlayer run` ends with COMMAND's own code, 128+n if signal n ended it, and with
   125 if it failed itself, 126 if COMMAND cannot be executed, 127 if it was not found";
 

@@ -25,7 +25,7 @@ pub(crate) fn questions(places: &Places, agent: Option<&str>) -> Result<Vec<Ques
 pub(crate) struct Answer<'a> {
     pub(crate) allow: bool,
     pub(crate) remember: Remember,
-    /// For the event log.
+    /// For the audit trail.
     pub(crate) message: Option<&'a str>,
 }
 

@@ -20,6 +20,7 @@ mod scope;
 mod selftest;
 mod summary;
 mod terminal;
+mod trail;
 mod words;
 
 use std::process::ExitCode;

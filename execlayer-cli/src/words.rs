@@ -64,6 +64,11 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// A time since 1970 as seen from now.
 pub(crate) fn ago(seconds: u64) -> String {
     let then = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));

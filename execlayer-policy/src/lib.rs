@@ -24,3 +24,4 @@ mod tests;
 pub use check::check;
 pub use checked::CheckedPolicy;
 pub use lower::{Image, LowerError, Lowered, lower};
+pub use parse::path_pattern;

@@ -1,5 +1,6 @@
 //! The daemon in a guest, programs under its policies, and what it recorded. Must not judge.
 
+use crate::trail;
 use anyhow::{Context, Result, bail};
 use execlayer_api::{Outcome, Request, Response, decode_response, encode_request, places};
 use serde_json::Value;
@@ -14,7 +15,6 @@ use std::time::Duration;
 const DAEMON: &str = "/opt/execlayer/bin/execlayerd";
 const TOOL: &str = "/opt/execlayer/bin/execlayer";
 const LOG: &str = "/run/execlayerd.log";
-const EVENTS: &str = "/var/log/execlayer/events.jsonl";
 /// Looks at something that takes a moment, with a pause between two.
 const LOOKS: usize = 600;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -37,7 +37,12 @@ impl Gate {
 
     /// With these options, and these variables in its environment.
     pub(crate) fn start_in(options: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
-        let _ = fs::remove_file(EVENTS);
+        trail::forget();
+        Self::again_in(options, variables)
+    }
+
+    /// The same, with the audit trail that is there.
+    pub(crate) fn again_in(options: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let mut daemon = Command::new(DAEMON)
             .args(options)
             .envs(variables.iter().copied())
@@ -68,14 +73,11 @@ impl Gate {
         run
     }
 
-    /// The log's lines, once there is one that `wanted` takes; all that there are if none comes.
+    /// The trail's records, once there is one that `wanted` takes; all that there are if none comes.
     pub(crate) fn events(&self, wanted: impl Fn(&Value) -> bool) -> Result<Vec<Value>> {
         let mut lines = Vec::new();
         for _ in 0..50 {
-            let text = fs::read_to_string(EVENTS).context("no event log")?;
-            // The last line may be half written.
-            let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-            lines = whole.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+            lines = trail::records()?;
             if lines.iter().any(&wanted) {
                 break;
             }
@@ -92,14 +94,14 @@ impl Gate {
         self.daemon.id()
     }
 
-    /// Lines of the event log.
+    /// How many records there are.
     pub(crate) fn records(&self) -> Result<usize> {
-        Ok(fs::read_to_string(EVENTS).unwrap_or_default().lines().count())
+        Ok(trail::text().unwrap_or_default().lines().count())
     }
 
-    /// Denials that are recorded behind that many lines, in short.
+    /// Denials that are recorded behind that many records, in short.
     pub(crate) fn denials_behind(&self, lines: usize) -> Result<String> {
-        let text = fs::read_to_string(EVENTS)?;
+        let text = trail::text()?;
         let events =
             text.lines().skip(lines).filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let denials =

@@ -103,7 +103,7 @@ impl Held {
         Ok(self.command(&["/usr/bin/bash", "-c", command]).spawn()?)
     }
 
-    /// The last lines of the event log, for the error of a test that fails.
+    /// The last lines of the audit trail, for the error of a test that fails.
     fn last_events(&self) -> Result<String> {
         let log = self.gate.events(|_event| false)?;
         let last: Vec<String> = log.iter().rev().take(12).map(Value::to_string).collect();

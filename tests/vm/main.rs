@@ -15,6 +15,7 @@
 
 mod adopt;
 mod attempts;
+mod audit;
 mod beside;
 #[cfg(target_arch = "x86_64")]
 mod bypass;
@@ -44,6 +45,7 @@ mod signed;
 mod smoke;
 mod stress;
 mod swap;
+mod trail;
 mod transition;
 mod transparent;
 
@@ -62,6 +64,7 @@ const ALL: &[&[Test]] = &[
     reboot::TESTS,
     signed::TESTS,
     power::TESTS,
+    audit::TESTS,
     names::TESTS,
     components::TESTS,
     net::TESTS,

@@ -4,6 +4,7 @@
 use crate::framework::{Lane, full, note, reboot, reboots};
 use crate::gate::{all_but, policy};
 use crate::service::{PACKAGE, is_active, journal, succeed};
+use crate::trail;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::fs;
@@ -21,7 +22,6 @@ const YARD: &str = "/srv/reboot";
 const AGENTS: [&str; 2] = ["run", "selected"];
 const UNITS: [&str; 2] = ["execlayer@run.service", "selected.service"];
 const DAEMON: &str = "/usr/sbin/execlayerd";
-const EVENTS: &str = "/var/log/execlayer/events.jsonl";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// The secret first of all, then its twin and what boot this is.
 const AGENT: &str = "#!/bin/sh\n\
@@ -86,7 +86,7 @@ fn governed() -> Result<()> {
         ensure!(gate < begin, "`{unit}` begins at {begin} us, and the gate stands at {gate} us");
     }
     ensure!(succeed("execlayer", &["status"])?.contains("enforcing"));
-    let lines = events()?;
+    let lines = trail::records()?;
     let ups = lines.iter().filter(|line| line["kind"] == "gate" && line["what"] == "up").count();
     ensure!(ups == 2, "the gate stood up {ups} times");
     let last = lines.iter().rposition(|line| line["what"] == "up").unwrap_or_default();
@@ -122,7 +122,7 @@ fn switched_off() -> Result<()> {
             succeed("systemctl", &["show", "--property=ExecMainStatus", "execlayerd.service"]);
         Ok(said?.trim() == "ExecMainStatus=16")
     })?;
-    let lines = events()?;
+    let lines = trail::records()?;
     ensure!(lines.iter().any(|line| line["what"] == "switched-off"), "{lines:?}");
     nobody_begins()
 }
@@ -199,10 +199,4 @@ fn moment(unit: &str, change: &str) -> Result<u64> {
     let moment = said.trim().parse().with_context(|| format!("`{unit}`: {said}"))?;
     ensure!(moment > 0, "`{unit}` has not come to that: {change}");
     Ok(moment)
-}
-
-fn events() -> Result<Vec<Value>> {
-    let text = fs::read_to_string(EVENTS)?;
-    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    Ok(whole.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
 }

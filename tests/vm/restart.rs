@@ -3,6 +3,7 @@
 use crate::framework::Lane;
 use crate::gate::{Gate, all_but, policy};
 use crate::raw::{address, call, forked, owned, text};
+use crate::trail;
 use anyhow::{Context, Result, ensure};
 use aya::programs::links::LinkError;
 use aya::programs::loaded_links;
@@ -12,7 +13,6 @@ use nix::mount::{MsFlags, mount, umount};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -155,11 +155,10 @@ fn whoever_takes_the_gate_down_or_keeps_it_down_is_recorded() -> Result<()> {
     Ok(())
 }
 
-/// What the event log says of the gate.
+/// What the audit trail says of the gate.
 fn gate_lines() -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for line in fs::read_to_string("/var/log/execlayer/events.jsonl")?.lines() {
-        let line: Value = serde_json::from_str(line)?;
+    for line in trail::records()? {
         if line["kind"] == "gate" {
             found.push(line["what"].as_str().unwrap_or_default().to_owned());
         }

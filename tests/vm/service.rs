@@ -3,6 +3,7 @@
 use crate::framework::{Lane, note};
 use crate::gate::{all_but, policy};
 use crate::restart::{links, set_object};
+use crate::trail;
 use anyhow::{Context, Result, ensure};
 use nix::unistd::chown;
 use std::collections::BTreeSet;
@@ -89,7 +90,7 @@ fn a_package_governs_agents_until_it_is_removed() -> Result<()> {
     let left = call("pgrep", &["--full", "/srv/service/agent"])?;
     ensure!(!left.status.success(), "what the agent started goes on: {}", text(&left));
     ensure!(is_kept()?, "something was read while the package was removed");
-    let log = fs::read_to_string("/var/log/execlayer/events.jsonl")?;
+    let log = trail::text()?;
     ensure!(log.contains(r#""kind":"gate""#) && log.contains(r#""what":"down""#), "{log}");
     succeed("dpkg", &["--purge", "execlayer"])?;
     for left in FOLDERS.iter().chain(&["/usr/bin/execlayer", "/usr/sbin/execlayerd"]) {

@@ -14,9 +14,12 @@ sleep 2
 echo "Without ExecLayer, this process reads the key: $(cat /workspace/link-to-key)"
 echo "The same machine, an unmodified python3 under the policy \`demo\`:"
 "$bin/execlayer" run --policy "$demo/policy.toml" --policies-dir "$policies" --quiet \
-    --events /run/execlayer-demo.jsonl -- python3 /workspace/agent.py || echo "agent ended with $?"
+    --audit /run/execlayer-demo-audit -- python3 /workspace/agent.py || echo "agent ended with $?"
 kill "$server"
 echo "Afterwards, the key can be read again: $(cat /workspace/link-to-key)"
+echo "What is written down about it was not changed since:"
+"$bin/execlayer" audit verify /run/execlayer-demo-audit 2> /dev/null
 echo "--- events"
-cat /run/execlayer-demo.jsonl
-rm -f /run/execlayer-demo.jsonl /root/.ssh/execlayer-demo-key
+"$bin/execlayer" audit show --json /run/execlayer-demo-audit
+rm -rf /run/execlayer-demo-audit
+rm -f /root/.ssh/execlayer-demo-key

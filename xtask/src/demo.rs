@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 
 /// The guest's kernel: the newest long-term series of the distribution.
 const SERIES: &str = "6.12";
-/// The line behind which the session prints the event log.
+/// The line behind which the session prints the records.
 const EVENTS: &str = "--- events";
 
 #[derive(clap::Args)]
@@ -88,7 +88,7 @@ fn in_a_guest() -> Result<()> {
     }
 }
 
-/// The session's output, and the event log at its end.
+/// The session's output, and the records at its end.
 #[derive(Default)]
 struct Events {
     begun: bool,

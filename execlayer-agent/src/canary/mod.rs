@@ -22,7 +22,7 @@ use crate::{
 pub use acts::{Act, Outcome, run_child};
 use yard::Yard;
 
-/// Name of the canary's agent in the event log.
+/// Name of the canary's agent in the audit trail.
 pub const AGENT: &str = "execlayer-canary";
 
 /// How the child comes to be governed.
@@ -144,7 +144,7 @@ pub fn run(
     for selector in Selector::ALL {
         drain(profiles);
         let outcomes = governed(gate, profiles, &yard, cgroup_root, selector);
-        // Also if it failed: what the kernel said is in the event log then.
+        // Also if it failed: what the kernel said is in the audit trail then.
         let seen = drain(profiles);
         judge(selector, &yard, &outcomes?, &seen)?;
         report.push(format!(

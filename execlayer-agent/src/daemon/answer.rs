@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use execlayer_api::{
-    ErrorCode, Failure, Hello, Outcome, Profile, Program, Request, Response, Scope, ScopeId, Status,
+    Audit, ErrorCode, Failure, Hello, Outcome, Profile, Program, Request, Response, Scope, ScopeId,
+    Status,
 };
 use execlayer_common::hooks::{self, Attach};
 
@@ -156,7 +157,19 @@ impl Daemon {
             scopes: u32::try_from(self.scopes.count()).unwrap_or(u32::MAX),
             unknown_events: self.unknown_events,
             canary: self.canary.clone(),
-            events: self.log.name(),
+            audit: self.audit(),
+        }
+    }
+}
+
+impl Daemon {
+    fn audit(&self) -> Audit {
+        Audit {
+            folder: self.trail.name(),
+            origin: self.trail.origin().to_owned(),
+            records: self.trail.size(),
+            signed: self.trail.signed(),
+            unwritten: self.trail.unwritten(),
         }
     }
 }
@@ -181,7 +194,7 @@ fn is_for_everybody(request: &Request) -> bool {
 /// Whoever asks.
 #[derive(Debug)]
 pub(super) struct Caller {
-    /// For the event log.
+    /// For the audit trail.
     pub(super) name: String,
     pub(super) is_root: bool,
 }

@@ -20,7 +20,7 @@ use crate::{
     kernel::{Layout, Pass, events::tests::denied, fake::Fake},
     options::Options,
     profiles::Profiles,
-    record::Log,
+    record::trail,
     scopes::Scopes,
 };
 
@@ -50,16 +50,16 @@ impl Bench {
         fs::write(at("local.pub"), key.public().to_text()).unwrap();
         let mut arguments =
             vec!["execlayerd".to_owned(), "--state-dir".into(), at(""), "--keys-dir".into()];
-        arguments.extend([at("keys"), "--events".to_owned(), at("events")]);
+        arguments.extend([at("keys"), "--audit".to_owned(), at("audit")]);
         arguments.extend(["--run-dir".to_owned(), at(""), "--root".into(), at("first-root.json")]);
         arguments.extend(["--bundles-dir".to_owned(), at("dropped")]);
         arguments.extend(ephemeral.then(|| "--ephemeral".to_owned()));
         let options = Options::parse_from(arguments);
         let scopes = Scopes::new(folder.path(), 1);
         let profiles = Profiles::new(Layout::read(&gate).unwrap());
-        let log = Log::at(&options.events);
+        let trail = trail::open(options.trail()).unwrap();
         let mut daemon =
-            Daemon::new(options, Box::new(gate), profiles, scopes, log, "6.1".to_owned());
+            Daemon::new(options, Box::new(gate), profiles, scopes, trail, "6.1".to_owned());
         daemon.up();
         Self { folder, key, daemon, uid: 0, deciders: Vec::new(), asking: None }
     }
@@ -136,8 +136,21 @@ impl Bench {
 
     fn lines(&mut self) -> Vec<serde_json::Value> {
         self.daemon.settle();
-        let text = fs::read_to_string(self.folder.path().join("events")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let text = fs::read_to_string(self.records()).unwrap_or_default();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.filter(|line: &serde_json::Value| line["kind"] != "trail").collect()
+    }
+}
+
+impl Bench {
+    /// The daemon is gone; what it left.
+    fn ended(self) -> tempfile::TempDir {
+        self.folder
+    }
+
+    /// The audit trail's file of records.
+    fn records(&self) -> PathBuf {
+        self.folder.path().join("audit/records").join(execlayer_audit::segment::name(0))
     }
 }
 
@@ -362,7 +375,7 @@ fn a_service_puts_its_bundles_in_force_again_in_the_same_profiles() {
         fs::remove_file(path).unwrap();
     }
     fs::remove_file(bench.folder.path().join("profiles/1.bundle")).unwrap();
-    let Bench { folder, .. } = bench;
+    let folder = bench.ended();
     let mut again = Bench::over(folder, false, Fake::default());
     again.daemon.restore();
     let status = again.status();
@@ -435,19 +448,40 @@ fn records_that_are_not_known_are_counted_and_degrade() {
 #[test]
 fn a_log_that_cannot_be_written_degrades() {
     let mut bench = Bench::new(false);
-    let events = bench.folder.path().join("events");
-    bench.daemon.reopen_log();
-    fs::remove_file(&events).unwrap();
-    fs::create_dir(&events).unwrap();
+    bench.daemon.settle();
+    let (path, records) = (bench.records(), fs::read(bench.records()).unwrap());
+    bench.daemon.trail.forget_file();
+    fs::remove_file(&path).unwrap();
     bench.daemon.observe(&denied(b"/x", b"/y"));
     bench.daemon.settle();
     let status = bench.status();
-    assert_eq!(status.state, State::Degraded);
-    assert!(status.degraded[0].contains("1 lines are missing"), "{:?}", status.degraded);
-    fs::remove_dir(&events).unwrap();
-    bench.daemon.observe(&denied(b"/x", b"/y"));
-    assert_eq!(bench.lines().len(), 1);
-    assert_eq!(bench.status().state, State::Enforcing, "the next line that is written mends");
+    assert_eq!((status.state, status.audit.unwritten), (State::Degraded, 1));
+    assert!(status.degraded[0].contains("(1 records are missing)"), "{:?}", status.degraded);
+    fs::write(&path, records).unwrap();
+    bench.daemon.tick();
+    let lines = bench.lines();
+    let [_up, lost] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&lost["kind"], &lost["cause"]), (&"lost".into(), &"write".into()));
+    assert_eq!((&lost["profile"], &lost["lost"], &lost["seq"]), (&1.into(), &1.into(), &2.into()));
+    assert_eq!(bench.status().state, State::Enforcing, "the next record that is written mends");
+}
+
+#[test]
+fn a_trail_that_somebody_changed_degrades_and_the_new_one_says_so() {
+    let mut bench = Bench::new(false);
+    bench.daemon.stop();
+    let path = bench.records();
+    let folder = bench.ended();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"up\"", "\"UP\"")).unwrap();
+    let mut bench = Bench::over(folder, false, Fake::default());
+    let status = bench.status();
+    assert_eq!((status.state, status.degraded.len()), (State::Degraded, 1));
+    assert!(status.degraded[0].contains("the audit trail was set aside"), "{:?}", status.degraded);
+    let first = fs::read_to_string(bench.records()).unwrap();
+    let first: serde_json::Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["kind"], &first["before"]["size"]), (&"trail".into(), &2.into()));
+    assert!(first["set_aside"].as_str().unwrap().contains("do not fit what was signed"), "{first}");
 }
 
 fn adopted(adopted: u64) -> Pass {

@@ -1,5 +1,5 @@
-//! The lines of the event log: their fields and their one encoding. A field that is added is new to
-//! readers; one that is removed breaks them, and needs another [`FORMAT`].
+//! The records of the audit trail: their fields and their one encoding, but for the number that the trail gives them.
+//! A field that is added is new to readers; one that is removed breaks them, and needs another [`FORMAT`].
 
 use execlayer_api::{About, Grant, Whose, text, time};
 use execlayer_common::{
@@ -8,9 +8,13 @@ use execlayer_common::{
 };
 use serde::Serialize;
 
-use crate::{RELEASE, kernel::events::Observed};
+use crate::{
+    RELEASE,
+    kernel::events::Observed,
+    record::trail::{Found, Sync},
+};
 
-/// Version of the lines.
+/// Version of the records.
 pub const FORMAT: u32 = 1;
 
 /// One event of the kernel.
@@ -61,7 +65,7 @@ struct EventLine<'a> {
     kernel_time_ns: u64,
 }
 
-/// Events that the kernel could not deliver.
+/// Records that are missing.
 #[derive(Debug, Serialize)]
 struct LostLine<'a> {
     format: u32,
@@ -69,8 +73,35 @@ struct LostLine<'a> {
     time: String,
     agent: Option<&'a str>,
     profile: u32,
+    cause: &'static str,
     lost: u64,
     lost_in_all: u64,
+}
+
+/// What was there when the trail was opened.
+#[derive(Debug, Serialize)]
+struct TrailLine<'a> {
+    format: u32,
+    kind: &'static str,
+    time: String,
+    origin: &'a str,
+    release: &'static str,
+    sync: &'static str,
+    size: u64,
+    unsigned: u64,
+    torn_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set_aside: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Head<'a>>,
+}
+
+/// The newest signed head of a log that is no longer written.
+#[derive(Debug, Serialize)]
+struct Head<'a> {
+    origin: &'a str,
+    size: u64,
+    root: String,
 }
 
 /// What became of the gate as a whole.
@@ -162,7 +193,7 @@ pub fn subject(observed: &Observed) -> String {
     text::printable(observed.operation, &observed.subject)
 }
 
-/// The line of an event, with its newline. `offset` turns its time into a date.
+/// The line of an event. `offset` turns its time into a date.
 ///
 /// # Errors
 ///
@@ -214,7 +245,32 @@ pub fn event(
     })
 }
 
-/// The line of a loss, with its newline.
+/// The line of a trail that was opened.
+///
+/// # Errors
+///
+/// None that the fields could cause.
+pub fn trail(found: &Found, sync: Sync, real_time: u64) -> Result<Vec<u8>, serde_json::Error> {
+    line(&TrailLine {
+        format: FORMAT,
+        kind: "trail",
+        time: time::rfc3339(real_time),
+        origin: &found.origin,
+        release: RELEASE,
+        sync: sync.name(),
+        size: found.size,
+        unsigned: found.unsigned,
+        torn_bytes: found.torn,
+        set_aside: found.set_aside.as_deref(),
+        before: found.before.as_ref().map(|head| Head {
+            origin: &head.origin,
+            size: head.size,
+            root: head.root.to_base64(),
+        }),
+    })
+}
+
+/// The line of a loss. `cause`: `ring` (no room between kernel and daemon) or `write` (the disk).
 ///
 /// # Errors
 ///
@@ -222,15 +278,16 @@ pub fn event(
 pub fn lost(
     profile: u32,
     agent: Option<&str>,
+    cause: &'static str,
     lost: u64,
     lost_in_all: u64,
     real_time: u64,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let time = time::rfc3339(real_time);
-    line(&LostLine { format: FORMAT, kind: "lost", time, agent, profile, lost, lost_in_all })
+    line(&LostLine { format: FORMAT, kind: "lost", time, agent, profile, cause, lost, lost_in_all })
 }
 
-/// The line of what became of the gate, with its newline. `what`: `up` (it stands and was tried), `down` (nothing is
+/// The line of what became of the gate. `what`: `up` (it stands and was tried), `down` (nothing is
 /// enforced any more) or `switched-off` (it was not put up); `by`: who did that.
 ///
 /// # Errors
@@ -241,7 +298,7 @@ pub fn gate(what: &'static str, by: &str, real_time: u64) -> Result<Vec<u8>, ser
     line(&GateLine { format: FORMAT, kind: "gate", time, what, by, release: RELEASE })
 }
 
-/// The line of a question's end, with its newline. `by`: who answered.
+/// The line of a question's end. `by`: who answered.
 ///
 /// # Errors
 ///
@@ -269,7 +326,7 @@ pub fn answer(
     })
 }
 
-/// The line of a grant, with its newline. `what`: `given`, `revoked` or `ended`; `by`: who did that.
+/// The line of a grant. `what`: `given`, `revoked` or `ended`; `by`: who did that.
 ///
 /// # Errors
 ///
@@ -300,9 +357,7 @@ pub fn grant(
 }
 
 fn line(fields: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = serde_json::to_vec(fields)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    serde_json::to_vec(fields)
 }
 
 fn exact_or_hex(operation: Operation, bytes: &[u8]) -> (String, Option<String>) {

@@ -1,8 +1,8 @@
-//! Record: what was observed, with names put to its numbers, as one JSON object a line. Must not
-//! decide or aggregate anything.
+//! Record: what was observed, with names put to its numbers, as one JSON object a line, and kept so
+//! that nothing vanishes unseen. Must not decide or aggregate anything.
 
 pub mod line;
-pub mod log;
 pub mod time;
+pub mod trail;
 
-pub use log::Log;
+pub use trail::Trail;

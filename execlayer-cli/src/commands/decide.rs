@@ -103,7 +103,7 @@ pub(crate) struct Deny {
     ids: Vec<u64>,
     #[command(flatten)]
     lasting: Lasting,
-    /// Why, for the event log and for the agent
+    /// Why, for the audit trail and for the agent
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]

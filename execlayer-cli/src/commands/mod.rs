@@ -1,6 +1,7 @@
 //! The commands: one file each. Owns their list; must not hold what one of them does.
 
 mod ask;
+mod audit;
 mod check;
 mod compile;
 mod completions;
@@ -68,6 +69,8 @@ enum Command {
     Grants(grants::Args),
     Revoke(grants::Revoke),
     Why(why::Args),
+    #[command(subcommand)]
+    Audit(audit::Command),
     Doctor(doctor::Args),
     #[command(name = "selftest")]
     SelfTest(selftest::Args),
@@ -106,6 +109,7 @@ impl Cli {
             Command::Grants(args) => grants::run(&args, screen),
             Command::Revoke(args) => grants::revoke(&args, screen),
             Command::Why(args) => why::run(&args, screen),
+            Command::Audit(command) => audit::run(&command, screen),
             Command::Doctor(args) => doctor::run(&args, screen),
             Command::SelfTest(args) => selftest::run(&args, screen),
             Command::SelfTestAct(args) => selftest_act::run(&args, screen),

@@ -81,9 +81,9 @@ pub(crate) struct Args {
     /// Folder of this machine's own key
     #[arg(long, value_name = "DIR", default_value = places::STATE_DIR)]
     state_dir: PathBuf,
-    /// File of the event log, if a daemon is started
-    #[arg(long, value_name = "FILE")]
-    events: Option<PathBuf>,
+    /// Folder of the audit trail, if a daemon is started
+    #[arg(long, value_name = "DIR")]
+    audit: Option<PathBuf>,
     /// The program and its arguments
     #[arg(value_name = "COMMAND", required = true, last = true)]
     command: Vec<OsString>,
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<ExitCode, CliError> {
     let start = Start {
         places: &args.places,
         state_dir: &args.state_dir,
-        events: args.events.as_deref(),
+        audit: args.audit.as_deref(),
         remark: (!args.quiet).then_some(screen),
         may_start: !args.service,
     };

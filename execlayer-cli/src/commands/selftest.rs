@@ -63,9 +63,9 @@ pub(crate) struct Args {
     /// Folder of this machine's own key
     #[arg(long, value_name = "DIR", default_value = places::STATE_DIR)]
     state_dir: PathBuf,
-    /// File of the event log, if a daemon is started
-    #[arg(long, value_name = "FILE")]
-    events: Option<PathBuf>,
+    /// Folder of the audit trail, if a daemon is started
+    #[arg(long, value_name = "DIR")]
+    audit: Option<PathBuf>,
 }
 
 /// Another process reads it, or may not.
@@ -78,8 +78,8 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
         return Err(CliError::new(Exit::NeedsRoot, message).help("sudo execlayer selftest"));
     }
     let remark = (!args.json).then_some(screen);
-    let (places, state_dir, events) = (&args.places, &*args.state_dir, args.events.as_deref());
-    let start = Start { places, state_dir, events, remark, may_start: true };
+    let (places, state_dir, audit) = (&args.places, &*args.state_dir, args.audit.as_deref());
+    let start = Start { places, state_dir, audit, remark, may_start: true };
     // Before there is anything to remove: until it answers, Ctrl-C ends the tool.
     daemon::find_or_start(&start)?;
     let signals = Signals::hold()?;

@@ -6,7 +6,7 @@ use crate::{
     daemon::{self, Places},
     error::{CliError, Exit},
     output::{Screen, Table, printable, size},
-    words::ago,
+    words::{self, ago},
 };
 
 /// Shows what is in force: daemon, kernel programs, policies, canary
@@ -72,7 +72,16 @@ fn text(status: &Status, screen: &Screen) -> String {
             paint.reset()
         ));
     }
-    text.push_str(&format!("events: {}\n", printable(&status.events)));
+    let audit = &status.audit;
+    text.push_str(&format!(
+        "audit trail: {}, {}, {} signed\n",
+        printable(&audit.folder),
+        words::count(audit.records, "record"),
+        audit.signed
+    ));
+    if audit.unwritten > 0 {
+        text.push_str(&format!("records that could not be written: {}\n", audit.unwritten));
+    }
     if status.unknown_events > 0 {
         text.push_str(&format!("unknown events: {}\n", status.unknown_events));
     }

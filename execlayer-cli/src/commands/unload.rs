@@ -19,7 +19,7 @@ use crate::{
 /// Takes the gate down: nothing is enforced afterwards
 ///
 /// Calls that are held are denied and go on, new ones that would be asked about are denied, and then
-/// everything is detached: every process that was governed is free. Who did it stands in the event log.
+/// everything is detached: every process that was governed is free. Who did it stands in the audit trail.
 /// Stopping the service does not do this: what it pinned enforces without it. Needs root, and a process
 /// that is not governed.
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use execlayer_api::{
-    Answered, Canary, ErrorCode, Failure, Hello, Installed, Mode, Outcome, Profile, Program,
+    Answered, Audit, Canary, ErrorCode, Failure, Hello, Installed, Mode, Outcome, Profile, Program,
     Question, Request, Response, Revoked, Scope, ScopeId, State, Status, Summary, decode_request,
     encode_response,
 };
@@ -242,7 +242,7 @@ pub(crate) fn status() -> Status {
         started: 0,
         ephemeral: false,
         state: State::Degraded,
-        degraded: vec!["the event log cannot be written".into()],
+        degraded: vec!["the audit trail cannot be written".into()],
         kernel: "6.12.41".into(),
         programs: vec![
             Program { name: "file_open".into(), hook: "file_open".into(), attached: true },
@@ -265,7 +265,13 @@ pub(crate) fn status() -> Status {
         scopes: 1,
         unknown_events: 0,
         canary: Some(Canary { passed: true, time: 0, acts: vec!["exec was denied".into()] }),
-        events: "/var/log/execlayer/events.jsonl".into(),
+        audit: Audit {
+            folder: "/var/log/execlayer/audit".into(),
+            origin: "host/execlayer/0badcafe".into(),
+            records: 90,
+            signed: 80,
+            unwritten: 2,
+        },
     }
 }
 

@@ -19,7 +19,7 @@ fn what_is_in_force_is_shown_and_what_is_wrong_too() {
     let out = place.succeed(&["status", "--run-dir", "run"]).out;
     for part in [
         "degraded: execlayerd 0.1.0 (service, process 42",
-        "the event log cannot be written",
+        "the audit trail cannot be written",
         "canary: passed",
         "1 of 2 attached",
         "not attached: bprm_check",

@@ -30,11 +30,25 @@ use self::{
 use crate::{
     checked::{Mode, Record},
     diagnostic::Diagnostic,
+    pattern::Pattern,
     source::{SourceId, Sources, Span},
 };
 
 const KEYS: [&str; 7] = ["name", "version", "extends", "variables", "agent", "decider", "rule"];
 const AGENT_KEYS: [&str; 6] = ["name", "cgroup", "exe", "accepts_from", "mode", "record"];
+
+/// A pattern of paths as a policy's `path` has it, without variables: for whoever looks for paths elsewhere.
+///
+/// # Errors
+///
+/// What is wrong with it, in words.
+pub fn path_pattern(text: &str) -> Result<Pattern, String> {
+    let glob = glob::parse(text, &glob::Variables::new(), glob::Kind::Path);
+    glob.map(|glob| glob.pattern).map_err(|error| match error.help {
+        Some(help) => format!("{}: {help}", error.message),
+        None => error.message,
+    })
+}
 
 /// Parses a file; what is wrong goes to `out`, what could be read is returned.
 pub(crate) fn parse(sources: &Sources, source: SourceId, out: &mut Vec<Diagnostic>) -> Policy {

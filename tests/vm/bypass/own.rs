@@ -94,7 +94,7 @@ const ATTEMPTS: &[Attempt] = &[
     root("its own policy read", Passes, || open("/run/policies/bypass-own.toml", OFlag::O_RDONLY)),
 ];
 
-const LOG: &str = "/var/log/execlayer/events.jsonl";
+const LOG: &str = crate::trail::FIRST;
 
 const RULES: &str = r#"
 [[rule]]

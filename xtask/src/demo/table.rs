@@ -1,4 +1,4 @@
-//! The table at the demo's end: what was allowed and denied, and by which rule. Reads the event log
+//! The table at the demo's end: what was allowed and denied, and by which rule. Reads the records
 //! and nothing else.
 
 use anyhow::{Context, Result, ensure};

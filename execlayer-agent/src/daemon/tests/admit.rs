@@ -62,7 +62,7 @@ fn put_under(
 /// A daemon that starts anew over the same state and the same kernel.
 fn again(mut bench: Bench) -> Bench {
     let gate = std::mem::take(&mut *fake(&mut bench.daemon));
-    let mut next = Bench::over(bench.folder, false, gate);
+    let mut next = Bench::over(bench.ended(), false, gate);
     next.daemon.restore();
     next
 }
@@ -110,7 +110,7 @@ fn a_key_that_is_trusted_no_more_takes_no_policy_away_with_a_boot() {
     assert_eq!(put(&mut bench, 7, None), Ok(7));
     fs::remove_file(bench.folder.path().join("keys/release.pub")).unwrap();
     // A boot leaves nothing in the kernel.
-    let mut bench = Bench::over(bench.folder, false, Fake::default());
+    let mut bench = Bench::over(bench.ended(), false, Fake::default());
     bench.daemon.restore();
     assert_eq!(in_force(&mut bench), 7);
     assert!(bench.status().degraded[0].contains("govern on"), "{:?}", bench.status().degraded);
@@ -119,7 +119,7 @@ fn a_key_that_is_trusted_no_more_takes_no_policy_away_with_a_boot() {
     let other = policy(&bench, 7, Some("/usr/bin/x"), Terms::default());
     let kept = bench.folder.path().join("profiles/1.bundle");
     fs::write(kept, sign::sign(&other, &key(1)).unwrap().bytes()).unwrap();
-    let mut bench = Bench::over(bench.folder, false, Fake::default());
+    let mut bench = Bench::over(bench.ended(), false, Fake::default());
     bench.daemon.restore();
     assert!(bench.status().profiles.is_empty());
     assert!(bench.status().degraded[0].contains("are not in force"));

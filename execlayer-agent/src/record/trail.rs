@@ -1,0 +1,302 @@
+//! The audit trail's files: records go to segments, their hashes to tiles, and now and then the tree's head is signed.
+//! Owns the writing; a failure is a value that the caller makes visible, and what could not be written is counted and
+//! was never part of the tree. Must not know what is in a record.
+//!
+//! Order on the disk: records, then tiles, then the head. A head never names records that a lost power could take.
+
+mod device;
+mod files;
+mod open;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io, mem,
+    path::{Path, PathBuf},
+};
+
+use execlayer_api::places;
+use execlayer_audit::{Checkpoint, Hash, TILE, Tile, Tree, segment};
+
+use crate::{record::time, store};
+use device::Device;
+use files::Segment;
+pub use open::{Found, TrailError, open};
+
+/// Records are gathered to this size before they are written.
+const GATHER: usize = 64 << 10;
+/// Seconds after which a segment that has records is closed.
+const SEGMENT_AGE: u64 = 24 * 60 * 60;
+
+/// When records are made to survive a lost power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sync {
+    /// Before anything else is done
+    Record,
+    /// Every second
+    Interval,
+    /// When the log's head is signed
+    Checkpoint,
+}
+
+impl Sync {
+    /// As it is written on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Interval => "interval",
+            Self::Checkpoint => "checkpoint",
+        }
+    }
+}
+
+/// How a trail is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// Where the device's key and a copy of the newest head are.
+    pub state_dir: PathBuf,
+    /// When records are made to survive.
+    pub sync: Sync,
+    /// Seconds between two signed heads, if there is something new.
+    pub checkpoint: u64,
+    /// Bytes after which a segment is closed.
+    pub segment: u64,
+}
+
+/// An audit trail that is being written.
+#[derive(Debug)]
+pub struct Trail {
+    settings: Settings,
+    device: Device,
+    origin: String,
+    tree: Tree,
+    segment: Segment,
+    /// Of the folder.
+    #[expect(dead_code, reason = "it is held, not used")]
+    lock: File,
+    /// Whole lines, and where each ends.
+    gathered: Vec<u8>,
+    ends: Vec<(usize, u32)>,
+    /// Tiles that are full and not on the disk yet.
+    tiles: Vec<(Tile, Vec<u8>)>,
+    /// Size of the newest signed head, and the second it was signed.
+    signed: u64,
+    signed_at: u64,
+    is_unsynced: bool,
+    /// Records that could not be written, by what they are about, since it was last said.
+    unwritten: BTreeMap<u32, u64>,
+    unwritten_in_all: u64,
+}
+
+impl Trail {
+    /// Gathers a record, one JSON object of bytes, and gives it its number; `about` is the profile that it is about, or
+    /// 0. Whether enough was gathered to be written; the rest waits for [`Trail::flush`].
+    ///
+    /// # Errors
+    ///
+    /// If what was gathered cannot be written: it is counted and gone.
+    pub fn append(&mut self, record: &[u8], about: u32) -> io::Result<bool> {
+        let is_closing = self.next().is_multiple_of(TILE) && self.is_segment_done();
+        let closed =
+            if is_closing { self.flush().and_then(|_any| self.close_segment()) } else { Ok(()) };
+        let begin = segment::begin(self.next());
+        let fields = record.strip_prefix(b"{").unwrap_or(record);
+        if begin.len() + fields.len() > segment::MAX_RECORD {
+            self.count_unwritten(about, 1);
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a record has more than 65,535 bytes",
+            ));
+        }
+        self.gathered.extend_from_slice(begin.as_bytes());
+        self.gathered.extend_from_slice(fields);
+        self.gathered.push(b'\n');
+        self.ends.push((self.gathered.len(), about));
+        // The record stands, in the segment that there is.
+        closed?;
+        if self.gathered.len() >= GATHER { self.flush() } else { Ok(false) }
+    }
+
+    /// Writes what was gathered; whether there was something to write.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written: it is counted and gone.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        let (gathered, ends) = (mem::take(&mut self.gathered), mem::take(&mut self.ends));
+        if ends.is_empty() {
+            return Ok(false);
+        }
+        let written = self.put(&gathered);
+        if let Err(error) = written {
+            ends.iter().for_each(|&(_end, about)| self.count_unwritten(about, 1));
+            return Err(error);
+        }
+        let mut begin = 0;
+        for &(end, _about) in &ends {
+            // Without its newline.
+            let line = gathered.get(begin..end.saturating_sub(1)).unwrap_or_default();
+            let tiles = &mut self.tiles;
+            self.tree.append(Hash::of_leaf(line), |tile, hashes| {
+                tiles.push((tile, Tile::to_bytes(hashes)))
+            });
+            begin = end;
+        }
+        self.is_unsynced = self.settings.sync != Sync::Record;
+        self.write_tiles()?;
+        Ok(true)
+    }
+
+    /// Every second: what the settings ask for by then.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails. It is tried again.
+    pub fn tick(&mut self) -> io::Result<bool> {
+        let was_written = self.flush()?;
+        if self.settings.sync == Sync::Interval {
+            self.make_durable()?;
+        }
+        if self.signed != self.tree.size()
+            && time::now().saturating_sub(self.signed_at) >= self.settings.checkpoint
+        {
+            self.checkpoint()?;
+        }
+        Ok(was_written)
+    }
+
+    /// Writes what there is, and signs the tree's head.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn checkpoint(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.make_durable()?;
+        self.write_tiles()?;
+        let before = self.signed;
+        for (tile, hashes) in self.tree.partials() {
+            files::write_tile(&self.settings.folder, tile, &Tile::to_bytes(hashes))?;
+        }
+        let note = self.head()?;
+        // The copy first: a log that is shorter than it says was cut.
+        store::write_whole(&self.settings.state_dir, places::AUDIT_HEAD, note.as_bytes())?;
+        files::write_head(&self.settings.folder, Path::new(segment::CHECKPOINT), &note)?;
+        self.signed = self.tree.size();
+        self.signed_at = time::now();
+        Tile::partials(before)
+            .filter(|tile| !Tile::partials(self.signed).any(|kept| kept == *tile))
+            .for_each(|tile| files::remove_tile(&self.settings.folder, tile));
+        Ok(())
+    }
+
+    /// Records that could not be written since this was last asked, by the profile that they are about.
+    pub fn take_unwritten(&mut self) -> BTreeMap<u32, u64> {
+        mem::take(&mut self.unwritten)
+    }
+
+    /// Records that could not be written.
+    #[must_use]
+    pub const fn unwritten(&self) -> u64 {
+        self.unwritten_in_all
+    }
+
+    /// Records in the log.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// How many of them the newest signed head covers.
+    #[must_use]
+    pub const fn signed(&self) -> u64 {
+        self.signed
+    }
+
+    /// The log's name in its heads.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// As after a failure: the file of records is opened anew.
+    #[cfg(test)]
+    pub(crate) fn forget_file(&mut self) {
+        self.segment.forget_file();
+    }
+
+    /// How it is named to people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.settings.folder.display().to_string()
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.segment.write(bytes)?;
+        if self.settings.sync != Sync::Record {
+            return Ok(());
+        }
+        // What may be lost with the power was not written, whatever write said.
+        self.segment.sync().inspect_err(|_error| self.segment.take_back(bytes.len() as u64))
+    }
+
+    /// The number of the next record.
+    fn next(&self) -> u64 {
+        self.tree.size() + self.ends.len() as u64
+    }
+
+    fn is_segment_done(&self) -> bool {
+        let len = self.segment.len() + self.gathered.len() as u64;
+        let age = time::now().saturating_sub(self.segment.began());
+        self.next() != self.segment.first() && (len >= self.settings.segment || age >= SEGMENT_AGE)
+    }
+
+    /// Signs the head behind the segment's last record, for good, and begins another segment.
+    fn close_segment(&mut self) -> io::Result<()> {
+        self.checkpoint()?;
+        let name = segment::checkpoint_name(self.segment.first());
+        files::write_head(
+            &self.settings.folder,
+            &Path::new(segment::FOLDER).join(name),
+            &self.head()?,
+        )?;
+        self.segment = Segment::begin(&self.settings.folder, self.tree.size())?;
+        Ok(())
+    }
+
+    fn head(&self) -> io::Result<String> {
+        let head = Checkpoint {
+            origin: self.origin.clone(),
+            size: self.tree.size(),
+            root: self.tree.root(),
+        };
+        self.device.signer.sign(&head).map_err(io::Error::other)
+    }
+
+    fn make_durable(&mut self) -> io::Result<()> {
+        if self.is_unsynced {
+            self.segment.sync()?;
+            self.is_unsynced = false;
+        }
+        Ok(())
+    }
+
+    fn write_tiles(&mut self) -> io::Result<()> {
+        while let Some((tile, bytes)) = self.tiles.first() {
+            files::write_tile(&self.settings.folder, *tile, bytes)?;
+            self.tiles.remove(0);
+        }
+        Ok(())
+    }
+
+    fn count_unwritten(&mut self, about: u32, count: u64) {
+        *self.unwritten.entry(about).or_default() += count;
+        self.unwritten_in_all += count;
+    }
+}
+
+#[cfg(test)]
+mod tests;

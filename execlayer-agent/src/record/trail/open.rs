@@ -1,0 +1,355 @@
+//! Going on with the log that is there: what a crash left is mended, what somebody changed is set aside as it is and
+//! another log begins. A head that contradicts an earlier one is never signed (c2sp.org/tlog-checkpoint). Must not
+//! write records.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+use execlayer_api::places;
+use execlayer_audit::{Checkpoint, Hash, Tile, Tree, segment};
+
+use super::{
+    Settings, Trail,
+    device::Device,
+    files::{self, Segment},
+};
+use crate::{record::time, store, trust};
+
+/// Longer than any signed head.
+const MAX_HEAD: usize = 64 << 10;
+
+/// Why there is no trail.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    /// Another daemon writes it.
+    #[error("another daemon writes the audit trail in `{}`", .0.display())]
+    InUse(PathBuf),
+    /// The disk.
+    #[error("cannot open the audit trail in `{}`: {source}", folder.display())]
+    Io {
+        /// Where it should be.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What was there when a trail was opened: for its next record, and for whoever looks at the daemon's state.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The log's name.
+    pub origin: String,
+    /// Records that were there.
+    pub size: u64,
+    /// How many of them no head covered: the daemon before did not end by itself.
+    pub unsigned: u64,
+    /// Bytes of a last record that was not written whole, and is gone.
+    pub torn: u64,
+    /// What is wrong with the log that was there, and where it is now.
+    pub set_aside: Option<String>,
+    /// The newest head of that log.
+    pub before: Option<Checkpoint>,
+}
+
+enum Damage {
+    Io(io::Error),
+    /// Not what this device wrote.
+    Changed(String),
+}
+
+impl From<io::Error> for Damage {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn changed<T>(what: impl Into<String>) -> Result<T, Damage> {
+    Err(Damage::Changed(what.into()))
+}
+
+/// Opens the trail, or begins one.
+///
+/// # Errors
+///
+/// A [`TrailError`]. A log that was changed is none: see [`Found::set_aside`].
+pub fn open(settings: Settings) -> Result<(Trail, Found), TrailError> {
+    let folder = settings.folder.clone();
+    let failed = |source| TrailError::Io { folder: folder.clone(), source };
+    files::make_folder(&folder).map_err(failed)?;
+    let mut locked = lock(&folder)?;
+    let (device, lost_key) = Device::load(&settings.state_dir).map_err(failed)?;
+    let before = copy_of_head(&settings.state_dir, &device);
+    let resumed = match &lost_key {
+        None => resume(&settings, &device, before.as_ref()),
+        Some(lost) if is_empty(&folder) => changed(lost),
+        Some(lost) => changed(format!("{lost}; its log was")),
+    };
+    let problem = match resumed {
+        Ok(Some(resumed)) => {
+            return finish(settings, device, locked, resumed, Found::default()).map_err(failed);
+        }
+        Ok(None) => None,
+        Err(Damage::Io(source)) => return Err(failed(source)),
+        Err(Damage::Changed(problem)) => Some(problem),
+    };
+    let mut found = Found { before, ..Found::default() };
+    if let Some(problem) = problem {
+        let mut aside = folder.clone().into_os_string();
+        aside.push(format!(".set-aside-{}", time::now()));
+        fs::rename(&folder, &aside).map_err(failed)?;
+        found.set_aside =
+            Some(format!("{problem}: it is now in `{}`", Path::new(&aside).display()));
+        files::make_folder(&folder).map_err(failed)?;
+        locked = lock(&folder)?;
+    }
+    files::make_folder(&folder.join(segment::FOLDER)).map_err(failed)?;
+    let begun = begin(&folder, &device).map_err(failed)?;
+    finish(settings, device, locked, begun, found).map_err(failed)
+}
+
+/// A log, ready to be written to.
+struct Resumed {
+    origin: String,
+    tree: Tree,
+    segment: Segment,
+    signed: u64,
+    torn: u64,
+}
+
+fn begin(folder: &Path, device: &Device) -> io::Result<Resumed> {
+    let origin = device.new_origin()?;
+    let key = device.signer.public().named(&origin).map_err(io::Error::other)?;
+    store::write_whole_as(folder, segment::PUBLIC_KEY, format!("{key}\n").as_bytes(), 0o644)?;
+    let segment = Segment::begin(folder, 0)?;
+    Ok(Resumed { origin, tree: Tree::default(), segment, signed: 0, torn: 0 })
+}
+
+fn finish(
+    settings: Settings,
+    device: Device,
+    lock: File,
+    resumed: Resumed,
+    found: Found,
+) -> io::Result<(Trail, Found)> {
+    let Resumed { origin, tree, segment, signed, torn } = resumed;
+    let size = tree.size();
+    let found = Found { origin: origin.clone(), size, unsigned: size - signed, torn, ..found };
+    let mut trail = Trail {
+        settings,
+        device,
+        origin,
+        tree,
+        segment,
+        lock,
+        gathered: Vec::new(),
+        ends: Vec::new(),
+        tiles: Vec::new(),
+        signed,
+        signed_at: 0,
+        is_unsynced: true,
+        unwritten: BTreeMap::new(),
+        unwritten_in_all: 0,
+    };
+    // Also the first head of a log, without records, is signed at once: from here on it cannot vanish unseen.
+    trail.checkpoint()?;
+    Ok((trail, found))
+}
+
+fn resume(
+    settings: &Settings,
+    device: &Device,
+    copy: Option<&Checkpoint>,
+) -> Result<Option<Resumed>, Damage> {
+    let folder = &settings.folder;
+    let Some(first) = last_segment(folder)? else {
+        return match copy {
+            None if is_empty(folder) => Ok(None),
+            None => changed("it has no records and no checkpoint of this device"),
+            Some(copy) if is_empty(folder) => {
+                changed(format!("its {} records are gone", copy.size))
+            }
+            Some(copy) => changed(format!("its {} records are gone; the rest", copy.size)),
+        };
+    };
+    let head = match head(folder, Path::new(segment::CHECKPOINT), device)? {
+        Some(head) => head,
+        None => return changed("its checkpoint is gone"),
+    };
+    if let Some(copy) = copy {
+        if copy.origin != head.origin {
+            return changed(format!(
+                "it is `{}`, and this device wrote `{}` last",
+                head.origin, copy.origin
+            ));
+        }
+        if copy.size < head.size {
+            return changed("its checkpoint is newer than the one that this device signed last");
+        }
+    }
+    let tree = match tree_before(folder, first, device)? {
+        Some(tree) => tree,
+        None => {
+            return changed(format!(
+                "the records before number {first} do not fit what was signed"
+            ));
+        }
+    };
+    let mut must_fit = vec![&head];
+    must_fit.extend(copy.filter(|copy| copy.size != head.size));
+    let (tree, good, torn) = replay(folder, first, tree, &must_fit)?;
+    let segment = Segment::resume(folder, first, good)?;
+    let signed = must_fit.iter().map(|head| head.size).max().unwrap_or_default();
+    Ok(Some(Resumed { origin: head.origin.clone(), tree, segment, signed, torn }))
+}
+
+/// The records of the last segment, put onto the tree before it; with its good bytes and those behind them.
+fn replay(
+    folder: &Path,
+    first: u64,
+    mut tree: Tree,
+    heads: &[&Checkpoint],
+) -> Result<(Tree, u64, u64), Damage> {
+    let fits = |tree: &Tree| {
+        heads.iter().filter(|head| head.size == tree.size()).all(|head| head.root == tree.root())
+    };
+    let mut full = Vec::new();
+    let (mut good, mut torn) = (0, 0);
+    let mut is_fitting = fits(&tree);
+    let path = folder.join(segment::FOLDER).join(segment::name(first));
+    each_line(&path, |line, is_whole| {
+        if !is_whole {
+            torn = line.len() as u64;
+            return Ok(());
+        }
+        if segment::seq_of(line) != Some(tree.size()) {
+            return changed(format!("record {} is not in its place", tree.size()));
+        }
+        tree.append(Hash::of_leaf(line), |tile, hashes| full.push((tile, Tile::to_bytes(hashes))));
+        is_fitting &= fits(&tree);
+        good += line.len() as u64 + 1;
+        Ok(())
+    })?;
+    if let Some(head) = heads.iter().find(|head| head.size > tree.size() || head.size < first) {
+        return changed(format!("it has {} records, and {} were signed", tree.size(), head.size));
+    }
+    if !is_fitting {
+        return changed(format!("its records behind number {first} do not fit what was signed"));
+    }
+    for (tile, bytes) in full {
+        files::write_tile(folder, tile, &bytes)?;
+    }
+    Ok((tree, good, torn))
+}
+
+/// The tree of all records before a segment, if it is what was signed when the segment before it was closed.
+fn tree_before(folder: &Path, first: u64, device: &Device) -> Result<Option<Tree>, Damage> {
+    if first == 0 {
+        return Ok(Some(Tree::default()));
+    }
+    let Some(before) = segments(folder)?.into_iter().filter(|&other| other < first).max() else {
+        return Ok(None);
+    };
+    let name = Path::new(segment::FOLDER).join(segment::checkpoint_name(before));
+    let Some(head) = head(folder, &name, device)?.filter(|head| head.size == first) else {
+        return Ok(None);
+    };
+    let by_tiles = Tree::restore(first, |tile| {
+        let bytes = fs::read(folder.join(tile.path()))?;
+        tile.hashes_of(&bytes).ok_or(io::Error::from(io::ErrorKind::InvalidData))
+    });
+    if let Ok(tree) = by_tiles
+        && tree.root() == head.root
+    {
+        return Ok(Some(tree));
+    }
+    // Tiles can be lost with the power: the records say the same.
+    let mut tree = Tree::default();
+    let mut full = Vec::new();
+    let mut all = segments(folder)?;
+    all.retain(|&other| other < first);
+    all.sort_unstable();
+    for other in all {
+        each_line(&folder.join(segment::FOLDER).join(segment::name(other)), |line, _is_whole| {
+            tree.append(Hash::of_leaf(line), |tile, hashes| {
+                full.push((tile, Tile::to_bytes(hashes)))
+            });
+            Ok(())
+        })?;
+    }
+    if (tree.size(), tree.root()) != (first, head.root) {
+        return Ok(None);
+    }
+    for (tile, bytes) in full {
+        files::write_tile(folder, tile, &bytes)?;
+    }
+    Ok(Some(tree))
+}
+
+/// Each line without its newline, and whether it had one.
+fn each_line(
+    path: &Path,
+    mut each: impl FnMut(&[u8], bool) -> Result<(), Damage>,
+) -> Result<(), Damage> {
+    let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? != 0 {
+        let whole = line.strip_suffix(b"\n");
+        each(whole.unwrap_or(&line), whole.is_some())?;
+        line.clear();
+    }
+    Ok(())
+}
+
+fn last_segment(folder: &Path) -> io::Result<Option<u64>> {
+    Ok(segments(folder)?.into_iter().max())
+}
+
+fn segments(folder: &Path) -> io::Result<Vec<u64>> {
+    let entries = match fs::read_dir(folder.join(segment::FOLDER)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        found.extend(entry?.file_name().to_str().and_then(segment::first_of));
+    }
+    Ok(found)
+}
+
+/// A signed head of this device.
+fn head(folder: &Path, name: &Path, device: &Device) -> Result<Option<Checkpoint>, Damage> {
+    let text = match fs::read(folder.join(name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => String::from_utf8(bytes?).unwrap_or_default(),
+    };
+    match Checkpoint::open(&text, device.signer.public()) {
+        Ok(head) => Ok(Some(head)),
+        Err(error) => changed(format!("`{}` does not count, because {error}", name.display())),
+    }
+}
+
+/// What this device signed last. Without it only the log itself tells.
+fn copy_of_head(state_dir: &Path, device: &Device) -> Option<Checkpoint> {
+    let mut file = trust::open_regular(&state_dir.join(places::AUDIT_HEAD)).ok()?;
+    let bytes = trust::read_bounded(&mut file, MAX_HEAD).ok()?;
+    Checkpoint::open(core::str::from_utf8(&bytes).ok()?, device.signer.public()).ok()
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// One writer at a time: held until the file is closed, however that comes about.
+fn lock(folder: &Path) -> Result<File, TrailError> {
+    let failed = |source| TrailError::Io { folder: folder.to_owned(), source };
+    let file = File::open(folder).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TrailError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

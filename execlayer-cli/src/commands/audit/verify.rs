@@ -1,0 +1,148 @@
+//! `audit verify`: whether a log is what its device wrote. Must not need the daemon, or the machine it ran on.
+
+use std::{path::PathBuf, thread, time::Duration};
+
+use execlayer_audit::{segment, verify::Verification};
+use serde::Serialize;
+
+use super::Place;
+use crate::{
+    error::{CliError, Exit},
+    output::{Screen, printable},
+    trail::{self, Line, Log},
+};
+
+/// Checks that no record was changed, removed, moved or put in
+///
+/// Works on any machine, on a copy of the folder, with nothing but the device's public key: a line such as
+/// `host/execlayer/1a2b3c4d+5e6f7a8b+AZ...`, which `log.pub` in the folder holds. Keep a copy elsewhere: without --key,
+/// the folder's own is used, and whoever replaced the whole log replaced that, too.
+///
+/// A checkpoint that was kept elsewhere (--checkpoint; every copy of the file `checkpoint` is one) shows that nothing
+/// up to it was rewritten even by someone who has the device's private key.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
+Examples:
+  sudo execlayer audit verify
+  execlayer audit verify ./copy-of-audit --key log.pub --checkpoint checkpoint-of-last-week
+  execlayer audit verify ./copy-of-audit --key log.pub --json | jq .findings"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// File of the device's public key [default: log.pub in the folder]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// File of a checkpoint that was kept elsewhere; may be repeated
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Verified {
+    origin: Option<String>,
+    /// Records that are there.
+    records: u64,
+    /// How many of them a signed head covers.
+    proved: u64,
+    /// What should not be.
+    findings: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
+    let log = Log::at(&args.place.folder)?;
+    let key = args.key.as_deref().map_or_else(|| log.own_key(), trail::read_key)?;
+    // Before the records: a daemon may be adding to them.
+    let mut heads = log.heads()?;
+    for path in &args.checkpoint {
+        heads.push((path.display().to_string(), trail::read_text(path)?));
+    }
+    let mut walk = Verification::new(&heads, &key);
+    let mut leaves = log.leaves();
+    let mut leaf = |seq| leaves.of(seq);
+    let segments = log.segments()?;
+    for &first in &segments {
+        walk.missing(first, &mut leaf);
+        let is_last = segments.last() == Some(&first);
+        read(&log, first, is_last, &mut walk, &mut leaf)?;
+    }
+    let report = walk.finish(&mut leaf);
+    let findings = report.findings.iter().map(ToString::to_string).collect();
+    let verified =
+        Verified { origin: report.origin, records: report.end, proved: report.proved, findings };
+    if args.json {
+        screen.print_json(&verified)?;
+    } else {
+        screen.print(&text(&verified, screen))?;
+        if args.key.is_none() {
+            screen.note(&format!(
+                "remark: the key is the folder's own, `{}`; with --key and a copy kept elsewhere, a replaced log is \
+                 found, too",
+                args.place.folder.join(segment::PUBLIC_KEY).display()
+            ));
+        }
+    }
+    Ok(if verified.findings.is_empty() { Exit::Done } else { Exit::Tampered })
+}
+
+/// The records of a segment; the end of the last one may just be written.
+fn read(
+    log: &Log,
+    first: u64,
+    is_last: bool,
+    walk: &mut Verification,
+    leaf: &mut impl FnMut(u64) -> Option<execlayer_audit::Hash>,
+) -> Result<(), CliError> {
+    const LOOKS: u32 = 10;
+    let mut end = 0;
+    for look in 1..=LOOKS {
+        let mut is_torn = false;
+        end = log.lines(first, end, |line| {
+            match line {
+                Line::Whole(record) => walk.line(record, leaf),
+                Line::Torn => is_torn = true,
+            }
+            Ok(())
+        })?;
+        if !is_torn {
+            break;
+        }
+        if !is_last || look == LOOKS {
+            walk.torn();
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+fn text(verified: &Verified, screen: &Screen) -> String {
+    let paint = screen.on_output;
+    let mut text = format!(
+        "log:     {}\nrecords: {}\nproved:  {} by a checkpoint that the device signed\n",
+        printable(verified.origin.as_deref().unwrap_or("unknown")),
+        verified.records,
+        verified.proved.min(verified.records),
+    );
+    let behind = verified.records.saturating_sub(verified.proved);
+    if behind != 0 {
+        text.push_str(&format!("behind:  {behind} that no checkpoint covers yet\n"));
+    }
+    for finding in &verified.findings {
+        text.push_str(&format!(
+            "{}wrong{}:   {}\n",
+            paint.red(),
+            paint.reset(),
+            printable(finding)
+        ));
+    }
+    if verified.findings.is_empty() {
+        text.push_str(&format!("{}nothing was changed{}\n", paint.green(), paint.reset()));
+    }
+    text
+}

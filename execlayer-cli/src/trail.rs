@@ -1,0 +1,203 @@
+//! The audit trail's files, read: its records in their order, its signed heads, the leaves in its tiles. Must not
+//! conclude anything from them; `execlayer_audit::verify` does.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use execlayer_audit::{Hash, LogKey, TILE, Tile, segment};
+
+use crate::{
+    error::{CliError, Exit},
+    files,
+};
+
+pub(crate) mod filter;
+
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 18;
+
+/// An audit trail's folder.
+#[derive(Debug)]
+pub(crate) struct Log {
+    folder: PathBuf,
+}
+
+/// A line of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line<'a> {
+    /// With its newline taken away.
+    Whole(&'a [u8]),
+    /// The last one, if it has none.
+    Torn,
+}
+
+impl Log {
+    /// The one in a folder.
+    pub(crate) fn at(folder: &Path) -> Result<Self, CliError> {
+        match fs::read_dir(folder.join(segment::FOLDER)) {
+            Ok(_entries) => Ok(Self { folder: folder.to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(CliError::failure(format!("there is no audit trail in `{}`", folder.display()))
+                    .help("name its folder: the daemon's option --audit says where it is"))
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(CliError::new(
+                Exit::NeedsRoot,
+                format!("`{}` is closed to you", folder.display()),
+            )
+            .help("try it with sudo")),
+            Err(error) => Err(files::cannot("read", folder, &error)),
+        }
+    }
+
+    /// Its own idea of its key.
+    pub(crate) fn own_key(&self) -> Result<LogKey, CliError> {
+        read_key(&self.folder.join(segment::PUBLIC_KEY))
+    }
+
+    /// Its signed heads, each with its file's name: the newest first, then those of closed segments.
+    pub(crate) fn heads(&self) -> Result<Vec<(String, String)>, CliError> {
+        let mut heads = Vec::new();
+        let newest = self.folder.join(segment::CHECKPOINT);
+        if newest.exists() {
+            heads.push((segment::CHECKPOINT.to_owned(), read_text(&newest)?));
+        }
+        for first in self.segments()? {
+            let name = segment::checkpoint_name(first);
+            let path = self.folder.join(segment::FOLDER).join(&name);
+            if path.exists() {
+                heads.push((format!("{}/{name}", segment::FOLDER), read_text(&path)?));
+            }
+        }
+        Ok(heads)
+    }
+
+    /// First numbers of its segments, in order.
+    pub(crate) fn segments(&self) -> Result<Vec<u64>, CliError> {
+        let records = self.folder.join(segment::FOLDER);
+        let failed = |error| files::cannot("read", &records, &error);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&records).map_err(failed)? {
+            found.extend(entry.map_err(failed)?.file_name().to_str().and_then(segment::first_of));
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// The lines of a segment, from one of its bytes on; where the last whole one ends.
+    pub(crate) fn lines(
+        &self,
+        first: u64,
+        from: u64,
+        mut each: impl FnMut(Line<'_>) -> Result<(), CliError>,
+    ) -> Result<u64, CliError> {
+        let path = self.folder.join(segment::FOLDER).join(segment::name(first));
+        let failed = |error| files::cannot("read", &path, &error);
+        let mut file = File::open(&path).map_err(failed)?;
+        file.seek(SeekFrom::Start(from)).map_err(failed)?;
+        let mut reader = BufReader::with_capacity(BUFFER, file);
+        let (mut line, mut end) = (Vec::new(), from);
+        while reader.read_until(b'\n', &mut line).map_err(failed)? != 0 {
+            match line.strip_suffix(b"\n") {
+                Some(whole) => {
+                    each(Line::Whole(whole))?;
+                    end += line.len() as u64;
+                }
+                None => each(Line::Torn)?,
+            }
+            line.clear();
+        }
+        Ok(end)
+    }
+
+    /// One record.
+    pub(crate) fn record(&self, seq: u64) -> Result<Vec<u8>, CliError> {
+        let first = self.segments()?.into_iter().rfind(|&first| first <= seq);
+        let mut found = None;
+        if let Some(first) = first {
+            self.lines(first, 0, |line| {
+                if let Line::Whole(record) = line
+                    && segment::seq_of(record) == Some(seq)
+                {
+                    found = Some(record.to_vec());
+                }
+                Ok(())
+            })?;
+        }
+        found.ok_or_else(|| {
+            CliError::failure(format!("record {seq} is not in `{}`", self.folder.display()))
+        })
+    }
+
+    /// The leaves in its tiles.
+    pub(crate) fn leaves(&self) -> Leaves<'_> {
+        Leaves { log: self, index: None, hashes: Vec::new() }
+    }
+
+    /// A tile's hashes: of the file that there is, if that has at least as many.
+    pub(crate) fn tile(&self, tile: Tile) -> io::Result<Vec<Hash>> {
+        let read = |tile: Tile| {
+            let bytes = fs::read(self.folder.join(tile.path()))?;
+            tile.hashes_of(&bytes).ok_or(io::Error::from(io::ErrorKind::InvalidData))
+        };
+        match read(tile) {
+            Err(_absent) if !tile.is_full() => {
+                let mut hashes = read(Tile::full(tile.level, tile.index))?;
+                hashes.truncate(usize::from(tile.width));
+                Ok(hashes)
+            }
+            hashes => hashes,
+        }
+    }
+}
+
+/// The leaves in a log's tiles, one tile at a time.
+#[derive(Debug)]
+pub(crate) struct Leaves<'a> {
+    log: &'a Log,
+    index: Option<u64>,
+    hashes: Vec<Hash>,
+}
+
+impl Leaves<'_> {
+    /// A record's hash, if a tile has it.
+    pub(crate) fn of(&mut self, seq: u64) -> Option<Hash> {
+        let index = seq / TILE;
+        if self.index != Some(index) {
+            self.index = Some(index);
+            self.hashes = self.widest(index);
+        }
+        self.hashes.get((seq % TILE) as usize).copied()
+    }
+
+    /// The largest tile of level 0 that there is at a place; damaged ones are none.
+    fn widest(&self, index: u64) -> Vec<Hash> {
+        let full = Tile::full(0, index);
+        if let Ok(hashes) = self.log.tile(full) {
+            return hashes;
+        }
+        let mut folder = self.log.folder.join(full.path()).into_os_string();
+        folder.push(".p");
+        let names = fs::read_dir(folder).into_iter().flatten().flatten();
+        let widths = names.filter_map(|entry| entry.file_name().to_str()?.parse::<u16>().ok());
+        let widest = widths.filter(|width| u64::from(*width) < TILE).max();
+        let tile = widest.map(|width| Tile { level: 0, index, width });
+        tile.and_then(|tile| self.log.tile(tile).ok()).unwrap_or_default()
+    }
+}
+
+/// Reads a log's public key.
+pub(crate) fn read_key(path: &Path) -> Result<LogKey, CliError> {
+    let text = read_text(path)?;
+    LogKey::parse(&text).map_err(|error| {
+        CliError::failure(format!("`{}` cannot be used: {error}", path.display()))
+            .help("a device's public key is `log.pub` in the folder of its audit trail")
+    })
+}
+
+/// Reads a file of text.
+pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
+    fs::read_to_string(path).map_err(|error| files::cannot("read", path, &error))
+}
