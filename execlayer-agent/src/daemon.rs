@@ -1,17 +1,15 @@
 //! What the daemon holds while it runs, and what each thing that happens does to it: a record of
 //! the kernel, a call of the tool, a tick of the clock. Must not wait for anything; `pipeline` does.
 
+mod accounts;
 mod admit;
 mod answer;
 pub mod held;
 mod in_force;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    path::PathBuf,
-};
+use std::{collections::BTreeSet, io, path::PathBuf};
 
+use accounts::Accounts;
 use execlayer_api::{Canary, ErrorCode, Failure};
 
 use crate::{
@@ -27,7 +25,12 @@ use crate::{
     marks::Marks,
     options::Options,
     profiles::Profiles,
-    record::{Trail, line, time, trail::Found},
+    record::{
+        Trail, line,
+        repeats::Repeats,
+        time,
+        trail::{Found, Weight},
+    },
     resolve::Budgets,
     scopes::Scopes,
     state::{Concern, Health},
@@ -37,8 +40,6 @@ use crate::{
 const DAEMON: &str = "execlayerd";
 /// Ticks that an ephemeral daemon waits for its first scope.
 const FIRST_SCOPE: u32 = 60;
-/// Ticks for which a loss is a reason to be degraded. The counters show it for ever.
-const LOSS_SHOWN: u64 = 600;
 
 /// The daemon.
 pub struct Daemon {
@@ -56,15 +57,15 @@ pub struct Daemon {
     /// Profiles without room for another question.
     full: BTreeSet<u32>,
     trail: Trail,
+    accounts: Accounts,
+    repeats: Repeats,
     health: Health,
     kernel: String,
     started: u64,
     canary: Option<Canary>,
     offset: u64,
-    lost: BTreeMap<u32, u64>,
     unknown_events: u64,
     idle_ticks: u32,
-    ticks_since_loss: u64,
     stopping: bool,
     /// Who asked for it.
     stopped_by: Option<String>,
@@ -96,15 +97,15 @@ impl Daemon {
             denials: Denials::default(),
             full: BTreeSet::new(),
             trail,
+            accounts: Accounts::default(),
+            repeats: Repeats::default(),
             health: Health::default(),
             kernel,
             started: time::now(),
             canary: None,
             offset: 0,
-            lost: BTreeMap::new(),
             unknown_events: 0,
             idle_ticks: 0,
-            ticks_since_loss: 0,
             stopping: false,
             stopped_by: None,
         };
@@ -112,6 +113,7 @@ impl Daemon {
             daemon.health.raise(Concern::Marks, format!("the newest versions are lost: {problem}"));
         }
         daemon.set_clock();
+        daemon.begin_accounts();
         daemon.write_of_trail(&found);
         daemon
     }
@@ -145,8 +147,11 @@ impl Daemon {
                 let known = self.profiles.provenance(observed.profile, observed.generation);
                 let known = known.map(AsRef::as_ref);
                 self.denials.observe(&observed, known, self.offset);
-                let line = line::event(&observed, known, self.offset);
-                self.write(line, observed.profile);
+                self.accounts.take(observed.profile, bytes.len());
+                if self.repeats.is_written_out(&observed) {
+                    let line = line::event(&observed, known, self.offset);
+                    self.write(line, weight_of(&observed));
+                }
                 self.take_question(*observed);
             }
             Ok(Record::Cancelled(id, tgid)) => self.take_cancellation(id, tgid),
@@ -161,6 +166,7 @@ impl Daemon {
 
     /// After the last record of a burst.
     pub fn settle(&mut self) {
+        self.tell_taken();
         let flushed = self.trail.flush();
         self.note_trail(flushed);
     }
@@ -169,12 +175,8 @@ impl Daemon {
     pub fn tick(&mut self) {
         self.tick_questions();
         self.scopes.tick(self.gate.as_mut());
-        self.ticks_since_loss += 1;
-        self.count_losses();
-        if self.ticks_since_loss > LOSS_SHOWN {
-            self.health.clear(Concern::LostEvents);
-        }
-        self.count_unwritten();
+        self.settle();
+        self.tick_accounts();
         let ticked = self.trail.tick();
         self.note_trail(ticked);
         if self.scopes.was_any() || !self.options.ephemeral {
@@ -239,39 +241,8 @@ impl Daemon {
         (!self.options.ephemeral).then(|| self.options.bundles_dir.clone())
     }
 
-    fn count_losses(&mut self) {
-        for profile in 0..=execlayer_common::limits::MAX_PROFILES {
-            let in_all = match self.gate.lost(profile) {
-                Ok(lost) => lost,
-                Err(error) => {
-                    let reason = format!("cannot read the counters of lost events: {error}");
-                    return self.health.raise(Concern::Maps, reason);
-                }
-            };
-            let before = self.lost.insert(profile, in_all).unwrap_or_default();
-            if in_all > before {
-                let agent = self.profiles.agent(profile);
-                let now = time::now().saturating_mul(1_000_000_000);
-                let line = line::lost(profile, agent, "ring", in_all - before, in_all, now);
-                self.write(line, profile);
-                let reason = "events were lost in the kernel: the audit trail says how many";
-                self.health.raise(Concern::LostEvents, reason.to_owned());
-                self.ticks_since_loss = 0;
-            }
-        }
-    }
-
-    /// Says how many records could not be written, once some can be again.
-    fn count_unwritten(&mut self) {
-        for (profile, count) in self.trail.take_unwritten() {
-            let (agent, now) = (self.profiles.agent(profile), now());
-            let line = line::lost(profile, agent, "write", count, self.trail.unwritten(), now);
-            self.write(line, profile);
-        }
-    }
-
     fn write_of_gate(&mut self, what: &'static str, by: &str) {
-        self.write(line::gate(what, by, now()), 0);
+        self.write(line::gate(what, by, now()), None);
         self.settle();
     }
 
@@ -280,19 +251,19 @@ impl Daemon {
             let reason = format!("the audit trail was set aside, and another begun: {problem}");
             self.health.raise(Concern::TrailSetAside, reason);
         }
-        self.write(line::trail(found, self.options.audit_sync, now()), 0);
+        self.write(line::trail(found, self.options.audit_sync, now()), None);
     }
 
     /// Nothing is written for a while, or ever.
     fn sign_trail(&mut self) {
-        self.count_unwritten();
+        self.write_repeats(u64::MAX);
         let signed = self.trail.checkpoint().map(|()| true);
         self.note_trail(signed);
     }
 
-    fn write(&mut self, line: Result<Vec<u8>, serde_json::Error>, profile: u32) {
+    fn write(&mut self, line: Result<Vec<u8>, serde_json::Error>, weight: Option<Weight>) {
         let line = line.map_err(io::Error::from);
-        let written = line.and_then(|line| self.trail.append(&line, profile));
+        let written = line.and_then(|line| self.trail.append(&line, weight));
         self.note_trail(written);
     }
 
@@ -308,6 +279,11 @@ impl Daemon {
             }
         }
     }
+}
+
+/// What an event's own record accounts for.
+fn weight_of(observed: &Observed) -> Option<Weight> {
+    Some(Weight { profile: observed.profile, events: 1, of_ring: false })
 }
 
 /// Nanoseconds since 1970.
@@ -332,7 +308,7 @@ impl CanaryWitness<'_> {
         let Ok(Record::Observed(observed)) = events::decode(bytes) else { return Ok(None) };
         let known = profiles.provenance(observed.profile, observed.generation);
         let line = line::event(&observed, known.map(AsRef::as_ref), self.offset)?;
-        self.trail.append(&line, observed.profile)?;
+        self.trail.append(&line, weight_of(&observed))?;
         Ok(Some(*observed))
     }
 }

@@ -201,7 +201,8 @@ fn try_write_of_gate(options: &Options, what: &'static str, by: &str) -> Result<
     let (mut trail, found) = trail::open(options.trail())?;
     let now = time::now().saturating_mul(1_000_000_000);
     for record in [line::trail(&found, options.audit_sync, now), line::gate(what, by, now)] {
-        let written = record.map_err(io::Error::from).and_then(|record| trail.append(&record, 0));
+        let written =
+            record.map_err(io::Error::from).and_then(|record| trail.append(&record, None));
         written.map_err(|source| file("write to", &options.audit, source))?;
     }
     trail.checkpoint().map_err(|source| file("write to", &options.audit, source))

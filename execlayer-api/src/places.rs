@@ -33,3 +33,5 @@ pub const AUDIT: &str = "/var/log/execlayer/audit";
 pub const AUDIT_KEY: &str = "audit.key";
 /// The head of the audit trail that was signed last, in [`STATE_DIR`].
 pub const AUDIT_HEAD: &str = "audit.checkpoint";
+/// Which of the kernel's events are accounted for in the audit trail, in [`STATE_DIR`].
+pub const AUDIT_COUNTS: &str = "audit.counts";

@@ -89,6 +89,26 @@ pub struct EventHeader {
     pub grant: [u64; 2],
 }
 
+/// What became of a profile's records. Written by the kernel only, which adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Counts {
+    /// Verdicts and questions, counted after their records were written or had found no room.
+    pub events: u64,
+    /// Those that found no room.
+    pub lost: u64,
+    /// Bytes of the ring buffer that the others took, in all: see [`room`].
+    pub put: u64,
+}
+
+/// Bytes of the ring buffer that a record takes.
+///
+/// KERNEL: a header of 8 bytes, and the next multiple of 8 (kernel/bpf/ringbuf.c, `__bpf_ringbuf_reserve`, 6.1).
+#[must_use]
+pub const fn room(bytes: u64) -> u64 {
+    bytes.saturating_add(15) & !7
+}
+
 /// Bytes of the longest record.
 pub const MAX_EVENT: usize = size_of::<EventHeader>() + 2 * (crate::limits::MAX_PATH as usize + 1);
 

@@ -114,8 +114,8 @@ pub const MAP_TABLES: [&str; 4] = ["TABLES_0", "TABLES_1", "TABLES_2", "TABLES_3
 pub const MAP_BUDGETS: &str = "BUDGETS";
 /// Ring buffer of [`crate::event`] records.
 pub const MAP_EVENTS: &str = "EVENTS";
-/// Array of u64, by profile number: records that found no room in the ring buffer.
-pub const MAP_LOST: &str = "LOST";
+/// Array of [`crate::event::Counts`], by profile number. Written by the kernel only.
+pub const MAP_COUNTS: &str = "COUNTS";
 /// Array of scratch buffers; the loader sizes it (a power of two, see [`SCRATCH_MASK`]).
 pub const MAP_SCRATCH: &str = "SCRATCH";
 /// Array of one u64: CLOCK_REALTIME minus CLOCK_BOOTTIME in ns. Written by the daemon only.

@@ -56,6 +56,8 @@ pub const MAX_WAKES: u32 = 100;
 pub const HEARTBEAT_STALE: u64 = 5_000_000_000;
 /// Bytes of the event ring buffer.
 pub const RING_BYTES: u32 = 1 << 20;
+/// Bytes of it that only questions may use, and what follows from them.
+pub const RING_RESERVE: u32 = 128 << 10;
 /// Scratch buffers; each is owned by one judgement at a time.
 pub const SCRATCH_SLOTS: u32 = 1_024;
 /// Bytes of a policy file.

@@ -77,8 +77,13 @@ pub mod daemon {
     /// Behind it, by profile number: not 0 if the profile has no room for another question. Written by
     /// the daemon.
     pub const FULL: u32 = 9;
+    /// Behind it, by profile number: bytes of the ring buffer that the daemon has taken, of those that
+    /// [`crate::event::Counts::put`] counts. Written by the daemon.
+    pub const TAKEN: u32 = FULL + limits::MAX_PROFILES + 1;
+    /// A number of the loaded gate: another one begins to count anew. Written by the daemon, once.
+    pub const INSTANCE: u32 = TAKEN + limits::MAX_PROFILES + 1;
     /// How many words there are.
-    pub const WORDS: u32 = FULL + limits::MAX_PROFILES + 1;
+    pub const WORDS: u32 = INSTANCE + 1;
 }
 
 /// Which calls a remembered answer is about.

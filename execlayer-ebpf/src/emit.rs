@@ -3,13 +3,15 @@
 
 use core::ffi::c_void;
 
+use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_boot_ns, bpf_probe_read_kernel,
-    bpf_ringbuf_output,
+    bpf_ringbuf_output, bpf_ringbuf_query,
 };
 use execlayer_common::{
-    event::{self, EventHeader},
+    event::{self, Counts, EventHeader},
     limits,
+    question::daemon,
     reason::Reason,
 };
 
@@ -18,7 +20,7 @@ use crate::{
     kernel::{File, Mm, Task, fields},
     kread::{opaque, typed, within},
     label,
-    maps::{EVENTS, LOST},
+    maps::{COUNTS, DAEMON, EVENTS},
     scratch::{IN_PATH, PATH_END, Scratch, forget},
     walk,
 };
@@ -80,29 +82,74 @@ fn output(scratch: *mut Scratch) {
         (*scratch).event.exe_len = exe as u16;
         size_of::<EventHeader>() as u64 + subject + exe
     };
+    // SAFETY: as above.
+    let (profile, kind) = unsafe { ((*scratch).event.profile, (*scratch).event.kind) };
+    let room = event::room(size);
     let size = opaque(size);
     let limit = (size_of::<EventHeader>() as u64) + 2 * PATH_END;
     if size > limit {
         return;
     }
+    let Some(counts) = COUNTS.get_ptr_mut(index_of(profile)) else { return };
+    let may_be_put = kind != event::KIND_VERDICT || is_share(counts, profile, room);
     // SAFETY: the header and `text` lie behind one another in the buffer.
-    let failed = unsafe {
-        let from = (&raw mut (*scratch).event).cast::<c_void>();
-        bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), from, size, 0)
-    };
-    if failed != 0 {
-        // SAFETY: as above.
-        lost(unsafe { (*scratch).event.profile });
+    let is_put = may_be_put
+        && unsafe {
+            let from = (&raw mut (*scratch).event).cast::<c_void>();
+            bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), from, size, 0) == 0
+        };
+    // The rest says what became of a question, and stands in no record.
+    let is_event = kind == event::KIND_VERDICT || kind == event::KIND_QUESTION;
+    count(counts, if is_put { room } else { 0 }, is_event);
+}
+
+/// Counts a record for which there is no room.
+#[inline(always)]
+pub fn lost(profile: u32) {
+    if let Some(counts) = COUNTS.get_ptr_mut(index_of(profile)) {
+        count(counts, 0, true);
     }
 }
 
-/// Counts a record that found no room.
 #[inline(always)]
-pub fn lost(profile: u32) {
-    let index = if profile <= limits::MAX_PROFILES { profile } else { 0 };
-    if let Some(counter) = LOST.get_ptr_mut(index) {
-        // SAFETY: a live, aligned map value that is changed here only.
-        let _before = unsafe { atomic::add(counter, 1) };
+fn index_of(profile: u32) -> u32 {
+    if profile <= limits::MAX_PROFILES { profile } else { 0 }
+}
+
+/// Whether a verdict's record is put into the ring buffer: not into what is kept for questions, and a profile may
+/// have no more waiting there than is free. However many flood it, a share is left for the next one.
+#[inline(always)]
+fn is_share(counts: *const Counts, profile: u32, room: u64) -> bool {
+    // SAFETY: a helper that reads the ring buffer's positions.
+    let waiting = unsafe {
+        bpf_ringbuf_query((&raw const EVENTS).cast_mut().cast(), u64::from(BPF_RB_AVAIL_DATA))
+    };
+    let free = u64::from(limits::RING_BYTES - limits::RING_RESERVE).saturating_sub(waiting);
+    // SAFETY: a live, aligned map value.
+    let put = unsafe { (*counts).put };
+    let taken = DAEMON.get(daemon::TAKEN + index_of(profile)).copied().unwrap_or(0);
+    put.saturating_sub(taken).saturating_add(room) <= free
+}
+
+/// Counts a record, and the room that it took, if it found some.
+#[inline(always)]
+fn count(counts: *mut Counts, room: u64, is_event: bool) {
+    // SAFETY: a live, aligned map value whose words are changed here only.
+    let lost = unsafe { &raw mut (*counts).lost };
+    // SAFETY: as above.
+    let put = unsafe { &raw mut (*counts).put };
+    // SAFETY: as above.
+    let events = unsafe { &raw mut (*counts).events };
+    // SAFETY: as above.
+    let _before = match room {
+        0 => unsafe { atomic::add(lost, u64::from(is_event)) },
+        // SAFETY: as above.
+        room => unsafe { atomic::add(put, room) },
+    };
+    if is_event {
+        // Last: who has read it finds in the ring buffer all that it counts, but for what is lost.
+        // SAFETY: as above.
+        let _before = unsafe { atomic::add(events, 1) };
     }
 }
 

@@ -6,6 +6,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use execlayer_common::{
+    event::Counts,
     label::Label,
     limits,
     question::{Calls, Grant, GrantKey, Key, Question, daemon},
@@ -59,7 +60,7 @@ pub static BUDGETS: Array<u64, { (limits::MAX_PROFILES * limits::MAX_BUDGETS) as
 #[btf_map]
 pub static EVENTS: RingBuf<u8, { limits::RING_BYTES as usize }> = RingBuf::new();
 #[btf_map]
-pub static LOST: Array<u64, { limits::MAX_PROFILES as usize + 1 }> = Array::new();
+pub static COUNTS: Array<Counts, { limits::MAX_PROFILES as usize + 1 }> = Array::new();
 #[btf_map]
 pub static SCRATCH: Array<Scratch, { limits::SCRATCH_SLOTS as usize }> = Array::new();
 #[btf_map]

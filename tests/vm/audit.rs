@@ -4,20 +4,32 @@
 use crate::framework::{Lane, full, note, seed};
 use crate::gate::{Gate, all_but, policy};
 use crate::trail;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use aya::maps::{Array, Map, MapData};
+use execlayer_api::places;
+use execlayer_common::hooks;
+use nix::mount::{MsFlags, mount};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 crate::tests! {
     what_happened_is_recorded_and_proved => .limit(290),
-    a_daemon_that_is_killed_leaves_a_trail_that_goes_on => .lanes(&[Lane::Hold]).limit(3_000).fresh()
+    a_daemon_that_is_killed_leaves_a_trail_that_goes_on => .lanes(&[Lane::Hold]).limit(3_000).fresh(),
+    a_flood_of_one_agent_does_not_push_out_another => .lanes(&[Lane::Hold]).limit(290).fresh(),
+    a_full_disk_is_seen_and_counted => .lanes(&[Lane::Hold]).limit(290).fresh(),
 }
 
 const TOOL: &str = "/opt/execlayer/bin/execlayer";
 const TOP: &str = "/srv/audit";
+/// More than the kinds of verdicts that are counted together.
+const FILES: u32 = 600;
+const PAUSE: Duration = Duration::from_millis(200);
 const COPY: &str = "/run/audit-copy";
 /// What a log that is not what its device wrote ends with.
 const TAMPERED: i32 = 10;
@@ -27,11 +39,11 @@ fn what_happened_is_recorded_and_proved() -> Result<()> {
     let policy = yard("audit")?;
     let read = |name: &str| gate.run(&policy, &[], &["cat", &format!("{TOP}/{name}")]).output();
     ensure!(read("free")?.status.success(), "the file that is allowed");
-    ensure!(!read("secret")?.status.success(), "the file that is denied");
+    ensure!(!read("secret-0")?.status.success(), "the file that is denied");
     let events = gate.events(|line| line["rule"] == "kept" && line["verdict"] == "deny")?;
     let denied = events.iter().find(|line| line["rule"] == "kept").context("no denial")?;
     ensure!((0..).zip(&events).all(|(seq, line)| line["seq"] == seq), "{events:?}");
-    ensure!(denied["subject"].as_str() == Some(&format!("{TOP}/secret")), "{denied}");
+    ensure!(denied["subject"].as_str() == Some(&format!("{TOP}/secret-0")), "{denied}");
 
     let shown = tool(&["show", "--verdict", "deny", "--path", &format!("{TOP}/*"), "--json"])?;
     ensure!(trail::parsed(&said(&shown))? == [denied.clone()], "{}", said(&shown));
@@ -52,7 +64,7 @@ fn what_happened_is_recorded_and_proved() -> Result<()> {
     succeed(&["verify", COPY, "--key", key])?;
     let path = format!("{COPY}/records/00000000000000000000.jsonl");
     let text = fs::read_to_string(&path)?;
-    fs::write(&path, text.replace(&format!("{TOP}/secret"), &format!("{TOP}/public")))?;
+    fs::write(&path, text.replace(&format!("{TOP}/secret-0"), &format!("{TOP}/public")))?;
     let found = tool(&["verify", COPY, "--key", key])?;
     ensure!(found.status.code() == Some(TAMPERED), "{}", said(&found));
     ensure!(said(&found).contains(&format!("record {seq} was changed")), "{}", said(&found));
@@ -68,11 +80,7 @@ fn a_daemon_that_is_killed_leaves_a_trail_that_goes_on() -> Result<()> {
     // Closed, signed and begun anew all the time.
     let options = ["--audit-checkpoint", "1", "--audit-segment", "1"];
     let mut gate = Gate::start_with(&options)?;
-    let mut load = gate
-        .run(&policy, &["--quiet"], &["sh", "-c", &format!("while :; do cat {TOP}/secret; done")])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
+    let mut load = flood(&gate, &policy)?;
     gate.events(|line| line["rule"] == "kept")?;
     let mut random = seed();
     for kill in 0..kills {
@@ -86,7 +94,7 @@ fn a_daemon_that_is_killed_leaves_a_trail_that_goes_on() -> Result<()> {
     }
     load.kill()?;
     load.wait()?;
-    let records = trail::records()?;
+    let records = accounted(Path::new(places::AUDIT))?;
     let opened: Vec<_> = records.iter().filter(|record| record["kind"] == "trail").collect();
     ensure!(opened.len() as u64 == kills + 1, "{} daemons", opened.len());
     for record in &opened {
@@ -94,17 +102,138 @@ fn a_daemon_that_is_killed_leaves_a_trail_that_goes_on() -> Result<()> {
         ensure!(record["origin"] == opened[0]["origin"], "{record}");
     }
     let denied = records.iter().filter(|record| record["rule"] == "kept").count();
-    note(&format!("{denied} denials in {} records over {} daemons", records.len(), opened.len()));
     ensure!(denied as u64 > kills, "there was no load");
+    drop(gate);
     Ok(())
 }
 
-/// Two files, and a policy under which one of them can be read.
+/// The daemon stands still, and one agent's denials fill the ring buffer: there is room for another's.
+fn a_flood_of_one_agent_does_not_push_out_another() -> Result<()> {
+    let (loud, quiet) = (yard("loud")?, yard("quiet")?);
+    let gate = Gate::start()?;
+    let mut load = flood(&gate, &loud)?;
+    gate.events(|line| line["agent"] == "loud" && line["rule"] == "kept")?;
+    // A scope has to be opened before the daemon stands still.
+    let waits = format!("sleep 8; cat {TOP}/secret-3; sleep 1");
+    let quiet = gate.run(&quiet, &["--quiet"], &["sh", "-c", &waits]).spawn()?;
+    gate.events(|line| line["agent"] == "quiet")?;
+    let daemon = Pid::from_raw(i32::try_from(gate.pid())?);
+    kill(daemon, Signal::SIGSTOP)?;
+    let counts = || Ok::<_, anyhow::Error>(counts()?.into_iter().max_by_key(|counts| counts[1]));
+    let full = (0..300).any(|_| {
+        sleep(Duration::from_millis(100));
+        counts().is_ok_and(|most| most.is_some_and(|counts| counts[1] > 100))
+    });
+    ensure!(full, "the ring buffer does not fill");
+    sleep(Duration::from_secs(10));
+    kill(daemon, Signal::SIGCONT)?;
+    gate.events(|line| line["agent"] == "quiet" && line["subject"] == format!("{TOP}/secret-3"))?;
+    load.kill()?;
+    load.wait()?;
+    quiet.wait_with_output()?;
+    let records = accounted(Path::new(places::AUDIT))?;
+    let of = |agent: &str| {
+        records.iter().filter(|line| line["agent"] == agent && line["kind"] == "lost").count()
+    };
+    ensure!(of("loud") > 0, "nothing of the flood was lost");
+    ensure!(of("quiet") == 0, "{} losses of the other agent", of("quiet"));
+    let heard = records
+        .iter()
+        .any(|line| line["agent"] == "quiet" && line["subject"] == format!("{TOP}/secret-3"));
+    ensure!(heard, "the other agent's denial is not there");
+    Ok(())
+}
+
+/// What cannot be written is counted, and once there is room again the log goes on and says so.
+fn a_full_disk_is_seen_and_counted() -> Result<()> {
+    const SMALL: &str = "/run/audit-small";
+    fs::create_dir_all(SMALL)?;
+    let size = |size: &str, flags| {
+        mount(Some("tmpfs"), SMALL, Some("tmpfs"), flags, Some(&*format!("size={size}")))
+    };
+    size("512k", MsFlags::empty())?;
+    let folder = format!("{SMALL}/audit");
+    let policy = yard("full")?;
+    let gate = Gate::start_with(&["--audit", &folder])?;
+    let mut load = flood(&gate, &policy)?;
+    let status = || {
+        let output = Command::new(TOOL).args(["status", "--json"]).output()?;
+        Ok::<Value, anyhow::Error>(serde_json::from_slice(&output.stdout)?)
+    };
+    let mut seen = status()?;
+    for _ in 0..600 {
+        if seen["audit"]["unwritten"].as_u64() > Some(0) {
+            break;
+        }
+        sleep(PAUSE);
+        seen = status()?;
+    }
+    ensure!(seen["state"] == "degraded", "{seen}");
+    let reasons = seen["degraded"].to_string();
+    ensure!(reasons.contains("No space left on device"), "{reasons}");
+    let kept = gate.run(&policy, &["--quiet"], &["cat", &format!("{TOP}/secret-1")]).output()?;
+    ensure!(!kept.status.success(), "a full disk opens the gate");
+    size("64m", MsFlags::MS_REMOUNT)?;
+    load.kill()?;
+    load.wait()?;
+    let records = accounted(Path::new(&folder))?;
+    let lost = |line: &&Value| line["kind"] == "lost" && line["cause"] == "write";
+    ensure!(records.iter().filter(lost).count() > 0, "no record says what is missing");
+    let verified = succeed(&["verify", &folder])?;
+    ensure!(verified.contains("nothing was changed"), "{verified}");
+    Ok(())
+}
+
+/// Denials of ever other files, as fast as it can.
+fn flood(gate: &Gate, policy: &str) -> Result<Child> {
+    let shell = format!(
+        "i=0; while :; do i=$(( (i + 1) % {FILES} )); true < {TOP}/secret-$i; done 2> /dev/null"
+    );
+    let mut run = gate.run(policy, &["--quiet"], &["sh", "-c", &shell]);
+    Ok(run.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+}
+
+/// The records of a log, once they and what they say is missing are all that the kernel counted.
+fn accounted(folder: &Path) -> Result<Vec<Value>> {
+    let mut last = String::new();
+    for _ in 0..150 {
+        sleep(PAUSE);
+        let records = trail::parsed(&trail::text_in(folder)?)?;
+        let number = |line: &Value, field: &str| line[field].as_u64().unwrap_or_default();
+        let (mut written, mut missing) = (0, 0);
+        for line in records.iter().filter(|line| line["profile"].is_u64()) {
+            match line["kind"].as_str() {
+                Some("verdict" | "question") => written += 1,
+                Some("repeat") => written += number(line, "count"),
+                Some("lost") => missing += number(line, "lost"),
+                _ => {}
+            }
+        }
+        let events: u64 = counts()?.iter().map(|[events, ..]| events).sum();
+        last = format!("{written} written and {missing} missing of {events} events");
+        if written + missing == events {
+            note(&last);
+            return Ok(records);
+        }
+    }
+    bail!("{last}")
+}
+
+/// Events, lost ones and bytes of each profile, as the kernel counts them.
+fn counts() -> Result<Vec<[u64; 3]>> {
+    let pin = format!("/sys/fs/bpf/execlayer/maps/{}", hooks::MAP_COUNTS);
+    let map: Array<MapData, [u64; 3]> = Array::try_from(Map::Array(MapData::from_pin(pin)?))?;
+    Ok(map.iter().collect::<Result<_, _>>()?)
+}
+
+/// Files, and a policy under which all but one kind of them can be read.
 fn yard(name: &str) -> Result<String> {
     fs::create_dir_all(TOP)?;
     fs::write(format!("{TOP}/free"), "free")?;
-    fs::write(format!("{TOP}/secret"), "secret")?;
-    policy(name, "", &all_but(&format!("{TOP}/secret")))
+    for number in 0..FILES {
+        fs::write(format!("{TOP}/secret-{number}"), "secret")?;
+    }
+    policy(name, "", &all_but(&format!("{TOP}/secret*")))
 }
 
 fn copy() -> Result<()> {

@@ -101,7 +101,7 @@ impl Daemon {
             let message = format!("no policy of agent `{agent}` is installed");
             return Err(failure(ErrorCode::UnknownAgent, message));
         };
-        let lost = self.gate.lost(profile).unwrap_or_default();
+        let lost = self.gate.counts(profile).unwrap_or_default().lost;
         let opened = self.scopes.open(self.gate.as_mut(), profile, owner, below_owner, lost);
         let (id, cgroup) = opened.map_err(|error| {
             let code = match error {
@@ -118,7 +118,7 @@ impl Daemon {
         let Some(closed) = self.scopes.close(self.gate.as_mut(), id) else {
             return Err(failure(ErrorCode::UnknownScope, format!("there is no scope {id}")));
         };
-        let lost = self.gate.lost(closed.profile).unwrap_or_default();
+        let lost = self.gate.counts(closed.profile).unwrap_or_default().lost;
         let lost = lost.saturating_sub(closed.lost_before);
         let names = |profile, generation| self.profiles.provenance(profile, generation);
         Ok(Outcome::Summary(closed.tally.summary(names, lost)))
@@ -129,7 +129,6 @@ impl Daemon {
             self.health.raise(Concern::Maps, format!("cannot count governed tasks: {error}"));
             BTreeMap::new()
         });
-        self.count_losses();
         let profiles = self.profiles.iter().map(|(number, installed)| Profile {
             number,
             agent: installed.provenance.agent.clone(),
@@ -142,7 +141,7 @@ impl Daemon {
             image_bytes: installed.generation.image_bytes(),
             table_bytes: installed.generation.table_bytes(),
             governed_tasks: governed.get(&number).copied().unwrap_or_default(),
-            lost_events: self.lost.get(&number).copied().unwrap_or_default(),
+            lost_events: self.gate.counts(number).unwrap_or_default().lost,
         });
         Status {
             profiles: profiles.collect(),

@@ -217,7 +217,7 @@ impl Daemon {
         self.denials.ended(id, ending, message);
         let held = now.saturating_sub(pending.observed.time) / 1_000_000;
         let real = now.saturating_add(self.offset);
-        self.write(line::answer(id, ending.name(), by, message, grant, held, real), 0);
+        self.write(line::answer(id, ending.name(), by, message, grant, held, real), None);
         let profile = pending.observed.profile;
         if self.deferred.count_of(profile) <= limits::MAX_PROFILE_QUESTIONS / 2 {
             self.set_full(profile, false);

@@ -20,12 +20,13 @@ use crate::{
     kernel::{Layout, Pass, events::tests::denied, fake::Fake},
     options::Options,
     profiles::Profiles,
-    record::trail,
+    record,
     scopes::Scopes,
 };
 
 mod admit;
 mod held;
+mod trail;
 mod ways;
 
 struct Bench {
@@ -57,7 +58,7 @@ impl Bench {
         let options = Options::parse_from(arguments);
         let scopes = Scopes::new(folder.path(), 1);
         let profiles = Profiles::new(Layout::read(&gate).unwrap());
-        let trail = trail::open(options.trail()).unwrap();
+        let trail = record::trail::open(options.trail()).unwrap();
         let mut daemon =
             Daemon::new(options, Box::new(gate), profiles, scopes, trail, "6.1".to_owned());
         daemon.up();
@@ -425,63 +426,11 @@ fn a_policy_in_its_slot_whose_bundle_is_gone_keeps_its_profile_from_others() {
 }
 
 #[test]
-fn losses_are_written_once_each_and_degrade() {
-    let mut gate = Fake::default();
-    gate.lost.insert(0, 3);
-    let mut bench = Bench::over(tempfile::tempdir().unwrap(), false, gate);
-    bench.daemon.tick();
-    bench.daemon.tick();
-    let lines = bench.lines();
-    let [_up, lost] = &lines[..] else { panic!("{lines:?}") };
-    assert_eq!((&lost["kind"], &lost["lost"]), (&"lost".into(), &3.into()));
-    assert_eq!(bench.status().state, State::Degraded);
-}
-
-#[test]
 fn records_that_are_not_known_are_counted_and_degrade() {
     let mut bench = Bench::new(false);
     bench.daemon.observe(b"short");
     let status = bench.status();
     assert_eq!((status.unknown_events, status.state), (1, State::Degraded));
-}
-
-#[test]
-fn a_log_that_cannot_be_written_degrades() {
-    let mut bench = Bench::new(false);
-    bench.daemon.settle();
-    let (path, records) = (bench.records(), fs::read(bench.records()).unwrap());
-    bench.daemon.trail.forget_file();
-    fs::remove_file(&path).unwrap();
-    bench.daemon.observe(&denied(b"/x", b"/y"));
-    bench.daemon.settle();
-    let status = bench.status();
-    assert_eq!((status.state, status.audit.unwritten), (State::Degraded, 1));
-    assert!(status.degraded[0].contains("(1 records are missing)"), "{:?}", status.degraded);
-    fs::write(&path, records).unwrap();
-    bench.daemon.tick();
-    let lines = bench.lines();
-    let [_up, lost] = &lines[..] else { panic!("{lines:?}") };
-    assert_eq!((&lost["kind"], &lost["cause"]), (&"lost".into(), &"write".into()));
-    assert_eq!((&lost["profile"], &lost["lost"], &lost["seq"]), (&1.into(), &1.into(), &2.into()));
-    assert_eq!(bench.status().state, State::Enforcing, "the next record that is written mends");
-}
-
-#[test]
-fn a_trail_that_somebody_changed_degrades_and_the_new_one_says_so() {
-    let mut bench = Bench::new(false);
-    bench.daemon.stop();
-    let path = bench.records();
-    let folder = bench.ended();
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"up\"", "\"UP\"")).unwrap();
-    let mut bench = Bench::over(folder, false, Fake::default());
-    let status = bench.status();
-    assert_eq!((status.state, status.degraded.len()), (State::Degraded, 1));
-    assert!(status.degraded[0].contains("the audit trail was set aside"), "{:?}", status.degraded);
-    let first = fs::read_to_string(bench.records()).unwrap();
-    let first: serde_json::Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
-    assert_eq!((&first["kind"], &first["before"]["size"]), (&"trail".into(), &2.into()));
-    assert!(first["set_aside"].as_str().unwrap().contains("do not fit what was signed"), "{first}");
 }
 
 fn adopted(adopted: u64) -> Pass {

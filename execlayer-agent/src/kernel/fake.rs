@@ -6,6 +6,7 @@ use std::{
 };
 
 use execlayer_common::{
+    event::Counts,
     label::Label,
     limits,
     question::{Grant, GrantKey, Key, Question, STATE_MEASURE, STATE_OPEN},
@@ -29,7 +30,7 @@ pub(crate) struct Fake {
     pub(crate) governed: BTreeMap<u32, u64>,
     /// Governed processes, and their sessions.
     pub(crate) sessions: BTreeMap<i32, u64>,
-    pub(crate) lost: BTreeMap<u32, u64>,
+    pub(crate) counts: BTreeMap<u32, Counts>,
     pub(crate) clock: u64,
     pub(crate) words: BTreeMap<u32, u64>,
     pub(crate) grants: Vec<(GrantKey, Grant)>,
@@ -138,9 +139,9 @@ impl Gate for Fake {
         Ok(session.map(|session| Label { profile: 1, pending: 0, session }))
     }
 
-    fn lost(&self, profile: u32) -> io::Result<u64> {
-        self.step("lost")?;
-        Ok(self.lost.get(&profile).copied().unwrap_or_default())
+    fn counts(&self, profile: u32) -> io::Result<Counts> {
+        self.step("counts")?;
+        Ok(self.counts.get(&profile).copied().unwrap_or_default())
     }
 
     fn set_clock(&mut self, nanoseconds: u64) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use aya::programs::links::FdLink;
-use execlayer_common::{adoption, label::Label, limits, slot::Slot};
+use execlayer_common::{adoption, event::Counts, label::Label, limits, slot::Slot};
 
 use crate::passages::Passages;
 
@@ -30,7 +30,7 @@ pub struct Live {
     pub(super) slots: RawMap,
     pub(super) tables: [RawMap; 4],
     pub(super) budgets: RawMap,
-    pub(super) lost: RawMap,
+    pub(super) counts: RawMap,
     pub(super) clock: RawMap,
     pub(super) holding: Holding,
     pub(super) adopt: OwnedFd,
@@ -171,8 +171,12 @@ impl Gate for Live {
         Ok(counts)
     }
 
-    fn lost(&self, profile: u32) -> io::Result<u64> {
-        read_u64(&self.lost, profile)
+    fn counts(&self, profile: u32) -> io::Result<Counts> {
+        let mut value = [0; size_of::<Counts>()];
+        self.counts.get(&profile.to_ne_bytes(), &mut value)?;
+        let word =
+            |at: usize| value.as_chunks::<8>().0.get(at).copied().map_or(0, u64::from_ne_bytes);
+        Ok(Counts { events: word(0), lost: word(1), put: word(2) })
     }
 
     fn set_clock(&mut self, nanoseconds: u64) -> io::Result<()> {

@@ -238,7 +238,7 @@ fn load_into(features: &Features, pins: Option<&Pins>, logs: &Path) -> Result<Lo
             raw(&mut ebpf, tables_3)?,
         ],
         budgets: raw(&mut ebpf, hooks::MAP_BUDGETS)?,
-        lost: raw(&mut ebpf, hooks::MAP_LOST)?,
+        counts: raw(&mut ebpf, hooks::MAP_COUNTS)?,
         clock: raw(&mut ebpf, hooks::MAP_CLOCK)?,
         holding: Holding {
             labels: raw(&mut ebpf, hooks::MAP_LABELS)?,

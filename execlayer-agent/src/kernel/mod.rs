@@ -22,7 +22,7 @@ use std::{
     io,
 };
 
-use execlayer_common::{label::Label, slot::Slot};
+use execlayer_common::{event::Counts, label::Label, slot::Slot};
 
 use crate::passages::Passages;
 
@@ -111,12 +111,12 @@ pub trait Gate {
     ///
     /// What the kernel said.
     fn governed(&self) -> io::Result<BTreeMap<u32, u64>>;
-    /// Records of the profile that found no room.
+    /// What became of the profile's records.
     ///
     /// # Errors
     ///
     /// What the kernel said.
-    fn lost(&self, profile: u32) -> io::Result<u64>;
+    fn counts(&self, profile: u32) -> io::Result<Counts>;
     /// Stores CLOCK_REALTIME minus CLOCK_BOOTTIME.
     ///
     /// # Errors

@@ -11,11 +11,14 @@ use serde::Serialize;
 use crate::{
     RELEASE,
     kernel::events::Observed,
-    record::trail::{Found, Sync},
+    record::{
+        repeats::Repeat,
+        trail::{Found, Sync},
+    },
 };
 
 /// Version of the records.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// One event of the kernel.
 #[derive(Debug, Serialize)]
@@ -52,6 +55,11 @@ struct EventLine<'a> {
     transition: Option<&'a str>,
     reason: &'static str,
     message: Option<&'a str>,
+    /// How many of them there were since a time, this last one included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
     provisional: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<u64>,
@@ -72,10 +80,9 @@ struct LostLine<'a> {
     kind: &'static str,
     time: String,
     agent: Option<&'a str>,
-    profile: u32,
+    profile: Option<u32>,
     cause: &'static str,
     lost: u64,
-    lost_in_all: u64,
 }
 
 /// What was there when the trail was opened.
@@ -203,12 +210,38 @@ pub fn event(
     provenance: Option<&Provenance>,
     offset: u64,
 ) -> Result<Vec<u8>, serde_json::Error> {
+    event_or_repeat(observed, None, provenance, offset)
+}
+
+/// The line of verdicts that were not written out.
+///
+/// # Errors
+///
+/// None that the fields could cause.
+pub fn repeat(
+    repeat: &Repeat,
+    provenance: Option<&Provenance>,
+    offset: u64,
+) -> Result<Vec<u8>, serde_json::Error> {
+    event_or_repeat(&repeat.last, Some((repeat.count, repeat.since)), provenance, offset)
+}
+
+fn event_or_repeat(
+    observed: &Observed,
+    repeated: Option<(u64, u64)>,
+    provenance: Option<&Provenance>,
+    offset: u64,
+) -> Result<Vec<u8>, serde_json::Error> {
     let rule = rule_of(observed, provenance);
     let (subject, subject_hex) = exact_or_hex(observed.operation, &observed.subject);
     let (exe, exe_hex) = exact_or_hex(Operation::Exec, &observed.exe);
     line(&EventLine {
         format: FORMAT,
-        kind: if observed.asked.is_some() { "question" } else { "verdict" },
+        kind: match (&observed.asked, repeated) {
+            (Some(_asked), _) => "question",
+            (None, Some(_repeated)) => "repeat",
+            (None, None) => "verdict",
+        },
         time: time::rfc3339(observed.time.saturating_add(offset)),
         agent: provenance.map(|known| known.agent.as_str()),
         policy: provenance.map(|known| known.policy.as_str()),
@@ -235,6 +268,8 @@ pub fn event(
         transition: rule.transition.filter(|_| observed.access.contains(Access::ENTER)),
         reason: observed.reason.name(),
         message: rule.message,
+        count: repeated.map(|(count, _since)| count),
+        since: repeated.map(|(_count, since)| time::rfc3339(since.saturating_add(offset))),
         provisional: observed.provisional,
         question: observed.asked.map(|asked| asked.id),
         held: observed.asked.map(|asked| asked.is_held),
@@ -270,21 +305,21 @@ pub fn trail(found: &Found, sync: Sync, real_time: u64) -> Result<Vec<u8>, serde
     })
 }
 
-/// The line of a loss. `cause`: `ring` (no room between kernel and daemon) or `write` (the disk).
+/// The line of records that are missing. `profile`: whose events; none for the daemon's own records. `cause`: `ring`
+/// (no room between kernel and daemon), `write` (the disk) or `daemon` (it was killed, or could not read them).
 ///
 /// # Errors
 ///
 /// None that the fields could cause.
 pub fn lost(
-    profile: u32,
+    profile: Option<u32>,
     agent: Option<&str>,
     cause: &'static str,
     lost: u64,
-    lost_in_all: u64,
     real_time: u64,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let time = time::rfc3339(real_time);
-    line(&LostLine { format: FORMAT, kind: "lost", time, agent, profile, cause, lost, lost_in_all })
+    line(&LostLine { format: FORMAT, kind: "lost", time, agent, profile, cause, lost })
 }
 
 /// The line of what became of the gate. `what`: `up` (it stands and was tried), `down` (nothing is

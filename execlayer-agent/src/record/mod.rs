@@ -2,6 +2,7 @@
 //! that nothing vanishes unseen. Must not decide or aggregate anything.
 
 pub mod line;
+pub mod repeats;
 pub mod time;
 pub mod trail;
 

@@ -4,6 +4,7 @@
 //!
 //! Order on the disk: records, then tiles, then the head. A head never names records that a lost power could take.
 
+mod accounts;
 mod device;
 mod files;
 mod open;
@@ -19,6 +20,8 @@ use execlayer_api::places;
 use execlayer_audit::{Checkpoint, Hash, TILE, Tile, Tree, segment};
 
 use crate::{record::time, store};
+use accounts::Accounts;
+pub use accounts::{Account, Weight};
 use device::Device;
 use files::Segment;
 pub use open::{Found, TrailError, open};
@@ -77,9 +80,9 @@ pub struct Trail {
     /// Of the folder.
     #[expect(dead_code, reason = "it is held, not used")]
     lock: File,
-    /// Whole lines, and where each ends.
+    /// Whole lines; where each ends, and what it accounts for.
     gathered: Vec<u8>,
-    ends: Vec<(usize, u32)>,
+    ends: Vec<(usize, Option<Weight>)>,
     /// Tiles that are full and not on the disk yet.
     tiles: Vec<(Tile, Vec<u8>)>,
     /// Size of the newest signed head, and the second it was signed.
@@ -87,25 +90,26 @@ pub struct Trail {
     signed_at: u64,
     is_unsynced: bool,
     /// Records that could not be written, by what they are about, since it was last said.
-    unwritten: BTreeMap<u32, u64>,
+    accounts: Accounts,
+    /// By profile: events of the kernel whose records could not be written. Without one: records of the daemon's own.
+    unwritten: BTreeMap<Option<u32>, u64>,
     unwritten_in_all: u64,
 }
 
 impl Trail {
-    /// Gathers a record, one JSON object of bytes, and gives it its number; `about` is the profile that it is about, or
-    /// 0. Whether enough was gathered to be written; the rest waits for [`Trail::flush`].
+    /// Gathers a record, one JSON object of bytes, and gives it its number. Whether enough was gathered to be written; the rest waits for [`Trail::flush`].
     ///
     /// # Errors
     ///
     /// If what was gathered cannot be written: it is counted and gone.
-    pub fn append(&mut self, record: &[u8], about: u32) -> io::Result<bool> {
+    pub fn append(&mut self, record: &[u8], weight: Option<Weight>) -> io::Result<bool> {
         let is_closing = self.next().is_multiple_of(TILE) && self.is_segment_done();
         let closed =
             if is_closing { self.flush().and_then(|_any| self.close_segment()) } else { Ok(()) };
         let begin = segment::begin(self.next());
         let fields = record.strip_prefix(b"{").unwrap_or(record);
         if begin.len() + fields.len() > segment::MAX_RECORD {
-            self.count_unwritten(about, 1);
+            self.count_unwritten(weight);
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "a record has more than 65,535 bytes",
@@ -114,7 +118,7 @@ impl Trail {
         self.gathered.extend_from_slice(begin.as_bytes());
         self.gathered.extend_from_slice(fields);
         self.gathered.push(b'\n');
-        self.ends.push((self.gathered.len(), about));
+        self.ends.push((self.gathered.len(), weight));
         // The record stands, in the segment that there is.
         closed?;
         if self.gathered.len() >= GATHER { self.flush() } else { Ok(false) }
@@ -132,11 +136,11 @@ impl Trail {
         }
         let written = self.put(&gathered);
         if let Err(error) = written {
-            ends.iter().for_each(|&(_end, about)| self.count_unwritten(about, 1));
+            ends.iter().for_each(|&(_end, weight)| self.count_unwritten(weight));
             return Err(error);
         }
         let mut begin = 0;
-        for &(end, _about) in &ends {
+        for &(end, weight) in &ends {
             // Without its newline.
             let line = gathered.get(begin..end.saturating_sub(1)).unwrap_or_default();
             let tiles = &mut self.tiles;
@@ -144,6 +148,7 @@ impl Trail {
                 tiles.push((tile, Tile::to_bytes(hashes)))
             });
             begin = end;
+            weight.into_iter().for_each(|weight| self.accounts.add(weight));
         }
         self.is_unsynced = self.settings.sync != Sync::Record;
         self.write_tiles()?;
@@ -184,6 +189,7 @@ impl Trail {
         let note = self.head()?;
         // The copy first: a log that is shorter than it says was cut.
         store::write_whole(&self.settings.state_dir, places::AUDIT_HEAD, note.as_bytes())?;
+        self.accounts.store(&self.settings.state_dir, self.tree.size())?;
         files::write_head(&self.settings.folder, Path::new(segment::CHECKPOINT), &note)?;
         self.signed = self.tree.size();
         self.signed_at = time::now();
@@ -193,9 +199,33 @@ impl Trail {
         Ok(())
     }
 
-    /// Records that could not be written since this was last asked, by the profile that they are about.
-    pub fn take_unwritten(&mut self) -> BTreeMap<u32, u64> {
-        mem::take(&mut self.unwritten)
+    /// From now on records are about events of this loaded gate; whether those before were, too. If not, nothing is
+    /// accounted for.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be kept.
+    pub fn begin_accounts(&mut self, instance: u64) -> io::Result<bool> {
+        let is_same = self.accounts.begin(instance);
+        self.checkpoint()?;
+        Ok(is_same)
+    }
+
+    /// What is accounted for of a profile by records that are in the log.
+    #[must_use]
+    pub fn account(&self, profile: u32) -> Account {
+        self.accounts.of(profile)
+    }
+
+    /// Takes everything up to these for accounted for.
+    pub fn set_account(&mut self, profile: u32, account: Account) {
+        self.accounts.set(profile, account);
+    }
+
+    /// Events of a profile whose records could not be written, since this was last asked; without a profile, records
+    /// of the daemon's own.
+    pub fn take_unwritten(&mut self, profile: Option<u32>) -> u64 {
+        self.unwritten.remove(&profile).unwrap_or_default()
     }
 
     /// Records that could not be written.
@@ -292,9 +322,10 @@ impl Trail {
         Ok(())
     }
 
-    fn count_unwritten(&mut self, about: u32, count: u64) {
-        *self.unwritten.entry(about).or_default() += count;
-        self.unwritten_in_all += count;
+    fn count_unwritten(&mut self, weight: Option<Weight>) {
+        let events = weight.map_or(1, |weight| weight.events);
+        *self.unwritten.entry(weight.map(|weight| weight.profile)).or_default() += events;
+        self.unwritten_in_all += 1;
     }
 }
 

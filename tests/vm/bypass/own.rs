@@ -63,7 +63,17 @@ const ATTEMPTS: &[Attempt] = &[
     root("another socket moved", Passes, || renamed("/srv/bypass/giver-plain.sock")),
     root("the log read", RULE, || open(LOG, OFlag::O_RDONLY)),
     root("the log added to", RULE, || open(LOG, OFlag::O_WRONLY | OFlag::O_APPEND)),
+    root("the log written over", RULE, || open(LOG, OFlag::O_WRONLY)),
+    root("the log cut", RULE, || {
+        // To the length that it has: where that is allowed, nothing is lost.
+        let length = fs::metadata(LOG)?.len();
+        tried(libc::SYS_truncate, [text(LOG)?, usize::try_from(length)?])
+    }),
     root("the log moved", RULE, || renamed(LOG)),
+    root("a folder in the log's", RULE, || folder_made("/var/log/execlayer/audit")),
+    root("the key that signs the log", RULE, || {
+        open("/var/lib/execlayer/audit.key", OFlag::O_RDONLY)
+    }),
     root("the log's times", RULE, || tried(libc::SYS_utimes, [text(LOG)?, 0])),
     root("another log read", Passes, || open("/var/log/bypass", OFlag::O_RDONLY)),
     root("another log added to", Passes, || {

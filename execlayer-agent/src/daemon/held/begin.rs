@@ -84,7 +84,7 @@ impl Daemon {
             Ok(ended) => {
                 let real = now.saturating_add(self.offset);
                 for grant in ended {
-                    self.write(line::grant(&grant, "ended", DAEMON, real), 0);
+                    self.write(line::grant(&grant, "ended", DAEMON, real), None);
                 }
             }
             Err(error) => self.note_questions(error),

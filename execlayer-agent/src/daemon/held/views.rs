@@ -157,7 +157,7 @@ impl Daemon {
         match self.grants.give(self.gate.holding(), wish, now) {
             Ok(grant) => {
                 let real = now.saturating_add(self.offset);
-                self.write(line::grant(&grant, "given", by, real), 0);
+                self.write(line::grant(&grant, "given", by, real), None);
                 Ok(Some(grant.id))
             }
             Err(error) => {
@@ -179,7 +179,7 @@ impl Daemon {
         match self.grants.revoke(self.gate.holding(), id) {
             Ok(Some(grant)) => {
                 let real = time::boot().saturating_add(self.offset);
-                self.write(line::grant(&grant, "revoked", by, real), 0);
+                self.write(line::grant(&grant, "revoked", by, real), None);
                 Ok(Revoked { id })
             }
             Ok(None) => Err(failure(ErrorCode::UnknownGrant, format!("there is no grant {id}"))),

@@ -43,7 +43,7 @@ fn an_event_names_who_what_and_the_rule_with_its_file_and_line() {
     let known = provenance();
     let line = parsed(b"/home/a/.ssh/id", Some(&known));
     let expected = serde_json::json!({
-        "format": 1, "kind": "verdict", "time": "1970-01-01T00:00:02.500000000Z",
+        "format": 2, "kind": "verdict", "time": "1970-01-01T00:00:02.500000000Z",
         "agent": "claude-code", "policy": "coding-agent", "version": 3,
         "profile": 1, "generation": 7,
         "pid": 11, "tgid": 12, "ppid": 13, "uid": 14, "gid": 15,
@@ -95,9 +95,9 @@ fn every_access_that_a_policy_can_name_is_named() {
 
 #[test]
 fn a_loss_has_a_line_of_its_own() {
-    let line = lost(2, Some("codex"), "ring", 5, 8, 0).unwrap();
+    let line = lost(Some(2), Some("codex"), "ring", 5, 0).unwrap();
     let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
     assert_eq!((&line["kind"], &line["lost"]), (&"lost".into(), &5.into()));
-    assert_eq!((&line["agent"], &line["lost_in_all"]), (&"codex".into(), &8.into()));
+    assert_eq!((&line["agent"], &line["profile"]), (&"codex".into(), &2.into()));
     assert_eq!(line["cause"], "ring");
 }

@@ -14,6 +14,7 @@ use execlayer_audit::{Checkpoint, Hash, Tile, Tree, segment};
 
 use super::{
     Settings, Trail,
+    accounts::Accounts,
     device::Device,
     files::{self, Segment},
 };
@@ -107,7 +108,8 @@ pub fn open(settings: Settings) -> Result<(Trail, Found), TrailError> {
         locked = lock(&folder)?;
     }
     files::make_folder(&folder.join(segment::FOLDER)).map_err(failed)?;
-    let begun = begin(&folder, &device).map_err(failed)?;
+    let accounts = Accounts::load(&settings.state_dir);
+    let begun = begin(&folder, &device, accounts).map_err(failed)?;
     finish(settings, device, locked, begun, found).map_err(failed)
 }
 
@@ -118,14 +120,23 @@ struct Resumed {
     segment: Segment,
     signed: u64,
     torn: u64,
+    accounts: Accounts,
 }
 
-fn begin(folder: &Path, device: &Device) -> io::Result<Resumed> {
+fn begin(folder: &Path, device: &Device, accounts: Accounts) -> io::Result<Resumed> {
     let origin = device.new_origin()?;
     let key = device.signer.public().named(&origin).map_err(io::Error::other)?;
     store::write_whole_as(folder, segment::PUBLIC_KEY, format!("{key}\n").as_bytes(), 0o644)?;
     let segment = Segment::begin(folder, 0)?;
-    Ok(Resumed { origin, tree: Tree::default(), segment, signed: 0, torn: 0 })
+    Ok(Resumed {
+        origin,
+        tree: Tree::default(),
+        segment,
+        signed: 0,
+        torn: 0,
+        // What the log before accounted for stays so: it is still there, beside this one.
+        accounts,
+    })
 }
 
 fn finish(
@@ -135,7 +146,7 @@ fn finish(
     resumed: Resumed,
     found: Found,
 ) -> io::Result<(Trail, Found)> {
-    let Resumed { origin, tree, segment, signed, torn } = resumed;
+    let Resumed { origin, tree, segment, signed, torn, accounts } = resumed;
     let size = tree.size();
     let found = Found { origin: origin.clone(), size, unsigned: size - signed, torn, ..found };
     let mut trail = Trail {
@@ -151,6 +162,7 @@ fn finish(
         signed,
         signed_at: 0,
         is_unsynced: true,
+        accounts,
         unwritten: BTreeMap::new(),
         unwritten_in_all: 0,
     };
@@ -200,10 +212,11 @@ fn resume(
     };
     let mut must_fit = vec![&head];
     must_fit.extend(copy.filter(|copy| copy.size != head.size));
-    let (tree, good, torn) = replay(folder, first, tree, &must_fit)?;
+    let mut accounts = Accounts::load(&settings.state_dir);
+    let (tree, good, torn) = replay(folder, first, tree, &must_fit, &mut accounts)?;
     let segment = Segment::resume(folder, first, good)?;
     let signed = must_fit.iter().map(|head| head.size).max().unwrap_or_default();
-    Ok(Some(Resumed { origin: head.origin.clone(), tree, segment, signed, torn }))
+    Ok(Some(Resumed { origin: head.origin.clone(), tree, segment, signed, torn, accounts }))
 }
 
 /// The records of the last segment, put onto the tree before it; with its good bytes and those behind them.
@@ -212,6 +225,7 @@ fn replay(
     first: u64,
     mut tree: Tree,
     heads: &[&Checkpoint],
+    accounts: &mut Accounts,
 ) -> Result<(Tree, u64, u64), Damage> {
     let fits = |tree: &Tree| {
         heads.iter().filter(|head| head.size == tree.size()).all(|head| head.root == tree.root())
@@ -228,6 +242,7 @@ fn replay(
         if segment::seq_of(line) != Some(tree.size()) {
             return changed(format!("record {} is not in its place", tree.size()));
         }
+        accounts.add_again(tree.size(), line);
         tree.append(Hash::of_leaf(line), |tile, hashes| full.push((tile, Tile::to_bytes(hashes))));
         is_fitting &= fits(&tree);
         good += line.len() as u64 + 1;

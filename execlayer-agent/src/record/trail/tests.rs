@@ -8,7 +8,7 @@ use std::{
 
 use execlayer_audit::{LogKey, verify::Verification};
 
-use super::{Found, Settings, Sync, Trail, TrailError, open};
+use super::{Found, Settings, Sync, Trail, TrailError, Weight, open};
 
 struct Place {
     folder: tempfile::TempDir,
@@ -80,9 +80,11 @@ impl Place {
     }
 }
 
+const EVENT: Option<Weight> = Some(Weight { profile: 3, events: 1, of_ring: false });
+
 fn write(trail: &mut Trail, count: u64) {
     for number in 0..count {
-        trail.append(format!("{{\"n\":{number}}}").as_bytes(), 3).unwrap();
+        trail.append(format!("{{\"n\":{number}}}").as_bytes(), EVENT).unwrap();
     }
 }
 
@@ -243,11 +245,9 @@ fn what_cannot_be_written_is_counted_and_never_was_part_of_the_log() {
     trail.forget_file();
     write(&mut trail, 2);
     assert!(trail.flush().is_err());
-    assert_eq!(
-        (trail.unwritten(), trail.take_unwritten().into_iter().collect()),
-        (2, vec![(3, 2)])
-    );
-    assert!(trail.take_unwritten().is_empty(), "said once");
+    assert_eq!((trail.unwritten(), trail.take_unwritten(Some(3))), (2, 2));
+    assert_eq!(trail.take_unwritten(Some(3)), 0, "said once");
+    assert_eq!(trail.account(3).events, 3, "what is in the log is accounted for, and nothing else");
     fs::write(&path, &text).unwrap();
     write(&mut trail, 1);
     trail.checkpoint().unwrap();
@@ -259,10 +259,41 @@ fn a_record_that_is_too_long_is_counted() {
     let place = Place::new();
     let (mut trail, _found) = place.open();
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(65_535));
-    assert!(trail.append(long.as_bytes(), 0).is_err());
+    assert!(trail.append(long.as_bytes(), None).is_err());
     assert_eq!(trail.unwritten(), 1);
     let fits = format!("{{\"a\":\"{}\"}}", "x".repeat(65_518));
-    trail.append(fits.as_bytes(), 0).unwrap();
+    trail.append(fits.as_bytes(), None).unwrap();
     trail.checkpoint().unwrap();
     assert_eq!(place.verify(), (vec![], 1));
+}
+
+#[test]
+fn what_is_accounted_for_outlives_a_kill_and_not_the_gate() {
+    let place = Place::new();
+    let (mut trail, _found) = place.open();
+    assert!(!trail.begin_accounts(41).unwrap(), "another gate");
+    write(&mut trail, 3);
+    trail.checkpoint().unwrap();
+    let line = |fields: &str| format!("{{\"format\":2,\"kind\":{fields}}}");
+    let records = [
+        line("\"verdict\",\"profile\":3"),
+        line("\"question\",\"profile\":3"),
+        line("\"repeat\",\"profile\":3,\"count\":10"),
+        line("\"lost\",\"profile\":3,\"cause\":\"ring\",\"lost\":100"),
+        line("\"lost\",\"profile\":null,\"cause\":\"write\",\"lost\":9"),
+        line("\"gate\",\"what\":\"up\""),
+    ];
+    for (record, events) in records.iter().zip([1, 1, 10, 100, 0, 0]) {
+        let weight = Weight { profile: 3, events, of_ring: events == 100 };
+        trail.append(record.as_bytes(), (events != 0).then_some(weight)).unwrap();
+    }
+    trail.flush().unwrap();
+    let account = trail.account(3);
+    assert_eq!((account.events, account.of_ring), (115, 100));
+    drop(trail);
+    let (mut trail, _found) = place.open();
+    assert!(trail.begin_accounts(41).unwrap());
+    assert_eq!(trail.account(3), account, "also of records that no head covered");
+    assert!(!trail.begin_accounts(42).unwrap());
+    assert_eq!(trail.account(3).events, 0);
 }
