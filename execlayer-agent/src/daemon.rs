@@ -26,8 +26,12 @@ use crate::{
     options::Options,
     profiles::Profiles,
     record::{
-        Trail, line,
-        repeats::Repeats,
+        Trail,
+        event::{Known, event},
+        line,
+        place::Places,
+        redact::Redaction,
+        repeats::{Repeat, Repeats},
         time,
         trail::{Found, Weight},
     },
@@ -59,6 +63,8 @@ pub struct Daemon {
     trail: Trail,
     accounts: Accounts,
     repeats: Repeats,
+    places: Places,
+    redaction: Redaction,
     health: Health,
     kernel: String,
     started: u64,
@@ -83,6 +89,8 @@ impl Daemon {
         kernel: String,
     ) -> Self {
         let (marks, lost) = Marks::read(&options.state_dir);
+        let redaction = Redaction::with(&options.redact);
+        let cgroups = scopes.root().to_owned();
         let mut daemon = Self {
             options,
             marks,
@@ -99,6 +107,8 @@ impl Daemon {
             trail,
             accounts: Accounts::default(),
             repeats: Repeats::default(),
+            places: Places::below(cgroups),
+            redaction,
             health: Health::default(),
             kernel,
             started: time::now(),
@@ -120,7 +130,11 @@ impl Daemon {
 
     /// The parts that the canary needs, and everything else of the daemon for its events.
     pub fn parts_for_canary(&mut self) -> (&mut dyn Gate, &mut Profiles, CanaryWitness<'_>) {
-        let witness = CanaryWitness { trail: &mut self.trail, offset: self.offset };
+        let witness = CanaryWitness {
+            trail: &mut self.trail,
+            offset: self.offset,
+            redaction: &self.redaction,
+        };
         (self.gate.as_mut(), &mut self.profiles, witness)
     }
 
@@ -149,8 +163,7 @@ impl Daemon {
                 self.denials.observe(&observed, known, self.offset);
                 self.accounts.take(observed.profile, bytes.len());
                 if self.repeats.is_written_out(&observed) {
-                    let line = line::event(&observed, known, self.offset);
-                    self.write(line, weight_of(&observed));
+                    self.write_event(&observed, None);
                 }
                 self.take_question(*observed);
             }
@@ -241,6 +254,20 @@ impl Daemon {
         (!self.options.ephemeral).then(|| self.options.bundles_dir.clone())
     }
 
+    fn write_event(&mut self, observed: &Observed, repeat: Option<&Repeat>) {
+        let (profile, generation) = (observed.profile, observed.generation);
+        let known = Known {
+            provenance: self.profiles.provenance(profile, generation).map(AsRef::as_ref),
+            digest: self.profiles.digest(profile, generation),
+            cgroup: self.places.of(observed.cgroup, observed.tgid),
+            offset: self.offset,
+            redaction: &self.redaction,
+        };
+        let line = event(observed, repeat, known);
+        let events = repeat.map_or(1, |repeat| repeat.count);
+        self.write(line, Some(Weight { profile, events, of_ring: false }));
+    }
+
     fn write_of_gate(&mut self, what: &'static str, by: &str) {
         self.write(line::gate(what, by, now()), None);
         self.settle();
@@ -281,11 +308,6 @@ impl Daemon {
     }
 }
 
-/// What an event's own record accounts for.
-fn weight_of(observed: &Observed) -> Option<Weight> {
-    Some(Weight { profile: observed.profile, events: 1, of_ring: false })
-}
-
 /// Nanoseconds since 1970.
 fn now() -> u64 {
     time::now().saturating_mul(1_000_000_000)
@@ -296,6 +318,7 @@ fn now() -> u64 {
 pub struct CanaryWitness<'a> {
     trail: &'a mut Trail,
     offset: u64,
+    redaction: &'a Redaction,
 }
 
 impl CanaryWitness<'_> {
@@ -306,9 +329,16 @@ impl CanaryWitness<'_> {
     /// If it cannot be written down.
     pub fn observe(&mut self, bytes: &[u8], profiles: &Profiles) -> io::Result<Option<Observed>> {
         let Ok(Record::Observed(observed)) = events::decode(bytes) else { return Ok(None) };
-        let known = profiles.provenance(observed.profile, observed.generation);
-        let line = line::event(&observed, known.map(AsRef::as_ref), self.offset)?;
-        self.trail.append(&line, weight_of(&observed))?;
+        let (profile, generation) = (observed.profile, observed.generation);
+        let known = Known {
+            provenance: profiles.provenance(profile, generation).map(AsRef::as_ref),
+            digest: profiles.digest(profile, generation),
+            cgroup: None,
+            offset: self.offset,
+            redaction: self.redaction,
+        };
+        let line = event(&observed, None, known)?;
+        self.trail.append(&line, Some(Weight { profile, events: 1, of_ring: false }))?;
         Ok(Some(*observed))
     }
 }

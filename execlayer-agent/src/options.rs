@@ -59,6 +59,10 @@ pub struct Options {
         value_parser = clap::value_parser!(u64).range(1..=1_024)
     )]
     pub audit_segment: u64,
+    /// Arguments whose name has this in it are secrets: their values are not recorded. May be repeated; passwords, tokens
+    /// and the like are taken out anyway
+    #[arg(long, value_name = "NAME")]
+    pub redact: Vec<String>,
     /// Where the bpf file system is
     #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf")]
     pub bpffs: PathBuf,

@@ -109,6 +109,7 @@ pub struct Profiles {
     layout: Layout,
     current: BTreeMap<u32, Installed>,
     known: BTreeMap<(u32, u32), Rc<Provenance>>,
+    digests: BTreeMap<(u32, u32), String>,
     replaced: VecDeque<(u32, u32)>,
     nameless: BTreeSet<u32>,
 }
@@ -177,7 +178,7 @@ impl Profiles {
         if let Err(error) = gate.set_passages(&ways.next) {
             tracing::warn!("ways to and from `{}` are missing: {error}", provenance.agent);
         }
-        self.remember(profile, generation.number(), Rc::clone(&provenance));
+        self.remember(profile, generation.number(), Rc::clone(&provenance), Some(&digest));
         self.nameless.remove(&profile);
         let selects = flags & (FLAG_SELECTS_CGROUP | FLAG_SELECTS_EXE) != 0;
         let installed =
@@ -200,7 +201,7 @@ impl Profiles {
         provenance: Provenance,
     ) -> Result<Generation, InstallError> {
         let generation = kernel::install::install(gate, &mut self.layout, CANARY, image)?;
-        self.remember(CANARY, generation.number(), Rc::new(provenance));
+        self.remember(CANARY, generation.number(), Rc::new(provenance), None);
         self.retire((CANARY, generation.number()));
         Ok(generation)
     }
@@ -229,6 +230,12 @@ impl Profiles {
     #[must_use]
     pub fn provenance(&self, profile: u32, generation: u32) -> Option<&Rc<Provenance>> {
         self.known.get(&(profile, generation))
+    }
+
+    /// Digest of the policy that the profile had in a generation, as far as it is remembered.
+    #[must_use]
+    pub fn digest(&self, profile: u32, generation: u32) -> Option<&str> {
+        self.digests.get(&(profile, generation)).map(String::as_str)
     }
 
     /// Generation and digest of the policy that the profile has.
@@ -322,8 +329,15 @@ impl Profiles {
         Ok(selectors)
     }
 
-    fn remember(&mut self, profile: u32, generation: u32, provenance: Rc<Provenance>) {
+    fn remember(
+        &mut self,
+        profile: u32,
+        generation: u32,
+        provenance: Rc<Provenance>,
+        digest: Option<&str>,
+    ) {
         self.known.insert((profile, generation), provenance);
+        self.digests.extend(digest.map(|digest| ((profile, generation), digest.to_owned())));
     }
 
     fn retire(&mut self, key: (u32, u32)) {
@@ -334,6 +348,7 @@ impl Profiles {
             && let Some(oldest) = self.replaced.remove(at)
         {
             self.known.remove(&oldest);
+            self.digests.remove(&oldest);
         }
     }
 }

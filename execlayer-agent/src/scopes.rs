@@ -137,6 +137,12 @@ pub struct Closed {
 }
 
 impl Scopes {
+    /// Where the cgroup2 file system is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// None is open yet; what an earlier daemon left goes when it is empty. `first` begins the
     /// numbers.
     #[must_use]

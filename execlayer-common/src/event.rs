@@ -1,11 +1,11 @@
 //! Records that the kernel writes to the ring buffer. Fixed-width integers only: user space never
 //! turns kernel bytes into an enum without a check.
 //!
-//! A record is an [`EventHeader`], then `subject_len` bytes of subject, then `exe_len` bytes of the
-//! executable's path.
+//! A record is an [`EventHeader`], then `subject_len` bytes of subject, `exe_len` bytes of the executable's path,
+//! `cwd_len` bytes of the working directory's, and `argv_len` bytes of arguments, each with a NUL behind it.
 
 /// Version of this layout.
-pub const ABI: u16 = 3;
+pub const ABI: u16 = 4;
 
 /// A verdict.
 pub const KIND_VERDICT: u16 = 1;
@@ -30,7 +30,17 @@ pub const EVENT_MEASURABLE: u8 = 1 << 2;
 /// for the program itself.
 pub const EVENT_INTERPRETER: u8 = 1 << 3;
 
-/// The fixed part of a record. 144 bytes, no padding.
+/// A governed process above the one that asks.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Ancestor {
+    /// Thread group id in the initial pid namespace.
+    pub pid: u32,
+    /// Its name, NUL-padded.
+    pub comm: [u8; 16],
+}
+
+/// The fixed part of a record. 312 bytes, no padding.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct EventHeader {
@@ -87,7 +97,19 @@ pub struct EventHeader {
     pub hash: [u64; 2],
     /// Of a question: [`crate::question::GrantKey::subject`]; else 0.
     pub grant: [u64; 2],
+    /// Bytes of the working directory's path; 0 if it has none, or one that is longer than
+    /// [`crate::limits::MAX_EVENT_CWD`].
+    pub cwd_len: u16,
+    /// Bytes of the arguments, as the process has them in its memory now; 0 if they could not be read.
+    pub argv_len: u16,
+    /// How many of `ancestors` there are.
+    pub ancestors_len: u32,
+    /// Governed processes above, the parent first.
+    pub ancestors: [Ancestor; MAX_ANCESTORS],
 }
+
+/// Ancestors that a record has room for.
+pub const MAX_ANCESTORS: usize = 8;
 
 /// What became of a profile's records. Written by the kernel only, which adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +132,8 @@ pub const fn room(bytes: u64) -> u64 {
 }
 
 /// Bytes of the longest record.
-pub const MAX_EVENT: usize = size_of::<EventHeader>() + 2 * (crate::limits::MAX_PATH as usize + 1);
+pub const MAX_EVENT: usize = size_of::<EventHeader>()
+    + 2 * (crate::limits::MAX_PATH as usize + 1)
+    + (crate::limits::MAX_EVENT_CWD + crate::limits::MAX_EVENT_ARGV) as usize;
 
-const _: () = assert!(size_of::<EventHeader>() == 144);
+const _: () = assert!(size_of::<EventHeader>() == 312);

@@ -105,7 +105,11 @@ fields! {
     OFF_KN_PARENT: "kernfs_node" "parent" | "__parent";
     OFF_KN_NAME: "kernfs_node" "name";
     OFF_FS_ROOT: "fs_struct" "root";
+    OFF_FS_PWD: "fs_struct" "pwd";
+    OFF_TASK_COMM: "task_struct" "comm";
     OFF_MM_EXE: "mm_struct" "exe_file";
+    OFF_MM_ARG_START: "mm_struct" "arg_start";
+    OFF_MM_ARG_END: "mm_struct" "arg_end";
     OFF_FILE_PATH: "file" "f_path";
     OFF_FILE_FLAGS: "file" "f_flags";
     OFF_FILE_MODE: "file" "f_mode";

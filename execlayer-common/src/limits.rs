@@ -54,6 +54,10 @@ pub const MAX_GRANTS: u32 = 4_096;
 pub const MAX_WAKES: u32 = 100;
 /// ns since the daemon's last sign of life after which nothing is asked any more.
 pub const HEARTBEAT_STALE: u64 = 5_000_000_000;
+/// Bytes of a working directory in a record, a power of two less one; a longer one is left out.
+pub const MAX_EVENT_CWD: u32 = 1_023;
+/// Bytes of arguments in a record, a power of two less one; the rest is left out.
+pub const MAX_EVENT_ARGV: u32 = 511;
 /// Bytes of the event ring buffer.
 pub const RING_BYTES: u32 = 1 << 20;
 /// Bytes of it that only questions may use, and what follows from them.

@@ -1,12 +1,15 @@
 //! Writes records to the ring buffer: reserves nothing, copies once, counts what finds no room.
 //! Must not change a verdict.
 
+mod caller;
+
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
-use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_boot_ns, bpf_probe_read_kernel,
-    bpf_ringbuf_output, bpf_ringbuf_query,
+use aya_ebpf::{
+    bindings::BPF_RB_AVAIL_DATA,
+    helpers::generated::{
+        bpf_probe_read_kernel, bpf_probe_read_user, bpf_ringbuf_output, bpf_ringbuf_query,
+    },
 };
 use execlayer_common::{
     event::{self, Counts, EventHeader},
@@ -16,77 +19,69 @@ use execlayer_common::{
 };
 
 use crate::{
-    atomic, cred,
-    kernel::{File, Mm, Task, fields},
+    atomic,
+    kernel::{File, Mm, fields},
     kread::{opaque, typed, within},
     label,
     maps::{COUNTS, DAEMON, EVENTS},
-    scratch::{IN_PATH, PATH_END, Scratch, forget},
+    scratch::{IN_PATH, PATH_END, Root, Scratch, forget},
     walk,
 };
+
+/// Bytes of a working directory and of arguments in a record, as masks.
+const IN_CWD: u64 = limits::MAX_EVENT_CWD as u64;
+const IN_ARGV: u64 = limits::MAX_EVENT_ARGV as u64;
 
 /// Completes the record in `scratch` with who asks, and writes it with the subject that is there. The
 /// subject is gone afterwards.
 #[inline(always)]
 pub fn record(scratch: *mut Scratch) {
+    // VERIFIER: one after the other, so that their stacks do not add up.
+    let _zero = emit_caller(scratch);
     let _zero = emit_record(scratch);
 }
 
 /// VERIFIER: a global function, looked at once (see [`crate::judge`]).
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn emit_record(scratch: *mut Scratch) -> u32 {
+extern "C" fn emit_caller(scratch: *mut Scratch) -> u32 {
     if !scratch.is_null() {
         // SAFETY: this task owns the buffer.
-        caller(unsafe { &mut (*scratch).event });
+        caller::note(unsafe { &raw mut (*scratch).event });
+    }
+    0
+}
+
+/// VERIFIER: as [`emit_caller`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn emit_record(scratch: *mut Scratch) -> u32 {
+    if !scratch.is_null() {
         output(scratch);
     }
     0
 }
 
-/// Fills in who asks.
-#[inline(always)]
-fn caller(header: &mut EventHeader) {
-    let task = label::current();
-    let leader: *const Task = typed(task, &fields::OFF_TASK_LEADER);
-    let parent: *const Task = typed(task, &fields::OFF_TASK_PARENT);
-    header.abi = event::ABI;
-    if header.kind == event::KIND_VERDICT {
-        header.thread_start = 0;
-        header.hash = [0; 2];
-        header.grant = [0; 2];
-    }
-    // SAFETY: helpers without pointers.
-    unsafe {
-        header.time = bpf_ktime_get_boot_ns();
-        header.cgroup = bpf_get_current_cgroup_id();
-    }
-    header.pid = typed(task, &fields::OFF_TASK_PID);
-    header.tgid = typed(task, &fields::OFF_TASK_TGID);
-    header.ppid = typed(parent, &fields::OFF_TASK_TGID);
-    header.start = typed(leader, &fields::OFF_TASK_START);
-    header.uid = cred::euid();
-    header.gid = cred::egid();
-    // SAFETY: the destination has 16 bytes. It cannot fail for 16 bytes and the current task.
-    let _always_zero = unsafe { bpf_get_current_comm((&raw mut header.comm).cast(), 16) };
-}
-
-/// Copies the subject, then the executable's path, behind the header, and submits all of it.
+/// Copies the subject and what else is to follow behind the header, and submits all of it.
 #[inline(always)]
 fn output(scratch: *mut Scratch) {
     let subject = append(scratch, 0);
     let exe = if executable(scratch).is_ok() { append(scratch, subject) } else { 0 };
+    let cwd = if directory(scratch).is_ok() { append_directory(scratch, subject + exe) } else { 0 };
+    let argv = append_arguments(scratch, subject + exe + cwd);
     // SAFETY: this task owns the buffer.
     let size = unsafe {
         (*scratch).event.subject_len = subject as u16;
         (*scratch).event.exe_len = exe as u16;
-        size_of::<EventHeader>() as u64 + subject + exe
+        (*scratch).event.cwd_len = cwd as u16;
+        (*scratch).event.argv_len = argv as u16;
+        size_of::<EventHeader>() as u64 + subject + exe + cwd + argv
     };
     // SAFETY: as above.
     let (profile, kind) = unsafe { ((*scratch).event.profile, (*scratch).event.kind) };
     let room = event::room(size);
     let size = opaque(size);
-    let limit = (size_of::<EventHeader>() as u64) + 2 * PATH_END;
+    let limit = (size_of::<EventHeader>() as u64) + 2 * PATH_END + IN_CWD + IN_ARGV;
     if size > limit {
         return;
     }
@@ -165,6 +160,61 @@ fn append(scratch: *mut Scratch, begin: u64) -> u64 {
         let len = within::<IN_PATH>(len);
         if bpf_probe_read_kernel(to.cast(), len as u32, from.cast()) != 0 { 0 } else { len }
     }
+}
+
+/// Copies the working directory that is in `path` to `text` at `begin`; the number of bytes.
+#[inline(always)]
+fn append_directory(scratch: *mut Scratch, begin: u64) -> u64 {
+    let begin = opaque(begin);
+    // SAFETY: this task owns the buffer; what is copied lies inside by the bounds that are checked here.
+    unsafe {
+        let len = (*scratch).len;
+        if begin > 2 * PATH_END || len > IN_CWD {
+            return 0;
+        }
+        let pos = within::<IN_PATH>((*scratch).pos);
+        let from = (&raw const (*scratch).path).cast::<u8>().add(pos as usize);
+        let to = (&raw mut (*scratch).text).cast::<u8>().add(begin as usize);
+        let len = within::<IN_CWD>(len);
+        if bpf_probe_read_kernel(to.cast(), len as u32, from.cast()) != 0 { 0 } else { len }
+    }
+}
+
+/// Copies the arguments of the current task's program to `text` at `begin`; the number of bytes. They are read where
+/// the program has them, and may have written others: they are for people, and nothing is decided by them.
+#[inline(always)]
+fn append_arguments(scratch: *mut Scratch, begin: u64) -> u64 {
+    let mm: *const Mm = typed(label::current(), &fields::OFF_TASK_MM);
+    if mm.is_null() {
+        return 0;
+    }
+    let first: u64 = typed(mm, &fields::OFF_MM_ARG_START);
+    let end: u64 = typed(mm, &fields::OFF_MM_ARG_END);
+    let len = end.saturating_sub(first);
+    let len = within::<IN_ARGV>(opaque(if len > IN_ARGV { IN_ARGV } else { len }));
+    let begin = opaque(begin);
+    if begin > 2 * PATH_END + IN_CWD {
+        return 0;
+    }
+    // SAFETY: this task owns the buffer, and so many bytes are left in it; the helper checks the source, and does not
+    // wait for a page that is not there.
+    unsafe {
+        let to = (&raw mut (*scratch).text).cast::<u8>().add(begin as usize);
+        if bpf_probe_read_user(to.cast(), len as u32, first as *const c_void) != 0 {
+            0
+        } else {
+            len
+        }
+    }
+}
+
+/// Writes the path of the current task's working directory into `scratch`.
+#[inline(always)]
+fn directory(scratch: *mut Scratch) -> Result<(), Reason> {
+    let task = label::current();
+    let Root { mnt, dentry } = walk::directory_of(task);
+    let (mnt, dentry) = (forget(scratch, mnt), forget(scratch, dentry));
+    walk::path_at(scratch, walk::root_of(task), mnt, dentry)
 }
 
 /// Writes the path of the current task's executable into `scratch`.

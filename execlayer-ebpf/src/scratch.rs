@@ -7,6 +7,7 @@ use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use execlayer_common::{
     decide::{Rights, Tally},
     event::EventHeader,
+    limits,
 };
 
 use crate::{
@@ -22,6 +23,9 @@ pub const IN_PATH: u64 = PATH_END - 1;
 /// Room for decision sets: one for each lane.
 pub const SETS: usize = execlayer_common::limits::MAX_LANES as usize;
 const SLACK: usize = 256;
+/// Room for what follows a record's header.
+const TEXT: usize =
+    2 * PATH_END as usize + (limits::MAX_EVENT_CWD + limits::MAX_EVENT_ARGV) as usize + SLACK + 2;
 /// Buffers that one CPU tries before it gives up.
 const TRIES: u32 = 16;
 
@@ -162,7 +166,7 @@ pub struct Scratch {
     pub sip: [u64; 4],
     pub path: [u8; PATH_END as usize + SLACK],
     pub event: EventHeader,
-    pub text: [u8; 2 * PATH_END as usize + SLACK],
+    pub text: [u8; TEXT],
 }
 
 /// A buffer of one's own, or `None` if all that were tried are in use.

@@ -35,6 +35,14 @@ pub fn root_of(task: *const Task) -> Root {
     Root { mnt: typed(root, &fields::OFF_PATH_MNT), dentry: typed(root, &fields::OFF_PATH_DENTRY) }
 }
 
+/// A task's working directory, as addresses.
+#[inline(always)]
+pub fn directory_of(task: *const Task) -> Root {
+    let fs: *const Fs = typed(task, &fields::OFF_TASK_FS);
+    let pwd = member(fs, &fields::OFF_FS_PWD);
+    Root { mnt: typed(pwd, &fields::OFF_PATH_MNT), dentry: typed(pwd, &fields::OFF_PATH_DENTRY) }
+}
+
 /// Where a file lies.
 #[inline(always)]
 pub fn place_of(file: *const File) -> (*const VfsMount, *const Dentry) {

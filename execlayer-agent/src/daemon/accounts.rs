@@ -97,10 +97,7 @@ impl Daemon {
     /// Verdicts that were not written out, of whiles that ended by `now`.
     pub(super) fn write_repeats(&mut self, now: u64) {
         for repeat in self.repeats.ended(now) {
-            let (profile, generation) = (repeat.last.profile, repeat.last.generation);
-            let known = self.profiles.provenance(profile, generation);
-            let line = line::repeat(&repeat, known.map(AsRef::as_ref), self.offset);
-            self.write(line, Some(Weight { profile, events: repeat.count, of_ring: false }));
+            self.write_event(&repeat.last, Some(&repeat));
         }
     }
 

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use execlayer_api::{ErrorCode, Failure, Installed, Outcome};
 use execlayer_bundle::{Kind, VerifiedBundle};
 
-use super::{Daemon, failure};
+use super::{Daemon, failure, now};
 use crate::{
     kernel::{InstallError, Pass},
     passages,
     profiles::{self, Destined, ProfileError},
-    record::time,
+    record::{line, time},
     state::Concern,
     store, trust,
 };
@@ -160,6 +160,7 @@ impl Daemon {
         bundle: VerifiedBundle,
         destined: Destined,
     ) -> Result<Installed, Failure> {
+        let signers: Vec<_> = bundle.signers().iter().map(ToString::to_string).collect();
         let installed =
             self.profiles.install(self.gate.as_mut(), bundle, destined).map_err(|error| {
                 if let ProfileError::Install(InstallError::Torn { .. }) = error {
@@ -178,6 +179,7 @@ impl Daemon {
                 self.health.raise(Concern::Ways, reason);
             }
         }
+        self.write(line::policy(&answer, &signers, now()), None);
         // Answers about the policy's rules go with it, before anybody is judged anew.
         self.sweep_grants(time::boot());
         crate::kernel::return_free_memory();

@@ -40,6 +40,9 @@ fn pending(tid: u32, deadline: u64) -> Pending {
         comm: Vec::new(),
         subject: b"/bin/x".to_vec(),
         exe: Vec::new(),
+        cwd: Vec::new(),
+        argv: Vec::new(),
+        ancestors: Vec::new(),
         asked: None,
         answer: None,
     };

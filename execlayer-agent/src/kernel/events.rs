@@ -5,7 +5,7 @@ use execlayer_common::{
     access::{Access, Operation},
     event::{
         ABI, EVENT_INTERPRETER, EVENT_MEASURABLE, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader,
-        KIND_CANCELLED, KIND_MEASURED, KIND_QUESTION, KIND_VERDICT, NO_RULE,
+        KIND_CANCELLED, KIND_MEASURED, KIND_QUESTION, KIND_VERDICT, MAX_ANCESTORS, NO_RULE,
     },
     limits,
     question::Key,
@@ -80,6 +80,11 @@ pub struct Observed {
     pub comm: Vec<u8>,
     pub subject: Vec<u8>,
     pub exe: Vec<u8>,
+    pub cwd: Vec<u8>,
+    /// With a NUL behind each, and cut off where the record has no more room.
+    pub argv: Vec<u8>,
+    /// Governed processes above, the parent first: ids and names.
+    pub ancestors: Vec<(u32, Vec<u8>)>,
     /// It is a question.
     pub asked: Option<Asked>,
     /// Number of the question that was answered, or of the remembered answer that decided.
@@ -175,8 +180,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     }
     let (pid, tgid, ppid, uid, gid) = (at.u32()?, at.u32()?, at.u32()?, at.u32()?, at.u32()?);
     let (start, session, cgroup) = (at.u64()?, at.u64()?, at.u64()?);
-    let comm = at.bytes(16)?;
-    let comm = comm.split(|&byte| byte == 0).next().unwrap_or_default().to_vec();
+    let comm = name(at.bytes(16)?);
     let (number, thread_start) = (at.u64()?, at.u64()?);
     let (hash, grant) = ([at.u64()?, at.u64()?], [at.u64()?, at.u64()?]);
     match kind {
@@ -189,6 +193,18 @@ pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
         }
         _ => {}
     }
+    let (cwd_len, argv_len) = (usize::from(at.u16()?), usize::from(at.u16()?));
+    let count = at.u32()?;
+    if count > MAX_ANCESTORS as u32 {
+        return Err(RecordError::Value("ancestors", count));
+    }
+    let mut ancestors = Vec::with_capacity(count as usize);
+    for place in 0..MAX_ANCESTORS as u32 {
+        let ancestor = (at.u32()?, name(at.bytes(16)?));
+        if place < count {
+            ancestors.push(ancestor);
+        }
+    }
     let key = Key {
         tid: pid,
         operation: u32::from(raw_operation),
@@ -199,6 +215,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     };
     let subject = at.bytes(subject_len)?.to_vec();
     let exe = at.bytes(exe_len)?.to_vec();
+    let cwd = at.bytes(cwd_len)?.to_vec();
+    let argv = at.bytes(argv_len)?.to_vec();
     let is_question = kind == KIND_QUESTION;
     let asked = Asked {
         id: number,
@@ -229,9 +247,16 @@ pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
         comm,
         subject,
         exe,
+        cwd,
+        argv,
+        ancestors,
         asked: is_question.then_some(asked),
         answer: (!is_question && number != 0).then_some(number),
     })))
+}
+
+fn name(padded: &[u8]) -> Vec<u8> {
+    padded.split(|&byte| byte == 0).next().unwrap_or_default().to_vec()
 }
 
 struct Reader<'a> {

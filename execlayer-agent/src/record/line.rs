@@ -1,77 +1,19 @@
-//! The records of the audit trail: their fields and their one encoding, but for the number that the trail gives them.
+//! The records of the audit trail but for events (`event`): their fields and their one encoding, without the number that
+//! the trail gives them.
 //! A field that is added is new to readers; one that is removed breaks them, and needs another [`FORMAT`].
 
-use execlayer_api::{About, Grant, Whose, text, time};
-use execlayer_common::{
-    access::{Access, Operation},
-    provenance::Provenance,
-};
+use execlayer_api::{About, Grant, Installed, Whose, text, time};
+use execlayer_common::{access::Access, provenance::Provenance};
 use serde::Serialize;
 
 use crate::{
     RELEASE,
     kernel::events::Observed,
-    record::{
-        repeats::Repeat,
-        trail::{Found, Sync},
-    },
+    record::trail::{Found, Sync},
 };
 
 /// Version of the records.
 pub const FORMAT: u32 = 2;
-
-/// One event of the kernel.
-#[derive(Debug, Serialize)]
-struct EventLine<'a> {
-    format: u32,
-    kind: &'static str,
-    time: String,
-    agent: Option<&'a str>,
-    policy: Option<&'a str>,
-    version: Option<u64>,
-    profile: u32,
-    generation: u32,
-    pid: u32,
-    tgid: u32,
-    ppid: u32,
-    uid: u32,
-    gid: u32,
-    comm: String,
-    exe: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exe_hex: Option<String>,
-    operation: &'static str,
-    access: Vec<&'static str>,
-    subject: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject_hex: Option<String>,
-    verdict: &'static str,
-    enforced: bool,
-    rule: Option<&'a str>,
-    file: Option<&'a str>,
-    line: Option<u32>,
-    /// The agent to whose policy the rule leads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    transition: Option<&'a str>,
-    reason: &'static str,
-    message: Option<&'a str>,
-    /// How many of them there were since a time, this last one included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
-    provisional: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    question: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    held: Option<bool>,
-    /// Question that was answered, or grant that decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<u64>,
-    session: u64,
-    cgroup: u64,
-    kernel_time_ns: u64,
-}
 
 /// Records that are missing.
 #[derive(Debug, Serialize)]
@@ -83,6 +25,22 @@ struct LostLine<'a> {
     profile: Option<u32>,
     cause: &'static str,
     lost: u64,
+}
+
+/// A policy that came into force.
+#[derive(Debug, Serialize)]
+struct PolicyLine<'a> {
+    format: u32,
+    kind: &'static str,
+    time: String,
+    what: &'static str,
+    agent: &'a str,
+    policy: &'a str,
+    version: u64,
+    digest: &'a str,
+    profile: u32,
+    generation: u32,
+    signers: &'a [String],
 }
 
 /// What was there when the trail was opened.
@@ -200,86 +158,6 @@ pub fn subject(observed: &Observed) -> String {
     text::printable(observed.operation, &observed.subject)
 }
 
-/// The line of an event. `offset` turns its time into a date.
-///
-/// # Errors
-///
-/// None that the fields could cause.
-pub fn event(
-    observed: &Observed,
-    provenance: Option<&Provenance>,
-    offset: u64,
-) -> Result<Vec<u8>, serde_json::Error> {
-    event_or_repeat(observed, None, provenance, offset)
-}
-
-/// The line of verdicts that were not written out.
-///
-/// # Errors
-///
-/// None that the fields could cause.
-pub fn repeat(
-    repeat: &Repeat,
-    provenance: Option<&Provenance>,
-    offset: u64,
-) -> Result<Vec<u8>, serde_json::Error> {
-    event_or_repeat(&repeat.last, Some((repeat.count, repeat.since)), provenance, offset)
-}
-
-fn event_or_repeat(
-    observed: &Observed,
-    repeated: Option<(u64, u64)>,
-    provenance: Option<&Provenance>,
-    offset: u64,
-) -> Result<Vec<u8>, serde_json::Error> {
-    let rule = rule_of(observed, provenance);
-    let (subject, subject_hex) = exact_or_hex(observed.operation, &observed.subject);
-    let (exe, exe_hex) = exact_or_hex(Operation::Exec, &observed.exe);
-    line(&EventLine {
-        format: FORMAT,
-        kind: match (&observed.asked, repeated) {
-            (Some(_asked), _) => "question",
-            (None, Some(_repeated)) => "repeat",
-            (None, None) => "verdict",
-        },
-        time: time::rfc3339(observed.time.saturating_add(offset)),
-        agent: provenance.map(|known| known.agent.as_str()),
-        policy: provenance.map(|known| known.policy.as_str()),
-        version: provenance.map(|known| known.version),
-        profile: observed.profile,
-        generation: observed.generation,
-        pid: observed.pid,
-        tgid: observed.tgid,
-        ppid: observed.ppid,
-        uid: observed.uid,
-        gid: observed.gid,
-        comm: text::escaped(&observed.comm),
-        exe: (!observed.exe.is_empty()).then_some(exe),
-        exe_hex,
-        operation: observed.operation.name(),
-        access: observed.access.names().collect(),
-        subject,
-        subject_hex,
-        verdict: observed.decision.name(),
-        enforced: !observed.monitor,
-        rule: rule.id,
-        file: rule.file,
-        line: rule.line,
-        transition: rule.transition.filter(|_| observed.access.contains(Access::ENTER)),
-        reason: observed.reason.name(),
-        message: rule.message,
-        count: repeated.map(|(count, _since)| count),
-        since: repeated.map(|(_count, since)| time::rfc3339(since.saturating_add(offset))),
-        provisional: observed.provisional,
-        question: observed.asked.map(|asked| asked.id),
-        held: observed.asked.map(|asked| asked.is_held),
-        answer: observed.answer,
-        session: observed.session,
-        cgroup: observed.cgroup,
-        kernel_time_ns: observed.time,
-    })
-}
-
 /// The line of a trail that was opened.
 ///
 /// # Errors
@@ -302,6 +180,32 @@ pub fn trail(found: &Found, sync: Sync, real_time: u64) -> Result<Vec<u8>, serde
             size: head.size,
             root: head.root.to_base64(),
         }),
+    })
+}
+
+/// The line of a policy that came into force. `signers`: ids of the keys that signed it, as far as the daemon trusts
+/// them.
+///
+/// # Errors
+///
+/// None that the fields could cause.
+pub fn policy(
+    policy: &Installed,
+    signers: &[String],
+    real_time: u64,
+) -> Result<Vec<u8>, serde_json::Error> {
+    line(&PolicyLine {
+        format: FORMAT,
+        kind: "policy",
+        time: time::rfc3339(real_time),
+        what: "in-force",
+        agent: &policy.agent,
+        policy: &policy.policy,
+        version: policy.version,
+        digest: &policy.digest,
+        profile: policy.profile,
+        generation: policy.generation,
+        signers,
     })
 }
 
@@ -391,15 +295,8 @@ pub fn grant(
     })
 }
 
-fn line(fields: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn line(fields: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(fields)
-}
-
-fn exact_or_hex(operation: Operation, bytes: &[u8]) -> (String, Option<String>) {
-    match text::exact(operation, bytes) {
-        Some(exact) => (exact, None),
-        None => (text::escaped(bytes), Some(text::hex(bytes))),
-    }
 }
 
 #[cfg(test)]

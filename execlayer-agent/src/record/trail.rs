@@ -74,6 +74,8 @@ pub struct Settings {
 pub struct Trail {
     settings: Settings,
     device: Device,
+    /// What each record says of the machine: fields of JSON, with a comma behind each.
+    whence: String,
     origin: String,
     tree: Tree,
     segment: Segment,
@@ -106,7 +108,7 @@ impl Trail {
         let is_closing = self.next().is_multiple_of(TILE) && self.is_segment_done();
         let closed =
             if is_closing { self.flush().and_then(|_any| self.close_segment()) } else { Ok(()) };
-        let begin = segment::begin(self.next());
+        let begin = segment::begin(self.next()) + &self.whence;
         let fields = record.strip_prefix(b"{").unwrap_or(record);
         if begin.len() + fields.len() > segment::MAX_RECORD {
             self.count_unwritten(weight);

@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use execlayer_common::{
     access::{Access, Operation},
     event::{
-        ABI, EVENT_MEASURABLE, EVENT_MONITOR, EventHeader, KIND_MEASURED, KIND_QUESTION,
+        ABI, Ancestor, EVENT_MEASURABLE, EVENT_MONITOR, EventHeader, KIND_MEASURED, KIND_QUESTION,
         KIND_VERDICT, NO_RULE,
     },
     reason::Reason,
@@ -41,6 +41,23 @@ pub(crate) fn denied(subject: &[u8], exe: &[u8]) -> Vec<u8> {
     put(offset_of!(EventHeader, comm), b"python3");
     bytes.extend(subject);
     bytes.extend(exe);
+    bytes
+}
+
+/// The same of a process with a directory, arguments and two ancestors.
+pub(crate) fn denied_in(cwd: &[u8], argv: &[u8]) -> Vec<u8> {
+    let mut bytes = denied(b"/a", b"/b");
+    let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+    put(offset_of!(EventHeader, cwd_len), &(cwd.len() as u16).to_ne_bytes());
+    put(offset_of!(EventHeader, argv_len), &(argv.len() as u16).to_ne_bytes());
+    put(offset_of!(EventHeader, ancestors_len), &2_u32.to_ne_bytes());
+    let ancestors = offset_of!(EventHeader, ancestors);
+    for (place, (pid, name)) in [(13_u32, b"sh"), (7, b"ag")].into_iter().enumerate() {
+        put(ancestors + place * size_of::<Ancestor>(), &pid.to_ne_bytes());
+        put(ancestors + place * size_of::<Ancestor>() + 4, name);
+    }
+    bytes.extend(cwd);
+    bytes.extend(argv);
     bytes
 }
 
@@ -163,4 +180,17 @@ fn a_question_and_its_measure_arrive_whole() {
     let digest: [u8; 32] = core::array::from_fn(|at| at as u8);
     assert_eq!(decode(&measured(5, Some(digest))), Ok(Record::Measured(5, Some(digest))));
     assert_eq!(decode(&measured(5, None)), Ok(Record::Measured(5, None)));
+}
+
+#[test]
+fn who_asks_is_known_with_directory_arguments_and_ancestors() {
+    let seen = decode(&denied_in(b"/home/a", b"cat\0x y\0")).unwrap().observed();
+    assert_eq!((&*seen.cwd, &*seen.argv), (&b"/home/a"[..], &b"cat\0x y\0"[..]));
+    assert_eq!(seen.ancestors, [(13, b"sh".to_vec()), (7, b"ag".to_vec())]);
+    let mut too_many = denied_in(b"", b"");
+    let at = offset_of!(EventHeader, ancestors_len);
+    too_many[at..at + 4].copy_from_slice(&9_u32.to_ne_bytes());
+    assert_eq!(decode(&too_many), Err(RecordError::Value("ancestors", 9)));
+    let whole = denied_in(b"/home/a", b"cat\0");
+    assert_eq!(decode(&whole[..whole.len() - 1]), Err(RecordError::Short));
 }

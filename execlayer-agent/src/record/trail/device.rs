@@ -15,6 +15,7 @@ use crate::{record::time, store, trust};
 
 const RANDOM: &str = "/dev/urandom";
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Longer than any file of a key.
 const MAX_KEY: usize = 1024;
 
@@ -65,6 +66,15 @@ fn read(path: &Path) -> Result<Option<Signer>, String> {
     let bytes = bytes.map_err(|error| error.to_string())?;
     let text = core::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
     Signer::parse(text).map(Some).map_err(|error| error.to_string())
+}
+
+/// Fields of every record: which machine, and which of its boots.
+pub(super) fn whence() -> String {
+    let read = |path: &str| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        serde_json::Value::from(text.trim()).to_string()
+    };
+    format!("\"host\":{},\"boot\":{},", read(HOST_NAME), read(BOOT_ID))
 }
 
 fn make() -> io::Result<Signer> {

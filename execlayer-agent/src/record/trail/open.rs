@@ -15,7 +15,7 @@ use execlayer_audit::{Checkpoint, Hash, Tile, Tree, segment};
 use super::{
     Settings, Trail,
     accounts::Accounts,
-    device::Device,
+    device::{self, Device},
     files::{self, Segment},
 };
 use crate::{record::time, store, trust};
@@ -152,6 +152,7 @@ fn finish(
     let mut trail = Trail {
         settings,
         device,
+        whence: device::whence(),
         origin,
         tree,
         segment,
