@@ -33,6 +33,9 @@ pub enum Finding {
         "no checkpoint of this device counts: nothing shows that the records are those that were written"
     )]
     NoHead,
+    /// Without it nothing tells where the log ends.
+    #[error("there is no newest checkpoint: records at the end may be missing")]
+    NoNewest,
     /// Records that are not there, and were.
     #[error("{} missing", range("is", "are", *from, *to))]
     Missing {
@@ -134,7 +137,8 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Of a log with these signed heads: (where each is from, its text). The first is the log's own.
+    /// Of a log with these signed heads: (where each is from, its text). The log's newest is from
+    /// [`segment::CHECKPOINT`].
     #[must_use]
     pub fn new(heads: &[(String, String)], key: &LogKey) -> Self {
         let mut findings = Vec::new();
@@ -152,6 +156,9 @@ impl Verification {
                 }
                 Err(error) => findings.push(Finding::Head { whence: whence.clone(), error }),
             }
+        }
+        if !heads.iter().any(|(whence, _note)| whence == segment::CHECKPOINT) {
+            findings.push(Finding::NoNewest);
         }
         if counted.is_empty() {
             findings.push(Finding::NoHead);

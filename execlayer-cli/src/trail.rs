@@ -16,6 +16,8 @@ use crate::{
 
 pub(crate) mod filter;
 
+use filter::{Filter, Record};
+
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 18;
 
@@ -110,6 +112,26 @@ impl Log {
             line.clear();
         }
         Ok(end)
+    }
+
+    /// Every record that a filter lets through, in order.
+    pub(crate) fn wanted(
+        &self,
+        filter: &Filter,
+        mut each: impl FnMut(&Record<'_>) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let sieve = filter.sieve();
+        for first in self.segments()? {
+            self.lines(first, 0, |line| {
+                let Line::Whole(bytes) = line else { return Ok(()) };
+                if !sieve.may_pass(bytes) {
+                    return Ok(());
+                }
+                let record = Record::of(bytes)?;
+                if sieve.passes(&record) { each(&record) } else { Ok(()) }
+            })?;
+        }
+        Ok(())
     }
 
     /// One record.

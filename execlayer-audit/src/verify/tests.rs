@@ -159,6 +159,14 @@ fn a_head_that_was_published_shows_that_the_tail_behind_an_old_one_is_missing() 
 }
 
 #[test]
+fn a_log_without_its_newest_head_may_have_lost_its_end() {
+    let mut log = log(1000, 0);
+    log.heads.remove(0);
+    assert_eq!(log.findings(), [Finding::NoNewest]);
+    assert_eq!(log.verify().proved, 512);
+}
+
+#[test]
 fn reordering_insertion_and_repetition_are_found() {
     let stray = |seq, before| Finding::Stray { seq, before };
     let mut swapped = log(1000, 0);

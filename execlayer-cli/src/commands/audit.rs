@@ -1,7 +1,10 @@
 //! `audit`: reading and checking the audit trail. Must not write to it.
 
+mod explain;
 mod prove;
 mod show;
+mod timeline;
+mod top;
 mod verify;
 
 use std::path::PathBuf;
@@ -24,11 +27,16 @@ use crate::{
 Examples:
   sudo execlayer audit show --verdict deny --since 1h
   sudo execlayer audit show --follow
+  sudo execlayer audit top --since 7d
+  sudo execlayer audit explain 4711
   execlayer audit verify ./copy-of-audit --key log.pub
   sudo execlayer audit prove 4711 --output 4711.tlog-proof"
 )]
 pub(crate) enum Command {
     Show(show::Args),
+    Explain(explain::Args),
+    Top(top::Args),
+    Timeline(timeline::Args),
     Verify(verify::Args),
     Prove(prove::Args),
     CheckProof(prove::CheckArgs),
@@ -45,6 +53,9 @@ struct Place {
 pub(crate) fn run(command: &Command, screen: &Screen) -> Result<Exit, CliError> {
     match command {
         Command::Show(args) => show::run(args, screen),
+        Command::Explain(args) => explain::run(args, screen),
+        Command::Top(args) => top::run(args, screen),
+        Command::Timeline(args) => timeline::run(args, screen),
         Command::Verify(args) => verify::run(args, screen),
         Command::Prove(args) => prove::run(args, screen),
         Command::CheckProof(args) => prove::check(args, screen),

@@ -47,6 +47,24 @@ pub(crate) struct Record<'a> {
     pub(crate) ppid: Option<u32>,
     #[serde(borrow, default)]
     pub(crate) comm: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) exe: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) argv: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) ancestors: Vec<Ancestor>,
+    #[serde(borrow, default)]
+    pub(crate) policy: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) version: Option<u64>,
+    #[serde(borrow, default)]
+    pub(crate) digest: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) signers: Vec<String>,
+    #[serde(borrow, default)]
+    pub(crate) message: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(crate) count: Option<u64>,
     #[serde(default)]
     pub(crate) session: Option<u64>,
     #[serde(default)]
@@ -68,7 +86,25 @@ pub(crate) struct Record<'a> {
     pub(crate) set_aside: Option<Cow<'a, str>>,
 }
 
+/// A governed process above the one that asked.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Ancestor {
+    pub(crate) pid: u32,
+    pub(crate) comm: String,
+}
+
 impl<'a> Record<'a> {
+    /// How many verdicts it stands for.
+    pub(crate) fn times(&self) -> u64 {
+        self.count.unwrap_or(1)
+    }
+
+    /// Whether it is of a process, or of one that came from it.
+    fn is_of(&self, pid: u32) -> bool {
+        [self.pid, self.tgid, self.ppid].contains(&Some(pid))
+            || self.ancestors.iter().any(|above| above.pid == pid)
+    }
+
     /// Takes a record's bytes apart.
     pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, CliError> {
         serde_json::from_slice(bytes).map_err(|error| {
@@ -98,7 +134,7 @@ pub(crate) struct Filter {
     /// Only what this rule decided
     #[arg(long, value_name = "ID")]
     rule: Option<String>,
-    /// Only of this kind: verdict, question, answer, grant, gate, lost or trail
+    /// Only of this kind: verdict, repeat, question, answer, grant, policy, gate, lost or trail
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
     /// Only about paths that a policy's pattern matches, such as '/etc/**'
@@ -107,7 +143,7 @@ pub(crate) struct Filter {
     /// Only about this address: `10.0.0.1`, `10.0.0.1:443` or `[::1]:80`
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
-    /// Only of this process, or of threads and children of it
+    /// Only of this process and of all that came from it
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// Only of this session of an agent
@@ -139,6 +175,11 @@ pub(crate) struct Sieve<'a> {
 }
 
 impl Filter {
+    /// Whether it says which verdicts are wanted.
+    pub(crate) const fn names_a_verdict(&self) -> bool {
+        self.verdict.is_some()
+    }
+
     /// Made ready to look at records.
     pub(crate) fn sieve(&self) -> Sieve<'_> {
         let mut needles = Vec::new();
@@ -186,9 +227,7 @@ impl Sieve<'_> {
             && is(&filter.rule, record.rule.as_deref())
             && is(&filter.kind, Some(&record.kind))
             && filter.session.is_none_or(|session| record.session == Some(session))
-            && filter
-                .pid
-                .is_none_or(|pid| [record.pid, record.tgid, record.ppid].contains(&Some(pid)))
+            && filter.pid.is_none_or(|pid| record.is_of(pid))
             && filter.path.as_ref().is_none_or(|pattern| is_about(record, pattern))
             && filter.address.as_deref().is_none_or(|address| is_at(record, address))
             && self.since.as_ref().is_none_or(|since| is_from(&record.time, since))
@@ -233,7 +272,7 @@ mod tests {
         filter: Filter,
     }
 
-    const DENIED: &str = r#"{"seq":7,"format":1,"kind":"verdict","time":"2027-01-31T12:00:00.500000000Z","agent":"claude-code","verdict":"deny","operation":"open","access":["read"],"subject":"/etc/shadow","rule":"no-\"keys\"","pid":12,"tgid":11,"ppid":10,"session":3}"#;
+    const DENIED: &str = r#"{"seq":7,"format":1,"kind":"verdict","time":"2027-01-31T12:00:00.500000000Z","agent":"claude-code","verdict":"deny","operation":"open","access":["read"],"subject":"/etc/shadow","rule":"no-\"keys\"","pid":12,"tgid":11,"ppid":10,"ancestors":[{"pid":10,"comm":"sh"},{"pid":4,"comm":"agent"}],"session":3}"#;
     const DIALLED: &str = r#"{"seq":8,"kind":"verdict","time":"2027-01-31T12:00:01.000000000Z","agent":"claude-code","verdict":"deny","operation":"connect","access":["connect"],"subject":"tcp:[::1]:443","pid":12}"#;
     const RAW: &str = r#"{"seq":9,"kind":"verdict","time":"2027-01-31T12:00:01.000000000Z","verdict":"deny","operation":"open","subject":"/a\\xff","subject_hex":"2f61ff"}"#;
 
@@ -254,6 +293,7 @@ mod tests {
             (["--kind", "verdict"], ["--kind", "question"]),
             (["--path", "/etc/**"], ["--path", "/etc/*/**"]),
             (["--pid", "10"], ["--pid", "9"]),
+            (["--pid", "4"], ["--pid", "1"]),
             (["--session", "3"], ["--session", "33"]),
             (["--since", "2027-01-31T12:00:00Z"], ["--since", "2027-01-31T12:00:01Z"]),
             (["--until", "2027-01-31T12:00:01Z"], ["--until", "2027-01-31T12:00:00Z"]),

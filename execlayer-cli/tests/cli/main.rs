@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod ask;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod bundles;
 mod difference;
 #[cfg(test)]

@@ -121,7 +121,7 @@ fn about(record: &Record<'_>) -> (String, Option<bool>) {
     let by = record.by.as_deref().unwrap_or_default();
     let what = record.what.as_deref().unwrap_or_default();
     match &*record.kind {
-        "verdict" | "question" => {
+        "verdict" | "question" | "repeat" => {
             let act = words::act(&record.access, record.subject.as_deref().unwrap_or_default());
             let verdict = record.verdict.as_deref().unwrap_or_default();
             let monitor = if record.enforced == Some(false) { " (not enforced)" } else { "" };
@@ -135,7 +135,12 @@ fn about(record: &Record<'_>) -> (String, Option<bool>) {
                 record.tgid.unwrap_or_default()
             );
             let number = record.question.map(|id| format!(" question {id}")).unwrap_or_default();
-            (format!("{verdict}{monitor}{number}  {who}  {act}  {rule}"), Some(verdict == "deny"))
+            let times =
+                record.count.map(|count| format!(" {count} times more")).unwrap_or_default();
+            (
+                format!("{verdict}{monitor}{number}{times}  {who}  {act}  {rule}"),
+                Some(verdict == "deny"),
+            )
         }
         "answer" => {
             let answer =
@@ -163,6 +168,14 @@ fn about(record: &Record<'_>) -> (String, Option<bool>) {
                 None,
             ),
         },
+        "policy" => (
+            format!(
+                "policy `{}` version {} is in force",
+                record.policy.as_deref().unwrap_or_default(),
+                record.version.unwrap_or_default()
+            ),
+            None,
+        ),
         kind => (format!("{kind} {what}, by {by}"), None),
     }
 }
