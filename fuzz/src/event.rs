@@ -5,13 +5,17 @@ use std::mem::offset_of;
 
 use execlayer_agent::{
     kernel::events::{Decision, Observed, Record, RecordError, decode},
-    record::line,
+    record::{
+        event::{Known, event},
+        line,
+        redact::Redaction,
+    },
 };
 use execlayer_common::{
     access::{Access, Operation},
     event::{
-        ABI, EVENT_INTERPRETER, EVENT_MEASURABLE, EVENT_MONITOR, EVENT_PROVISIONAL, EventHeader,
-        KIND_CANCELLED, KIND_MEASURED, KIND_QUESTION, KIND_VERDICT, NO_RULE,
+        ABI, Ancestor, EVENT_INTERPRETER, EVENT_MEASURABLE, EVENT_MONITOR, EVENT_PROVISIONAL,
+        EventHeader, KIND_CANCELLED, KIND_MEASURED, KIND_QUESTION, KIND_VERDICT, NO_RULE,
     },
     provenance::Provenance,
     reason::Reason,
@@ -24,12 +28,17 @@ const FLAGS: usize = offset_of!(EventHeader, flags);
 /// Where the thread's name is, and behind it.
 const COMM: (usize, usize) = (offset_of!(EventHeader, comm), offset_of!(EventHeader, question));
 
+/// Where the lengths of what follows are, and the ancestors.
+const LENGTHS: usize = offset_of!(EventHeader, cwd_len);
+const ANCESTORS: usize = offset_of!(EventHeader, ancestors);
+
 pub(crate) fn body(bytes: &[u8]) {
     let Ok(record) = decode(bytes) else { return };
     assert!(bytes.len() >= HEADER, "a record of {} bytes", bytes.len());
     assert_eq!(decode(&bytes[..HEADER - 1]), Err(RecordError::Short));
     let Record::Observed(observed) = record else { return };
-    let whole = HEADER + observed.subject.len() + observed.exe.len();
+    let texts = [&observed.subject, &observed.exe, &observed.cwd, &observed.argv];
+    let whole = HEADER + texts.iter().map(|text| text.len()).sum::<usize>();
     assert!(bytes.len() >= whole);
     if whole > HEADER {
         assert_eq!(decode(&bytes[..whole - 1]), Err(RecordError::Short));
@@ -43,21 +52,30 @@ pub(crate) fn body(bytes: &[u8]) {
     assert_eq!(again[FLAGS + 1..COMM.0], bytes[FLAGS + 1..COMM.0]);
     assert!(bytes[COMM.0..COMM.1].starts_with(&observed.comm));
     assert!(!observed.comm.contains(&0));
-    if observed.asked.is_some() {
-        assert_eq!(again[COMM.1..], bytes[COMM.1..whole]);
-    } else {
-        assert_eq!(again[HEADER..], bytes[HEADER..whole]);
+    let known = if observed.asked.is_some() { COMM.1 } else { LENGTHS };
+    assert_eq!(again[known..ANCESTORS], bytes[known..ANCESTORS]);
+    assert_eq!(again[HEADER..], bytes[HEADER..whole]);
+    for (place, (pid, name)) in observed.ancestors.iter().enumerate() {
+        let at = ANCESTORS + place * size_of::<Ancestor>();
+        assert_eq!(pid.to_ne_bytes(), bytes[at..at + 4]);
+        assert!(bytes[at + 4..].starts_with(name) && name.len() <= 16 && !name.contains(&0));
     }
     written(&observed, None);
 }
 
 /// The log's line of it is one line of JSON, and nothing in it moves a terminal's cursor.
 pub(crate) fn written(observed: &Observed, provenance: Option<&Provenance>) {
-    let line = line::event(observed, provenance, u64::MAX / 2).unwrap();
-    let (end, line) = line.split_last().unwrap();
-    assert_eq!(*end, b'\n');
+    let redaction = Redaction::default();
+    let known = Known {
+        provenance,
+        digest: None,
+        cgroup: None,
+        offset: u64::MAX / 2,
+        redaction: &redaction,
+    };
+    let line = event(observed, None, known).unwrap();
     assert!(line.iter().all(|byte| *byte >= b' '), "{}", line.escape_ascii());
-    assert!(serde_json::from_slice::<serde_json::Value>(line).unwrap().is_object());
+    assert!(serde_json::from_slice::<serde_json::Value>(&line).unwrap().is_object());
     let shown = line::subject(observed);
     assert!(!shown.chars().any(char::is_control), "{shown:?}");
     let _ = line::access_texts(observed.access);
@@ -102,9 +120,16 @@ fn encoded(observed: &Observed) -> Vec<u8> {
     for value in [question, start].into_iter().chain(words.into_iter().flatten()) {
         bytes.extend(value.to_ne_bytes());
     }
-    assert_eq!(bytes.len(), HEADER);
-    bytes.extend(&observed.subject);
-    bytes.extend(&observed.exe);
+    for text in [&observed.cwd, &observed.argv] {
+        bytes.extend((text.len() as u16).to_ne_bytes());
+    }
+    bytes.extend((observed.ancestors.len() as u32).to_ne_bytes());
+    assert_eq!(bytes.len(), ANCESTORS);
+    // Names are compared apart: what stands behind their end is not read.
+    bytes.resize(HEADER, 0);
+    for text in [&observed.subject, &observed.exe, &observed.cwd, &observed.argv] {
+        bytes.extend(text);
+    }
     bytes
 }
 
@@ -117,7 +142,7 @@ pub(crate) fn observed() -> Observed {
 }
 
 fn record(kind: u16, verdict: u8, subject: &[u8]) -> Vec<u8> {
-    let exe = b"/usr/bin/python3";
+    let exe = b"/usr/bin/python3".as_slice();
     let mut bytes = Vec::new();
     for value in [ABI, kind, subject.len() as u16, exe.len() as u16] {
         bytes.extend(value.to_ne_bytes());
@@ -132,8 +157,16 @@ fn record(kind: u16, verdict: u8, subject: &[u8]) -> Vec<u8> {
     (16..19_u64).for_each(|value| bytes.extend(value.to_ne_bytes()));
     bytes.extend(b"python3\0\0\0\0\0\0\0\0\0");
     (21..27_u64).for_each(|value| bytes.extend(value.to_ne_bytes()));
-    bytes.extend(subject);
-    bytes.extend(exe);
+    let (cwd, argv) = (b"/home/dev".as_slice(), b"python3\0-c\0print()\0".as_slice());
+    for value in [cwd.len() as u16, argv.len() as u16, 1, 0] {
+        bytes.extend(value.to_ne_bytes());
+    }
+    bytes.extend(13_u32.to_ne_bytes());
+    bytes.extend(b"bash\0");
+    bytes.resize(HEADER, 0);
+    for text in [subject, exe, cwd, argv] {
+        bytes.extend(text);
+    }
     bytes
 }
 

@@ -1,7 +1,7 @@
 //! What must hold whatever bytes come: a body for each decoder of foreign bytes, and the inputs to start
 //! from. A body calls what the programs call, panics where a claim does not hold, and is bounded by the size of
 //! its input. Called by a fuzzer (`fuzz_targets/`, `cargo xtask fuzz`) and by a test of the workspace
-//! (`tests/integration/foreign.rs`). Must not know who calls it.
+//! (`tests/foreign`). Must not know who calls it.
 
 mod answer;
 mod cases;
@@ -19,6 +19,7 @@ mod provenance;
 mod root;
 mod seeds;
 mod signed;
+mod trail;
 
 use std::{env, fs, path::Path};
 
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "policy", body: policy::body, seeds: policy::seeds },
     Target { name: "provenance", body: provenance::body, seeds: provenance::seeds },
     Target { name: "root", body: root::body, seeds: root::seeds },
+    Target { name: "trail", body: trail::body, seeds: trail::seeds },
 ];
 
 /// The target with that name.

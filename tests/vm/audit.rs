@@ -25,6 +25,8 @@ crate::tests! {
     a_full_disk_is_seen_and_counted => .lanes(&[Lane::Hold]).limit(290).fresh(),
 }
 
+/// Knows the specifications, and nothing of this project.
+const OTHER_VERIFIER: &str = include_str!("audit/tlog.py");
 const TOOL: &str = "/opt/execlayer/bin/execlayer";
 const TOP: &str = "/srv/audit";
 /// More than the kinds of verdicts that are counted together.
@@ -81,6 +83,12 @@ fn what_happened_is_recorded_and_proved() -> Result<()> {
     ensure!(verified.contains("nothing was changed"), "{verified}");
     copy()?;
     succeed(&["verify", COPY, "--key", key])?;
+    let other = "/run/tlog.py";
+    fs::write(other, OTHER_VERIFIER)?;
+    let key_text = fs::read_to_string(key)?;
+    let agrees = Command::new("python3").args([other, COPY, key_text.trim(), proof]).output()?;
+    ensure!(agrees.status.success(), "{}{}", said(&agrees), wrong(&agrees));
+    note(said(&agrees).trim());
     let path = format!("{COPY}/records/00000000000000000000.jsonl");
     let text = fs::read_to_string(&path)?;
     fs::write(&path, text.replace(&format!("{TOP}/secret-0"), &format!("{TOP}/public")))?;
