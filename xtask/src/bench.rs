@@ -3,6 +3,7 @@
 //! Owns which parts there are and who sees what: results go to stdout, progress to stderr. Each part
 //! has its file below `bench/`. Nothing here asserts a time.
 
+mod audit;
 mod guest;
 mod hold;
 mod kernel;
@@ -41,6 +42,8 @@ enum Part {
     Guest,
     /// How long calls are held, and how many questions the daemon settles
     Hold,
+    /// Writing the audit trail, and reading it
+    Audit,
 }
 
 impl Part {
@@ -52,6 +55,7 @@ impl Part {
             Self::Size => "size",
             Self::Guest => "guest",
             Self::Hold => "hold",
+            Self::Audit => "audit",
         }
     }
 
@@ -63,6 +67,7 @@ impl Part {
             Self::Size => size::measure(),
             Self::Guest => guest::measure(),
             Self::Hold => hold::measure(),
+            Self::Audit => audit::measure(),
         }
     }
 
@@ -74,6 +79,7 @@ impl Part {
             Self::Size => size::table(measured),
             Self::Guest => guest::table(measured),
             Self::Hold => hold::table(measured),
+            Self::Audit => audit::table(measured),
         }
     }
 }

@@ -25,7 +25,7 @@ fn fields(seq: u64) -> String {
         _ => {
             let (verdict, subject) = match seq {
                 SECRET => ("deny", "/root/.ssh/id"),
-                _ if seq % 2 == 0 => ("deny", "/etc/shadow"),
+                _ if seq.is_multiple_of(2) => ("deny", "/etc/shadow"),
                 _ => ("allow", "/etc/passwd"),
             };
             format!(
