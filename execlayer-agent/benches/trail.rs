@@ -52,6 +52,8 @@ fn print(place: &Path, sync: Sync, records: u64) -> Result<(), Box<dyn Error>> {
         sync,
         checkpoint: 10,
         segment: 16 << 20,
+        keep_days: None,
+        keep_bytes: None,
     };
     let (mut trail, _found) = open(settings)?;
     let (provenance, redaction) = (provenance(), Redaction::default());

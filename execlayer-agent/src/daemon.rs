@@ -192,6 +192,7 @@ impl Daemon {
         self.tick_accounts();
         let ticked = self.trail.tick();
         self.note_trail(ticked);
+        self.tend_closed();
         if self.scopes.was_any() || !self.options.ephemeral {
             self.idle_ticks = 0;
         } else {
@@ -279,6 +280,17 @@ impl Daemon {
             self.health.raise(Concern::TrailSetAside, reason);
         }
         self.write(line::trail(found, self.options.audit_sync, now()), None);
+    }
+
+    /// Removes what the settings keep no longer, after saying so.
+    fn tend_closed(&mut self) {
+        let due = self.trail.tend_closed();
+        if let Ok(Some(due)) = &due {
+            self.write(line::removed(due.before, now()), None);
+            let removed = self.trail.remove(due);
+            self.note_trail(removed.map(|()| true));
+        }
+        self.note_trail(due.map(|_due| false));
     }
 
     /// Nothing is written for a while, or ever.

@@ -59,6 +59,12 @@ pub struct Options {
         value_parser = clap::value_parser!(u64).range(1..=1_024)
     )]
     pub audit_segment: u64,
+    /// Days after which closed files of records are removed
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    pub audit_keep_days: Option<u64>,
+    /// Size of closed files of records beyond which the oldest are removed
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub audit_keep: Option<u64>,
     /// Arguments whose name has this in it are secrets: their values are not recorded. May be repeated; passwords, tokens
     /// and the like are taken out anyway
     #[arg(long, value_name = "NAME")]
@@ -98,6 +104,8 @@ impl Options {
             sync: self.audit_sync,
             checkpoint: self.audit_checkpoint,
             segment: self.audit_segment << 20,
+            keep_days: self.audit_keep_days,
+            keep_bytes: self.audit_keep.map(|mebibytes| mebibytes << 20),
         }
     }
 }

@@ -110,6 +110,8 @@ fn stray(seq: Option<u64>) -> String {
 pub struct Report {
     /// The log, if a head counts.
     pub origin: Option<String>,
+    /// Records before this number were removed by the daemon itself, as its settings ask.
+    pub removed: u64,
     /// After the last record.
     pub end: u64,
     /// Size of the largest head that fits: what lies below is proved.
@@ -132,6 +134,8 @@ pub struct Verification {
     /// Records whose hash is not the tile's since the last head: one of both was changed.
     differing: Vec<u64>,
     is_rewritten: bool,
+    /// Records before this number were removed by the daemon itself.
+    removed: u64,
     proved: u64,
     findings: Vec<Finding>,
 }
@@ -172,6 +176,7 @@ impl Verification {
             by_records: Tree::default(),
             differing: Vec::new(),
             is_rewritten: false,
+            removed: 0,
             proved: 0,
             findings,
         };
@@ -194,6 +199,12 @@ impl Verification {
             }
             seq => self.findings.push(Finding::Stray { seq, before: self.next }),
         }
+    }
+
+    /// A record says that the daemon removed those before this number, as its settings ask. Whether the record is one
+    /// that was written is found as for any other.
+    pub fn removed_before(&mut self, number: u64) {
+        self.removed = self.removed.max(number.min(self.next));
     }
 
     /// There is no record before number `until`.
@@ -230,7 +241,11 @@ impl Verification {
             let differing = core::mem::take(&mut self.differing);
             self.report(&differing, |from, to| Finding::Altered { from, to });
         }
-        Report { origin: self.origin, end, proved: self.proved, findings: self.findings }
+        let removed = self.removed;
+        self.findings.retain(
+            |finding| !matches!(finding, Finding::Missing { from: 0, to } if *to <= removed),
+        );
+        Report { origin: self.origin, removed, end, proved: self.proved, findings: self.findings }
     }
 
     fn take(&mut self, record: Option<Hash>, tile: Option<Hash>) {

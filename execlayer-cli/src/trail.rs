@@ -3,11 +3,12 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, Seek, SeekFrom},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use execlayer_audit::{Hash, LogKey, TILE, Tile, segment};
+use lz4_flex::frame::FrameDecoder;
 
 use crate::{
     error::{CliError, Exit},
@@ -66,25 +67,29 @@ impl Log {
         if newest.exists() {
             heads.push((segment::CHECKPOINT.to_owned(), read_text(&newest)?));
         }
-        for first in self.segments()? {
+        for first in self.numbers(segment::closed_of)? {
             let name = segment::checkpoint_name(first);
             let path = self.folder.join(segment::FOLDER).join(&name);
-            if path.exists() {
-                heads.push((format!("{}/{name}", segment::FOLDER), read_text(&path)?));
-            }
+            heads.push((format!("{}/{name}", segment::FOLDER), read_text(&path)?));
         }
         Ok(heads)
     }
 
     /// First numbers of its segments, in order.
     pub(crate) fn segments(&self) -> Result<Vec<u64>, CliError> {
+        self.numbers(segment::first_of)
+    }
+
+    /// The numbers that names of files have, in order.
+    fn numbers(&self, of: impl Fn(&str) -> Option<u64>) -> Result<Vec<u64>, CliError> {
         let records = self.folder.join(segment::FOLDER);
         let failed = |error| files::cannot("read", &records, &error);
         let mut found = Vec::new();
         for entry in fs::read_dir(&records).map_err(failed)? {
-            found.extend(entry.map_err(failed)?.file_name().to_str().and_then(segment::first_of));
+            found.extend(entry.map_err(failed)?.file_name().to_str().and_then(&of));
         }
         found.sort_unstable();
+        found.dedup();
         Ok(found)
     }
 
@@ -95,11 +100,8 @@ impl Log {
         from: u64,
         mut each: impl FnMut(Line<'_>) -> Result<(), CliError>,
     ) -> Result<u64, CliError> {
-        let path = self.folder.join(segment::FOLDER).join(segment::name(first));
+        let (path, mut reader) = self.reader(first, from)?;
         let failed = |error| files::cannot("read", &path, &error);
-        let mut file = File::open(&path).map_err(failed)?;
-        file.seek(SeekFrom::Start(from)).map_err(failed)?;
-        let mut reader = BufReader::with_capacity(BUFFER, file);
         let (mut line, mut end) = (Vec::new(), from);
         while reader.read_until(b'\n', &mut line).map_err(failed)? != 0 {
             match line.strip_suffix(b"\n") {
@@ -112,6 +114,26 @@ impl Log {
             line.clear();
         }
         Ok(end)
+    }
+
+    /// A segment's bytes from one on, and its file. It may become compressed at any moment.
+    fn reader(&self, first: u64, from: u64) -> Result<(PathBuf, Box<dyn BufRead>), CliError> {
+        let records = self.folder.join(segment::FOLDER);
+        let plain = records.join(segment::name(first));
+        match File::open(&plain) {
+            Ok(mut file) => {
+                file.seek(SeekFrom::Start(from))
+                    .map_err(|error| files::cannot("read", &plain, &error))?;
+                return Ok((plain, Box::new(BufReader::with_capacity(BUFFER, file))));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(files::cannot("read", &plain, &error)),
+        }
+        let path = records.join(segment::compressed_name(first));
+        let failed = |error| files::cannot("read", &path, &error);
+        let mut reader = FrameDecoder::new(File::open(&path).map_err(failed)?);
+        io::copy(&mut reader.by_ref().take(from), &mut io::sink()).map_err(failed)?;
+        Ok((path.clone(), Box::new(BufReader::with_capacity(BUFFER, reader))))
     }
 
     /// Every record that a filter lets through, in order.

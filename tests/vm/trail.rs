@@ -1,10 +1,13 @@
 //! The audit trail in a guest: its records as text, and what is removed so that another begins. Must not check it.
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use execlayer_api::places;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+
+const TOOL: &str = "/opt/execlayer/bin/execlayer";
 
 /// The file in which a log's first records are.
 pub(crate) const FIRST: &str = "/var/log/execlayer/audit/records/00000000000000000000.jsonl";
@@ -16,21 +19,11 @@ pub(crate) fn text() -> Result<String> {
 
 /// The same, of another folder.
 pub(crate) fn text_in(folder: &Path) -> Result<String> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder.join("records")).context("no audit trail")? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "jsonl") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    let mut text = String::new();
-    for path in &paths {
-        text.push_str(&fs::read_to_string(path)?);
-    }
-    // The last one may be half written.
-    text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
-    Ok(text)
+    let mut show = Command::new(TOOL);
+    let shown = show.args(["audit", "show", "--json"]).arg(folder).output()?;
+    let wrong = String::from_utf8_lossy(&shown.stderr);
+    ensure!(shown.status.success(), "`{}` cannot be read: {wrong}", folder.display());
+    Ok(String::from_utf8(shown.stdout)?)
 }
 
 /// The records.

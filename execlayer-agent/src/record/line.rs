@@ -69,6 +69,16 @@ struct Head<'a> {
     root: String,
 }
 
+/// Records that are removed.
+#[derive(Debug, Serialize)]
+struct RemovedLine {
+    format: u32,
+    kind: &'static str,
+    time: String,
+    /// Number of the first that is left.
+    first: u64,
+}
+
 /// What became of the gate as a whole.
 #[derive(Debug, Serialize)]
 struct GateLine<'a> {
@@ -235,6 +245,16 @@ pub fn lost(
 pub fn gate(what: &'static str, by: &str, real_time: u64) -> Result<Vec<u8>, serde_json::Error> {
     let time = time::rfc3339(real_time);
     line(&GateLine { format: FORMAT, kind: "gate", time, what, by, release: RELEASE })
+}
+
+/// The line of records that are removed because the settings keep them no longer: all before number `first`.
+///
+/// # Errors
+///
+/// None that the fields could cause.
+pub fn removed(first: u64, real_time: u64) -> Result<Vec<u8>, serde_json::Error> {
+    let time = time::rfc3339(real_time);
+    line(&RemovedLine { format: FORMAT, kind: "removed", time, first })
 }
 
 /// The line of a question's end. `by`: who answered.

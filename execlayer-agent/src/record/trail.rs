@@ -5,6 +5,7 @@
 //! Order on the disk: records, then tiles, then the head. A head never names records that a lost power could take.
 
 mod accounts;
+mod closed;
 mod device;
 mod files;
 mod open;
@@ -22,6 +23,8 @@ use execlayer_audit::{Checkpoint, Hash, TILE, Tile, Tree, segment};
 use crate::{record::time, store};
 use accounts::Accounts;
 pub use accounts::{Account, Weight};
+use closed::Closed;
+pub use closed::Due;
 use device::Device;
 use files::Segment;
 pub use open::{Found, TrailError, open};
@@ -67,6 +70,10 @@ pub struct Settings {
     pub checkpoint: u64,
     /// Bytes after which a segment is closed.
     pub segment: u64,
+    /// Days after which a closed segment is removed.
+    pub keep_days: Option<u64>,
+    /// Bytes of closed segments beyond which the oldest are removed.
+    pub keep_bytes: Option<u64>,
 }
 
 /// An audit trail that is being written.
@@ -91,7 +98,8 @@ pub struct Trail {
     signed: u64,
     signed_at: u64,
     is_unsynced: bool,
-    /// Records that could not be written, by what they are about, since it was last said.
+    closed: Closed,
+    /// Which of the kernel's events are in records.
     accounts: Accounts,
     /// By profile: events of the kernel whose records could not be written. Without one: records of the daemon's own.
     unwritten: BTreeMap<Option<u32>, u64>,
@@ -230,6 +238,27 @@ impl Trail {
         self.unwritten.remove(&profile).unwrap_or_default()
     }
 
+    /// Every second, after [`Trail::tick`]: compresses what was closed, and says which closed segments are to go. They do
+    /// once [`Trail::remove`] is called: the record that says so comes first.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails. It is tried again.
+    pub fn tend_closed(&mut self) -> io::Result<Option<Due>> {
+        self.closed.compress(&self.settings.folder)?;
+        closed::due(&self.settings, self.segment.first(), time::now())
+    }
+
+    /// Removes closed segments. Their heads and tiles stay: they prove the rest.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be removed.
+    pub fn remove(&mut self, due: &Due) -> io::Result<()> {
+        self.checkpoint()?;
+        closed::remove(&self.settings.folder, due)
+    }
+
     /// Records that could not be written.
     #[must_use]
     pub const fn unwritten(&self) -> u64 {
@@ -295,7 +324,9 @@ impl Trail {
             &Path::new(segment::FOLDER).join(name),
             &self.head()?,
         )?;
+        let closed = self.segment.first();
         self.segment = Segment::begin(&self.settings.folder, self.tree.size())?;
+        self.closed.add(closed);
         Ok(())
     }
 

@@ -75,8 +75,13 @@ impl Log {
 #[test]
 fn an_untouched_log_is_proved_up_to_its_head() {
     let report = log(1000, 30).verify();
-    let expected =
-        Report { origin: Some(ORIGIN.to_owned()), end: 1000, proved: 970, findings: vec![] };
+    let expected = Report {
+        origin: Some(ORIGIN.to_owned()),
+        removed: 0,
+        end: 1000,
+        proved: 970,
+        findings: vec![],
+    };
     assert_eq!(report, expected);
     let mut without_tiles = log(1000, 30);
     without_tiles.leaves.clear();
@@ -134,6 +139,23 @@ fn truncation_and_removal_are_found() {
     let mut behead = log(1000, 0);
     behead.lines.drain(..300);
     assert_eq!(behead.findings(), [Finding::Missing { from: 0, to: 300 }]);
+}
+
+#[test]
+fn what_the_daemon_removed_itself_is_not_missing_and_no_more_than_that() {
+    let removed = |said: u64| {
+        let mut log = log(1000, 0);
+        log.lines.drain(..512);
+        let mut walk = Verification::new(&log.heads, signer(7).public());
+        let mut leaf = |seq| log.leaves.get(&seq).copied();
+        log.lines.iter().for_each(|line| walk.line(line, &mut leaf));
+        walk.removed_before(said);
+        walk.finish(&mut leaf)
+    };
+    let report = removed(512);
+    assert_eq!((report.removed, report.proved, report.findings), (512, 1000, vec![]));
+    assert_eq!(removed(256).findings, [Finding::Missing { from: 0, to: 512 }]);
+    assert_eq!(removed(u64::MAX).removed, 1000);
 }
 
 #[test]

@@ -82,6 +82,8 @@ pub(crate) struct Record<'a> {
     pub(crate) lost: Option<u64>,
     #[serde(default)]
     pub(crate) size: Option<u64>,
+    #[serde(default)]
+    pub(crate) first: Option<u64>,
     #[serde(borrow, default)]
     pub(crate) set_aside: Option<Cow<'a, str>>,
 }
@@ -134,7 +136,7 @@ pub(crate) struct Filter {
     /// Only what this rule decided
     #[arg(long, value_name = "ID")]
     rule: Option<String>,
-    /// Only of this kind: verdict, repeat, question, answer, grant, policy, gate, lost or trail
+    /// Only of this kind: verdict, repeat, question, answer, grant, policy, gate, lost, removed or trail
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
     /// Only about paths that a policy's pattern matches, such as '/etc/**'

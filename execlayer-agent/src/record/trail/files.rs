@@ -113,6 +113,17 @@ fn reopen(path: &Path, len: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// A file of the trail, made anew.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
+
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(path)
 }
@@ -123,14 +134,7 @@ pub(super) fn write_tile(folder: &Path, tile: Tile, bytes: &[u8]) -> io::Result<
     if let Some(parent) = path.parent() {
         make_folder(parent)?;
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(FILE)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)?;
-    file.write_all(bytes)
+    create(&path)?.write_all(bytes)
 }
 
 /// Removes a tile that is not full, and its folder once that is empty.

@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, TryLockError},
-    io::{self, BufRead, BufReader},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +15,7 @@ use execlayer_audit::{Checkpoint, Hash, Tile, Tree, segment};
 use super::{
     Settings, Trail,
     accounts::Accounts,
+    closed::{self, Closed},
     device::{self, Device},
     files::{self, Segment},
 };
@@ -163,10 +164,18 @@ fn finish(
         signed,
         signed_at: 0,
         is_unsynced: true,
+        closed: Closed::default(),
         accounts,
         unwritten: BTreeMap::new(),
         unwritten_in_all: 0,
     };
+    for first in segments(&trail.settings.folder)? {
+        let is_plain =
+            trail.settings.folder.join(segment::FOLDER).join(segment::name(first)).exists();
+        if is_plain && first < trail.segment.first() {
+            trail.closed.add(first);
+        }
+    }
     // Also the first head of a log, without records, is signed at once: from here on it cannot vanish unseen.
     trail.checkpoint()?;
     Ok((trail, found))
@@ -234,8 +243,7 @@ fn replay(
     let mut full = Vec::new();
     let (mut good, mut torn) = (0, 0);
     let mut is_fitting = fits(&tree);
-    let path = folder.join(segment::FOLDER).join(segment::name(first));
-    each_line(&path, |line, is_whole| {
+    each_line(folder, first, |line, is_whole| {
         if !is_whole {
             torn = line.len() as u64;
             return Ok(());
@@ -266,9 +274,9 @@ fn tree_before(folder: &Path, first: u64, device: &Device) -> Result<Option<Tree
     if first == 0 {
         return Ok(Some(Tree::default()));
     }
-    let Some(before) = segments(folder)?.into_iter().filter(|&other| other < first).max() else {
-        return Ok(None);
-    };
+    // Its records may have been removed, as the settings ask.
+    let heads = numbers(folder, segment::closed_of)?;
+    let Some(before) = heads.into_iter().rfind(|&other| other < first) else { return Ok(None) };
     let name = Path::new(segment::FOLDER).join(segment::checkpoint_name(before));
     let Some(head) = head(folder, &name, device)?.filter(|head| head.size == first) else {
         return Ok(None);
@@ -289,7 +297,7 @@ fn tree_before(folder: &Path, first: u64, device: &Device) -> Result<Option<Tree
     all.retain(|&other| other < first);
     all.sort_unstable();
     for other in all {
-        each_line(&folder.join(segment::FOLDER).join(segment::name(other)), |line, _is_whole| {
+        each_line(folder, other, |line, _is_whole| {
             tree.append(Hash::of_leaf(line), |tile, hashes| {
                 full.push((tile, Tile::to_bytes(hashes)))
             });
@@ -305,12 +313,13 @@ fn tree_before(folder: &Path, first: u64, device: &Device) -> Result<Option<Tree
     Ok(Some(tree))
 }
 
-/// Each line without its newline, and whether it had one.
+/// Each line of a segment without its newline, and whether it had one.
 fn each_line(
-    path: &Path,
+    folder: &Path,
+    first: u64,
     mut each: impl FnMut(&[u8], bool) -> Result<(), Damage>,
 ) -> Result<(), Damage> {
-    let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
+    let mut reader = closed::reader(folder, first)?;
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? != 0 {
         let whole = line.strip_suffix(b"\n");
@@ -325,14 +334,21 @@ fn last_segment(folder: &Path) -> io::Result<Option<u64>> {
 }
 
 fn segments(folder: &Path) -> io::Result<Vec<u64>> {
+    numbers(folder, segment::first_of)
+}
+
+/// The numbers that names of files have, in order.
+fn numbers(folder: &Path, of: impl Fn(&str) -> Option<u64>) -> io::Result<Vec<u64>> {
     let entries = match fs::read_dir(folder.join(segment::FOLDER)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
     let mut found = Vec::new();
     for entry in entries {
-        found.extend(entry?.file_name().to_str().and_then(segment::first_of));
+        found.extend(entry?.file_name().to_str().and_then(&of));
     }
+    found.sort_unstable();
+    found.dedup();
     Ok(found)
 }
 

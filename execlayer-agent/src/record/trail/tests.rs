@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, Write},
     path::{Path, PathBuf},
 };
 
@@ -28,6 +28,8 @@ impl Place {
             sync: Sync::Checkpoint,
             checkpoint: 3_600,
             segment: 4_096,
+            keep_days: None,
+            keep_bytes: None,
         }
     }
 
@@ -58,15 +60,17 @@ impl Place {
         let (mut segments, mut lines) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(self.log().join("records")).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "jsonl") {
-                segments.push(path);
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if let Some(first) = execlayer_audit::segment::first_of(name) {
+                segments.push(first);
             } else {
                 heads.push((path.display().to_string(), read(&path)));
             }
         }
-        segments.sort();
-        for segment in &segments {
-            lines.extend(read(segment).lines().map(str::to_owned));
+        segments.sort_unstable();
+        for first in segments {
+            let reader = super::closed::reader(&self.log(), first).unwrap();
+            lines.extend(reader.lines().map(Result::unwrap));
         }
         let mut walk = Verification::new(&heads, &self.key());
         let mut leaf = |seq: u64| {
@@ -296,4 +300,85 @@ fn what_is_accounted_for_outlives_a_kill_and_not_the_gate() {
     assert_eq!(trail.account(3), account, "also of records that no head covered");
     assert!(!trail.begin_accounts(42).unwrap());
     assert_eq!(trail.account(3).events, 0);
+}
+
+/// Compresses all that is closed.
+fn compress(trail: &mut Trail) {
+    while !trail.closed.is_idle() {
+        assert_eq!(trail.tend_closed().unwrap(), None);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn closed_segments_are_compressed_also_those_that_a_crash_left() {
+    let place = Place::new();
+    let (mut trail, _found) = place.open();
+    write(&mut trail, 1_000);
+    trail.checkpoint().unwrap();
+    let plain = segments(&place);
+    drop(trail);
+    let (mut trail, _found) = place.open();
+    // As if the frame had been written and the plain file not been removed.
+    let half = place.log().join("records/00000000000000000000.jsonl.lz4.new");
+    fs::write(&half, "half").unwrap();
+    compress(&mut trail);
+    let packed = segments(&place);
+    assert_eq!(packed.len(), plain.len());
+    assert_eq!(
+        packed.iter().filter(|name| name.ends_with(".jsonl")).count(),
+        1,
+        "the open one: {packed:?}"
+    );
+    assert_eq!(place.verify(), (vec![], 1_000));
+    drop(trail);
+    // What is in them is what tiles are computed from again.
+    fs::remove_file(place.log().join("tile/0/000")).unwrap();
+    assert_eq!(place.written(300).set_aside, None);
+    assert_eq!(place.verify(), (vec![], 1_300));
+}
+
+#[test]
+fn the_oldest_closed_segments_are_removed_when_there_is_more_than_is_kept() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.keep_bytes = Some(9_000);
+    let (mut trail, _found) = open(settings.clone()).unwrap();
+    assert_eq!(trail.tend_closed().unwrap(), None);
+    write(&mut trail, 2_000);
+    trail.checkpoint().unwrap();
+    settings.keep_bytes = None;
+    assert_eq!(super::closed::due(&settings, 1_792, 0).unwrap(), None, "nothing is asked for");
+    settings.keep_bytes = Some(9_000);
+    let due = super::closed::due(&settings, 1_792, 0).unwrap().unwrap();
+    assert!(due.before.is_multiple_of(256) && due.before > 256, "{due:?}");
+    trail.append(b"{\"kind\":\"removed\"}", None).unwrap();
+    trail.remove(&due).unwrap();
+    let left = segments(&place);
+    let first = left.iter().filter_map(|name| execlayer_audit::segment::first_of(name)).min();
+    assert_eq!(first, Some(due.before));
+    assert_eq!(
+        left.iter().filter(|name| name.ends_with(".checkpoint")).count(),
+        7,
+        "heads stay: {left:?}"
+    );
+    assert_eq!(super::closed::due(&settings, 1_792, 0).unwrap(), None, "once");
+    let (findings, proved) = place.verify();
+    assert_eq!(findings, [format!("records 0 to {} ({}) are missing", due.before - 1, due.before)]);
+    assert_eq!(proved, 2_001, "the tiles prove the rest");
+    drop(trail);
+    let (_trail, found) = place.open();
+    assert_eq!((found.size, found.set_aside), (2_001, None));
+}
+
+#[test]
+fn segments_are_removed_by_their_age() {
+    let place = Place::new();
+    place.written(600);
+    let mut settings = place.settings();
+    settings.keep_days = Some(2);
+    let now = crate::record::time::now();
+    assert_eq!(super::closed::due(&settings, 512, now).unwrap(), None);
+    let due = super::closed::due(&settings, 512, now + 3 * 24 * 60 * 60).unwrap().unwrap();
+    assert_eq!(due.before, 512, "never the open one");
 }

@@ -168,6 +168,9 @@ fn about(record: &Record<'_>) -> (String, Option<bool>) {
                 None,
             ),
         },
+        "removed" => {
+            (format!("records before {} are removed", record.first.unwrap_or_default()), None)
+        }
         "policy" => (
             format!(
                 "policy `{}` version {} is in force",

@@ -3,13 +3,14 @@
 use std::{path::PathBuf, thread, time::Duration};
 
 use execlayer_audit::{segment, verify::Verification};
+use memchr::memmem;
 use serde::Serialize;
 
 use super::Place;
 use crate::{
     error::{CliError, Exit},
     output::{Screen, printable},
-    trail::{self, Line, Log},
+    trail::{self, Line, Log, filter::Record},
 };
 
 /// Checks that no record was changed, removed, moved or put in
@@ -46,7 +47,9 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct Verified {
     origin: Option<String>,
-    /// Records that are there.
+    /// Records before this number were removed by the daemon itself, as its settings ask.
+    removed: u64,
+    /// How many were written.
     records: u64,
     /// How many of them a signed head covers.
     proved: u64,
@@ -73,8 +76,13 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     }
     let report = walk.finish(&mut leaf);
     let findings = report.findings.iter().map(ToString::to_string).collect();
-    let verified =
-        Verified { origin: report.origin, records: report.end, proved: report.proved, findings };
+    let verified = Verified {
+        origin: report.origin,
+        removed: report.removed,
+        records: report.end,
+        proved: report.proved,
+        findings,
+    };
     if args.json {
         screen.print_json(&verified)?;
     } else {
@@ -99,12 +107,21 @@ fn read(
     leaf: &mut impl FnMut(u64) -> Option<execlayer_audit::Hash>,
 ) -> Result<(), CliError> {
     const LOOKS: u32 = 10;
+    let removal = memmem::Finder::new("\"kind\":\"removed\"");
     let mut end = 0;
     for look in 1..=LOOKS {
         let mut is_torn = false;
         end = log.lines(first, end, |line| {
             match line {
-                Line::Whole(record) => walk.line(record, leaf),
+                Line::Whole(bytes) => {
+                    walk.line(bytes, leaf);
+                    if removal.find(bytes).is_some()
+                        && let Ok(Record { kind, first: Some(left), .. }) = Record::of(bytes)
+                        && kind == "removed"
+                    {
+                        walk.removed_before(left);
+                    }
+                }
                 Line::Torn => is_torn = true,
             }
             Ok(())
@@ -129,6 +146,12 @@ fn text(verified: &Verified, screen: &Screen) -> String {
         verified.records,
         verified.proved.min(verified.records),
     );
+    if verified.removed != 0 {
+        text.push_str(&format!(
+            "removed: {} by the daemon, as its settings ask\n",
+            verified.removed
+        ));
+    }
     let behind = verified.records.saturating_sub(verified.proved);
     if behind != 0 {
         text.push_str(&format!("behind:  {behind} that no checkpoint covers yet\n"));
