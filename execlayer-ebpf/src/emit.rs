@@ -135,12 +135,9 @@ fn count(counts: *mut Counts, room: u64, is_event: bool) {
     let put = unsafe { &raw mut (*counts).put };
     // SAFETY: as above.
     let events = unsafe { &raw mut (*counts).events };
+    let (word, more) = if room == 0 { (lost, u64::from(is_event)) } else { (put, room) };
     // SAFETY: as above.
-    let _before = match room {
-        0 => unsafe { atomic::add(lost, u64::from(is_event)) },
-        // SAFETY: as above.
-        room => unsafe { atomic::add(put, room) },
-    };
+    let _before = unsafe { atomic::add(word, more) };
     if is_event {
         // Last: who has read it finds in the ring buffer all that it counts, but for what is lost.
         // SAFETY: as above.
