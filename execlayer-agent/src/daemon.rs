@@ -244,6 +244,7 @@ impl Daemon {
     /// Nothing is enforced any more.
     pub fn taken_down(&mut self) {
         let by = self.stopped_by.take();
+        self.end_accounts();
         self.write_of_gate("down", by.as_deref().unwrap_or(DAEMON));
         self.sign_trail();
         tracing::info!("the gate is taken down: nothing is enforced");

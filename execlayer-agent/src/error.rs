@@ -136,7 +136,7 @@ impl DaemonError {
             Self::SwitchedOff => Some("boot without that word".into()),
             Self::AlreadyRunning(_) => Some("execlayer status shows it".to_owned()),
             Self::Trail(TrailError::InUse(_)) => {
-                Some("give this one another: --audit DIR".to_owned())
+                Some("give this one others: --audit DIR --state-dir DIR".to_owned())
             }
             Self::Trail(TrailError::Io { .. }) => None,
             Self::Pinned(_) => Some(

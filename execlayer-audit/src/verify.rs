@@ -73,6 +73,24 @@ pub enum Finding {
         /// Its size.
         to: u64,
     },
+    /// A file that cannot be read to its end.
+    #[error("`{whence}` is damaged behind record {behind}: {problem}")]
+    Unreadable {
+        /// The file.
+        whence: String,
+        /// The first record that was not read.
+        behind: u64,
+        /// Why.
+        problem: String,
+    },
+    /// Records that no head can prove, because something before them is missing, and with it the tiles.
+    #[error("{} not proved: records before them are missing, and with them the tiles", range("is", "are", *from, *to))]
+    Unproved {
+        /// The first.
+        from: u64,
+        /// After the last that a head should prove.
+        to: u64,
+    },
     /// Tiles that are not those of the records, which fit.
     #[error("tiles of {} changed; the records themselves fit what was signed", range("was", "were", *from, *to))]
     Tiles {
@@ -134,8 +152,10 @@ pub struct Verification {
     /// Records whose hash is not the tile's since the last head: one of both was changed.
     differing: Vec<u64>,
     is_rewritten: bool,
-    /// Records before this number were removed by the daemon itself.
-    removed: u64,
+    /// Records that say that those before a number were removed: (their own number, the first that is left).
+    removals: Vec<(u64, u64)>,
+    /// Size of the newest head.
+    newest: u64,
     proved: u64,
     findings: Vec<Finding>,
 }
@@ -167,6 +187,7 @@ impl Verification {
         if counted.is_empty() {
             findings.push(Finding::NoHead);
         }
+        let newest = counted.iter().map(|(head, _whence)| head.size).max().unwrap_or_default();
         counted.sort_by_key(|(head, _whence)| core::cmp::Reverse(head.size));
         let mut walk = Self {
             heads: counted,
@@ -176,7 +197,8 @@ impl Verification {
             by_records: Tree::default(),
             differing: Vec::new(),
             is_rewritten: false,
-            removed: 0,
+            removals: Vec::new(),
+            newest,
             proved: 0,
             findings,
         };
@@ -201,10 +223,16 @@ impl Verification {
         }
     }
 
-    /// A record says that the daemon removed those before this number, as its settings ask. Whether the record is one
-    /// that was written is found as for any other.
-    pub fn removed_before(&mut self, number: u64) {
-        self.removed = self.removed.max(number.min(self.next));
+    /// Record `seq` says that the daemon removed those before number `first`, as its settings ask. It counts if it is
+    /// proved: the daemon signs a head before it removes anything.
+    pub fn removal(&mut self, seq: u64, first: u64) {
+        self.removals.push((seq, first));
+    }
+
+    /// A file ends before its end.
+    pub fn unreadable(&mut self, whence: &str, problem: &str) {
+        let (whence, problem) = (whence.to_owned(), problem.to_owned());
+        self.findings.push(Finding::Unreadable { whence, behind: self.next, problem });
     }
 
     /// There is no record before number `until`.
@@ -241,7 +269,13 @@ impl Verification {
             let differing = core::mem::take(&mut self.differing);
             self.report(&differing, |from, to| Finding::Altered { from, to });
         }
-        let removed = self.removed;
+        let is_rewritten = |finding: &Finding| matches!(finding, Finding::Rewritten { .. });
+        let to = self.newest.min(end);
+        if self.proved < to && !self.findings.iter().any(is_rewritten) {
+            self.findings.push(Finding::Unproved { from: self.proved, to });
+        }
+        let proved = self.removals.iter().filter(|(seq, _first)| *seq < self.proved);
+        let removed = proved.map(|(_seq, first)| *first).max().unwrap_or_default();
         self.findings.retain(
             |finding| !matches!(finding, Finding::Missing { from: 0, to } if *to <= removed),
         );

@@ -16,6 +16,7 @@ use execlayer_common::{
     limits,
     question::daemon,
     reason::Reason,
+    verdict::raw,
 };
 
 use crate::{
@@ -78,7 +79,8 @@ fn output(scratch: *mut Scratch) {
         size_of::<EventHeader>() as u64 + subject + exe + cwd + argv
     };
     // SAFETY: as above.
-    let (profile, kind) = unsafe { ((*scratch).event.profile, (*scratch).event.kind) };
+    let (profile, kind, verdict) =
+        unsafe { ((*scratch).event.profile, (*scratch).event.kind, (*scratch).event.verdict) };
     let room = event::room(size);
     let size = opaque(size);
     let limit = (size_of::<EventHeader>() as u64) + 2 * PATH_END + IN_CWD + IN_ARGV;
@@ -86,7 +88,10 @@ fn output(scratch: *mut Scratch) {
         return;
     }
     let Some(counts) = COUNTS.get_ptr_mut(index_of(profile)) else { return };
-    let may_be_put = kind != event::KIND_VERDICT || is_share(counts, profile, room);
+    // A call that is held asks once; what cannot be held asks as often as it is tried.
+    let is_held = kind == event::KIND_QUESTION && verdict == raw::ASK;
+    let is_of_question = kind == event::KIND_CANCELLED || kind == event::KIND_MEASURED;
+    let may_be_put = is_held || is_of_question || is_share(counts, profile, room);
     // SAFETY: the header and `text` lie behind one another in the buffer.
     let is_put = may_be_put
         && unsafe {
@@ -111,7 +116,7 @@ fn index_of(profile: u32) -> u32 {
     if profile <= limits::MAX_PROFILES { profile } else { 0 }
 }
 
-/// Whether a verdict's record is put into the ring buffer: not into what is kept for questions, and a profile may
+/// Whether another record is put into the ring buffer: not into what is kept for held calls, and a profile may
 /// have no more waiting there than is free. However many flood it, a share is left for the next one.
 #[inline(always)]
 fn is_share(counts: *const Counts, profile: u32, room: u64) -> bool {

@@ -108,7 +108,7 @@ fn a_daemon_that_is_killed_leaves_a_trail_that_goes_on() -> Result<()> {
     let options = ["--audit-checkpoint", "1", "--audit-segment", "1"];
     let mut gate = Gate::start_with(&options)?;
     // With pauses, or the log grows faster than anybody can check it.
-    let mut load = flood(&gate, &policy, "[ $(( i % 50 )) = 0 ] && sleep 0.1")?;
+    let load = flood(&gate, &policy, "[ $(( i % 50 )) = 0 ] && sleep 0.1")?;
     gate.events(|line| line["rule"] == "kept")?;
     let mut random = seed();
     for kill in 0..kills {
@@ -118,8 +118,7 @@ fn a_daemon_that_is_killed_leaves_a_trail_that_goes_on() -> Result<()> {
         gate.kill()?;
         gate = Gate::again_in(&options, &[]).with_context(|| format!("kill {kill}"))?;
     }
-    load.kill()?;
-    load.wait()?;
+    end(load)?;
     let records = accounted(Path::new(places::AUDIT))?;
     let verified = succeed(&["verify"])?;
     ensure!(verified.contains("nothing was changed"), "{verified}");
@@ -139,7 +138,7 @@ fn a_daemon_that_is_killed_leaves_a_trail_that_goes_on() -> Result<()> {
 fn a_flood_of_one_agent_does_not_push_out_another() -> Result<()> {
     let (loud, quiet) = (yard("loud")?, yard("quiet")?);
     let gate = Gate::start()?;
-    let mut load = flood(&gate, &loud, ":")?;
+    let load = flood(&gate, &loud, ":")?;
     gate.events(|line| line["agent"] == "loud" && line["rule"] == "kept")?;
     // A scope has to be opened before the daemon stands still.
     let waits = format!("sleep 8; cat {TOP}/secret-3; sleep 1");
@@ -156,8 +155,7 @@ fn a_flood_of_one_agent_does_not_push_out_another() -> Result<()> {
     sleep(Duration::from_secs(10));
     kill(daemon, Signal::SIGCONT)?;
     gate.events(|line| line["agent"] == "quiet" && line["subject"] == format!("{TOP}/secret-3"))?;
-    load.kill()?;
-    load.wait()?;
+    end(load)?;
     quiet.wait_with_output()?;
     let records = accounted(Path::new(places::AUDIT))?;
     let of = |agent: &str| {
@@ -183,7 +181,7 @@ fn a_full_disk_is_seen_and_counted() -> Result<()> {
     let folder = format!("{SMALL}/audit");
     let policy = yard("full")?;
     let gate = Gate::start_with(&["--audit", &folder])?;
-    let mut load = flood(&gate, &policy, ":")?;
+    let load = flood(&gate, &policy, ":")?;
     let status = || {
         let output = Command::new(TOOL).args(["status", "--json"]).output()?;
         Ok::<Value, anyhow::Error>(serde_json::from_slice(&output.stdout)?)
@@ -202,8 +200,7 @@ fn a_full_disk_is_seen_and_counted() -> Result<()> {
     let kept = gate.run(&policy, &["--quiet"], &["cat", &format!("{TOP}/secret-1")]).output()?;
     ensure!(!kept.status.success(), "a full disk opens the gate");
     size("64m", MsFlags::MS_REMOUNT)?;
-    load.kill()?;
-    load.wait()?;
+    end(load)?;
     let records = accounted(Path::new(&folder))?;
     let lost = |line: &&Value| line["kind"] == "lost" && line["cause"] == "write";
     ensure!(records.iter().filter(lost).count() > 0, "no record says what is missing");
@@ -219,6 +216,13 @@ fn flood(gate: &Gate, policy: &str, between: &str) -> Result<Child> {
     );
     let mut run = gate.run(policy, &["--quiet"], &["sh", "-c", &shell]);
     Ok(run.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+}
+
+/// The tool passes it on to the program.
+fn end(mut load: Child) -> Result<()> {
+    kill(Pid::from_raw(i32::try_from(load.id())?), Signal::SIGTERM)?;
+    load.wait()?;
+    Ok(())
 }
 
 /// The records of a log, once they and what they say is missing are all that the kernel counted.

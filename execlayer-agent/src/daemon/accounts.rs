@@ -59,7 +59,7 @@ impl Daemon {
         let kept = self.gate.holding().told(words::INSTANCE)?;
         let instance = if kept == 0 { self.offset.wrapping_add(time::boot()).max(1) } else { kept };
         self.gate.holding().tell(words::INSTANCE, instance)?;
-        let is_known = self.trail.begin_accounts(instance)?;
+        let is_known = self.trail.begin_accounts(instance);
         for profile in 0..=limits::MAX_PROFILES {
             let counts = self.gate.counts(profile)?;
             if kept != 0 && !is_known {
@@ -71,7 +71,20 @@ impl Daemon {
             self.accounts.taken.insert(profile, taken);
             self.accounts.before.insert(profile, counts);
         }
+        let kept = self.trail.checkpoint();
+        self.note_trail(kept.map(|()| true));
         Ok(())
+    }
+
+    /// Nothing is governed any more, and all that was in the ring buffer was taken: what is missing now is missing for
+    /// good, and there is no next tick.
+    pub(super) fn end_accounts(&mut self) {
+        self.write_repeats(u64::MAX);
+        for profile in 0..=limits::MAX_PROFILES {
+            if let Ok(counts) = self.gate.counts(profile) {
+                self.write_loss_of(profile, counts);
+            }
+        }
     }
 
     /// Says to the kernel how much of the ring buffer is free for whom.

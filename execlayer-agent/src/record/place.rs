@@ -12,7 +12,7 @@ const ID: usize = 64;
 #[derive(Debug)]
 pub struct Places {
     root: PathBuf,
-    known: HashMap<u64, Option<String>>,
+    known: HashMap<u64, String>,
 }
 
 impl Places {
@@ -27,8 +27,11 @@ impl Places {
         if self.known.len() >= MAX_KNOWN && !self.known.contains_key(&cgroup) {
             self.known.clear();
         }
-        let root = &self.root;
-        self.known.entry(cgroup).or_insert_with(|| look(root, cgroup, process)).as_deref()
+        // What is gone now may have others in it later: only what was found is remembered.
+        if !self.known.contains_key(&cgroup) {
+            self.known.insert(cgroup, look(&self.root, cgroup, process)?);
+        }
+        self.known.get(&cgroup).map(String::as_str)
     }
 }
 

@@ -210,15 +210,9 @@ impl Trail {
     }
 
     /// From now on records are about events of this loaded gate; whether those before were, too. If not, nothing is
-    /// accounted for.
-    ///
-    /// # Errors
-    ///
-    /// If that cannot be kept.
-    pub fn begin_accounts(&mut self, instance: u64) -> io::Result<bool> {
-        let is_same = self.accounts.begin(instance);
-        self.checkpoint()?;
-        Ok(is_same)
+    /// accounted for. Kept with the next checkpoint.
+    pub fn begin_accounts(&mut self, instance: u64) -> bool {
+        self.accounts.begin(instance)
     }
 
     /// What is accounted for of a profile by records that are in the log.

@@ -128,7 +128,8 @@ fn truncation_and_removal_are_found() {
     cut.lines.truncate(900);
     assert_eq!(cut.findings(), [Finding::Missing { from: 900, to: 1000 }]);
     cut.leaves.clear();
-    assert_eq!(cut.findings(), [Finding::Missing { from: 900, to: 1000 }]);
+    let unproved = Finding::Unproved { from: 512, to: 900 };
+    assert_eq!(cut.findings(), [Finding::Missing { from: 900, to: 1000 }, unproved]);
     assert_eq!((cut.verify().end, cut.verify().proved), (900, 512));
 
     let mut holed = log(1000, 0);
@@ -143,19 +144,25 @@ fn truncation_and_removal_are_found() {
 
 #[test]
 fn what_the_daemon_removed_itself_is_not_missing_and_no_more_than_that() {
-    let removed = |said: u64| {
-        let mut log = log(1000, 0);
+    let removed = |seq: u64, first: u64, with_tiles: bool| {
+        let mut log = log(1000, 10);
         log.lines.drain(..512);
+        if !with_tiles {
+            log.leaves.clear();
+        }
         let mut walk = Verification::new(&log.heads, signer(7).public());
         let mut leaf = |seq| log.leaves.get(&seq).copied();
         log.lines.iter().for_each(|line| walk.line(line, &mut leaf));
-        walk.removed_before(said);
+        walk.removal(seq, first);
         walk.finish(&mut leaf)
     };
-    let report = removed(512);
-    assert_eq!((report.removed, report.proved, report.findings), (512, 1000, vec![]));
-    assert_eq!(removed(256).findings, [Finding::Missing { from: 0, to: 512 }]);
-    assert_eq!(removed(u64::MAX).removed, 1000);
+    let missing = Finding::Missing { from: 0, to: 512 };
+    let report = removed(600, 512, true);
+    assert_eq!((report.removed, report.proved, report.findings), (512, 990, vec![]));
+    assert_eq!(removed(600, 256, true).findings, [missing.clone()]);
+    assert_eq!(removed(995, 512, true).findings, [missing.clone()], "nothing proves that record");
+    let unproved = Finding::Unproved { from: 0, to: 990 };
+    assert_eq!(removed(600, 512, false).findings, [missing, unproved], "nor any without the tiles");
 }
 
 #[test]

@@ -221,7 +221,7 @@ fn resume(
         }
     };
     let mut must_fit = vec![&head];
-    must_fit.extend(copy.filter(|copy| copy.size != head.size));
+    must_fit.extend(copy);
     let mut accounts = Accounts::load(&settings.state_dir);
     let (tree, good, torn) = replay(folder, first, tree, &must_fit, &mut accounts)?;
     let segment = Segment::resume(folder, first, good)?;
