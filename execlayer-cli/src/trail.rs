@@ -65,12 +65,12 @@ impl Log {
         let mut heads = Vec::new();
         let newest = self.folder.join(segment::CHECKPOINT);
         if newest.exists() {
-            heads.push((segment::CHECKPOINT.to_owned(), read_text(&newest)?));
+            heads.push((segment::CHECKPOINT.to_owned(), read_head(&newest)?));
         }
         for first in self.numbers(segment::closed_of)? {
             let name = segment::checkpoint_name(first);
             let path = self.folder.join(segment::FOLDER).join(&name);
-            heads.push((format!("{}/{name}", segment::FOLDER), read_text(&path)?));
+            heads.push((format!("{}/{name}", segment::FOLDER), read_head(&path)?));
         }
         Ok(heads)
     }
@@ -90,6 +90,29 @@ impl Log {
         }
         found.sort_unstable();
         found.dedup();
+        Ok(found)
+    }
+
+    /// Files beside the records that are no part of the log.
+    pub(crate) fn strangers(&self) -> Result<Vec<String>, CliError> {
+        let records = self.folder.join(segment::FOLDER);
+        let failed = |error| files::cannot("read", &records, &error);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&records).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            // A daemon is writing it, or was killed while it did.
+            let part = name.strip_suffix(".new").unwrap_or(&name);
+            let head = part.strip_suffix(".checkpoint").unwrap_or(part);
+            let is_part = [part, head]
+                .iter()
+                .any(|name| segment::first_of(name).or(segment::closed_of(name)).is_some());
+            let is_new_head =
+                name.ends_with(".new") && segment::first_of(&format!("{head}.jsonl")).is_some();
+            if !is_part && !is_new_head {
+                found.push(name);
+            }
+        }
+        found.sort();
         Ok(found)
     }
 
@@ -239,6 +262,12 @@ pub(crate) fn read_key(path: &Path) -> Result<LogKey, CliError> {
         CliError::failure(format!("`{}` cannot be used: {error}", path.display()))
             .help("a device's public key is `log.pub` in the folder of its audit trail")
     })
+}
+
+/// A head's file. What is no text in it makes it none that counts.
+fn read_head(path: &Path) -> Result<String, CliError> {
+    let bytes = fs::read(path).map_err(|error| files::cannot("read", path, &error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Reads a file of text.

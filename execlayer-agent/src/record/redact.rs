@@ -32,6 +32,8 @@ const BEGINNINGS: [&str; 14] = [
     "eyJhbGci",
     "-----BEGIN",
 ];
+/// Bytes of a name.
+const LONGEST_NAME: usize = 64;
 /// What stands for a secret.
 const TAKEN_OUT: &str = "[redacted]";
 
@@ -67,50 +69,53 @@ impl Redaction {
     }
 
     fn of_word(&self, word: String) -> String {
-        if let Some((name, value)) = word.split_once('=')
-            && !value.is_empty()
-            && name.len() <= 64
-            && self.names_a_secret(name)
-        {
-            return format!("{name}={TAKEN_OUT}");
-        }
-        // `Authorization: Bearer ...`, also within a longer word.
+        // A header: all behind it. `Authorization: Bearer ...`
         if let Some((name, value)) = word.split_once(':')
             && !value.is_empty()
             && !value.starts_with("//")
-            && name.len() <= 64
+            && name.len() <= LONGEST_NAME
+            && !name.contains('=')
             && self.names_a_secret(name)
         {
             return format!("{name}: {TAKEN_OUT}");
         }
-        if let Some((scheme, rest)) = word.split_once("://")
+        // A shell's command line is one word: each part of it is looked at.
+        let is_between = |letter: char| letter.is_whitespace() || "\"'`;&|()<>".contains(letter);
+        let parts = word.split_inclusive(is_between).map(|part| {
+            let bare = part.trim_end_matches(is_between);
+            self.of_part(bare) + part.get(bare.len()..).unwrap_or_default()
+        });
+        parts.collect()
+    }
+
+    fn of_part(&self, part: &str) -> String {
+        if let Some((name, value)) = part.split_once('=')
+            && name.len() <= LONGEST_NAME
+            && self.names_a_secret(name)
+        {
+            // The value may stand in quotes, which end a part.
+            return if value.is_empty() {
+                format!("{name}=")
+            } else {
+                format!("{name}={TAKEN_OUT}")
+            };
+        }
+        if let Some((scheme, rest)) = part.split_once("://")
             && let Some((login, place)) = rest.split_once('@')
             && let Some((user, _password)) = login.split_once(':')
             && !login.contains('/')
         {
             return format!("{scheme}://{user}:{TAKEN_OUT}@{place}");
         }
-        let is_known = |part: &str| {
-            BEGINNINGS
-                .iter()
-                .any(|begin| part.strip_prefix(begin).is_some_and(|rest| rest.len() >= 8))
-        };
-        // A shell's command line is one word.
-        if word
-            .split(|letter: char| letter.is_whitespace() || "=\"'".contains(letter))
-            .any(is_known)
-        {
-            return word
-                .split_inclusive(|letter: char| letter.is_whitespace() || "=\"'".contains(letter))
-                .map(|part| {
-                    let bare = part.trim_end_matches(|letter: char| {
-                        letter.is_whitespace() || "=\"'".contains(letter)
-                    });
-                    if is_known(bare) { part.replacen(bare, TAKEN_OUT, 1) } else { part.to_owned() }
-                })
-                .collect();
-        }
-        word
+        let is_between = |letter: char| "/:@,=?#".contains(letter);
+        let pieces = part.split_inclusive(is_between).map(|piece| {
+            let bare = piece.trim_end_matches(is_between);
+            let is_secret =
+                |begin: &&str| bare.strip_prefix(*begin).is_some_and(|rest| rest.len() >= 8);
+            let shown = if BEGINNINGS.iter().any(is_secret) { TAKEN_OUT } else { bare };
+            shown.to_owned() + piece.get(bare.len()..).unwrap_or_default()
+        });
+        pieces.collect()
     }
 
     fn names_a_secret(&self, name: &str) -> bool {
@@ -154,6 +159,19 @@ mod tests {
         assert_eq!(redacted(&["x", "ghp_0123456789abcdef"]), ["x", "[redacted]"]);
         let line = ["sh", "-c", "KEY=\"sk-0123456789abcdef\" run"];
         assert_eq!(redacted(&line), ["sh", "-c", "KEY=\"[redacted]\" run"]);
+        let line = ["git", "clone", "https://ghp_0123456789abcdef@host/x"];
+        assert_eq!(redacted(&line), ["git", "clone", "https://[redacted]@host/x"]);
+    }
+
+    #[test]
+    fn a_shells_command_line_is_looked_at_part_by_part() {
+        let long = "/a/folder/whose/name/is/longer/than/any/name/of/a/variable/that/anybody/uses";
+        let line =
+            format!("cd {long} && A=1 GITHUB_TOKEN=x gh; curl https://me:pw@host|PASSWORD=y z");
+        let expected = format!(
+            "cd {long} && A=1 GITHUB_TOKEN=[redacted] gh; curl https://me:[redacted]@host|PASSWORD=[redacted] z"
+        );
+        assert_eq!(redacted(&["bash", "-c", &line]), ["bash", "-c", &expected]);
     }
 
     #[test]

@@ -107,7 +107,8 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// Gathers a record, one JSON object of bytes, and gives it its number. Whether enough was gathered to be written; the rest waits for [`Trail::flush`].
+    /// Gathers a record, one JSON object of bytes, and gives it its number. Whether enough was gathered to be written;
+    /// the rest waits for [`Trail::flush`].
     ///
     /// # Errors
     ///
@@ -240,6 +241,9 @@ impl Trail {
     /// If the disk fails. It is tried again.
     pub fn tend_closed(&mut self) -> io::Result<Option<Due>> {
         self.closed.compress(&self.settings.folder)?;
+        if self.closed.is_busy() {
+            return Ok(None);
+        }
         closed::due(&self.settings, self.segment.first(), time::now())
     }
 

@@ -125,7 +125,7 @@ impl<'a> Record<'a> {
 }
 
 /// Which records are wanted: all conditions hold.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Filter {
     /// Only of this agent
     #[arg(long, value_name = "NAME")]
@@ -140,8 +140,8 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
     /// Only about paths that a policy's pattern matches, such as '/etc/**'
-    #[arg(long, value_name = "PATTERN", value_parser = path_pattern)]
-    path: Option<Pattern>,
+    #[arg(long, value_name = "PATTERN", value_parser = wanted_path)]
+    path: Option<WantedPath>,
     /// Only about this address: `10.0.0.1`, `10.0.0.1:443` or `[::1]:80`
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
@@ -157,6 +157,22 @@ pub(crate) struct Filter {
     /// Only before then
     #[arg(long, value_name = "TIME", value_parser = then)]
     until: Option<u64>,
+}
+
+/// A pattern of paths, and a text that everything has in it that it matches.
+#[derive(Clone, Debug)]
+struct WantedPath {
+    pattern: Pattern,
+    literal: String,
+}
+
+fn wanted_path(text: &str) -> Result<WantedPath, String> {
+    let pattern = path_pattern(text)?;
+    // Behind a choice or an escape, what stands in the text need not stand in the path.
+    let plain = text.split(['{', '[', '\\']).next().unwrap_or_default();
+    let is_same_in_json = |c: char| c.is_ascii_alphanumeric() || "/._-+=@".contains(c);
+    let literal = plain.split(|c: char| !is_same_in_json(c)).max_by_key(|part| part.len());
+    Ok(WantedPath { pattern, literal: literal.unwrap_or_default().to_owned() })
 }
 
 /// Seconds since 1970.
@@ -177,9 +193,10 @@ pub(crate) struct Sieve<'a> {
 }
 
 impl Filter {
-    /// Whether it says which verdicts are wanted.
-    pub(crate) const fn names_a_verdict(&self) -> bool {
-        self.verdict.is_some()
+    /// The same, of denials unless it says which verdicts are wanted.
+    pub(crate) fn or_denials(&self) -> Self {
+        let denied = || Some("deny".to_owned());
+        Self { verdict: self.verdict.clone().or_else(denied), ..self.clone() }
     }
 
     /// Made ready to look at records.
@@ -199,6 +216,7 @@ impl Filter {
             }
         }
         needles.extend(self.session.map(|session| format!("\"session\":{session}")));
+        needles.extend(self.path.as_ref().map(|path| path.literal.clone()));
         needles.extend(self.address.as_ref().map(|_any| "\"operation\":\"connect\"".to_owned()));
         let needles =
             needles.iter().map(|needle| memmem::Finder::new(needle).into_owned()).collect();
@@ -230,7 +248,7 @@ impl Sieve<'_> {
             && is(&filter.kind, Some(&record.kind))
             && filter.session.is_none_or(|session| record.session == Some(session))
             && filter.pid.is_none_or(|pid| record.is_of(pid))
-            && filter.path.as_ref().is_none_or(|pattern| is_about(record, pattern))
+            && filter.path.as_ref().is_none_or(|path| is_about(record, &path.pattern))
             && filter.address.as_deref().is_none_or(|address| is_at(record, address))
             && self.since.as_ref().is_none_or(|since| is_from(&record.time, since))
             && self.until.as_ref().is_none_or(|until| !is_from(&record.time, until))
@@ -294,6 +312,7 @@ mod tests {
             (["--rule", "no-\"keys\""], ["--rule", "no-keys"]),
             (["--kind", "verdict"], ["--kind", "question"]),
             (["--path", "/etc/**"], ["--path", "/etc/*/**"]),
+            (["--path", "/{usr,etc}/shado?"], ["--path", "/{usr,etc}/shado"]),
             (["--pid", "10"], ["--pid", "9"]),
             (["--pid", "4"], ["--pid", "1"]),
             (["--session", "3"], ["--session", "33"]),

@@ -78,9 +78,9 @@ fn a_log_that_cannot_be_written_degrades() {
     let mut bench = Bench::new(false);
     bench.daemon.settle();
     let (path, records) = (bench.records(), fs::read(bench.records()).unwrap());
-    bench.daemon.trail.forget_file();
     bench.daemon.gate.as_fake().counts.insert(1, Counts { events: 1, lost: 0, put: 0 });
     bench.daemon.tick();
+    bench.daemon.trail.forget_file();
     fs::remove_file(&path).unwrap();
     bench.daemon.observe(&denied(b"/x", b"/y"));
     bench.daemon.settle();

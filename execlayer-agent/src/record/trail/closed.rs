@@ -1,6 +1,7 @@
 //! Segments that are closed: compressed, and removed when the settings say so. Must not touch the one that is written.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, BufRead, BufReader, Write},
     mem,
@@ -9,7 +10,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use execlayer_audit::segment;
+use execlayer_audit::{Hash, TILE, Tile, Tree, segment};
 use lz4_flex::frame::{FrameDecoder, FrameEncoder, FrameInfo};
 
 use super::{Settings, files};
@@ -44,6 +45,11 @@ impl Closed {
         self.plain.is_empty() && self.running.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
+    /// Whether one is being compressed, or waits for it.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.plain.is_empty() || self.running.is_some()
+    }
+
     /// Goes on compressing. An error is that of the last one, which is tried again at the next start.
     pub(super) fn compress(&mut self, folder: &Path) -> io::Result<()> {
         if self.running.as_ref().is_some_and(|running| !running.is_finished()) {
@@ -51,8 +57,8 @@ impl Closed {
         }
         let ended = mem::take(&mut self.running).map(JoinHandle::join);
         if let Some(first) = self.plain.pop() {
-            let records = folder.join(segment::FOLDER);
-            self.running = Some(thread::Builder::new().spawn(move || compress(&records, first))?);
+            let folder = folder.to_owned();
+            self.running = Some(thread::Builder::new().spawn(move || compress(&folder, first))?);
         }
         match ended {
             None => Ok(()),
@@ -62,19 +68,35 @@ impl Closed {
     }
 }
 
-/// Whole or not at all: until the end the plain file is there.
-fn compress(records: &Path, first: u64) -> io::Result<()> {
+/// Whole or not at all: until the end the plain file is there. The tiles of its records are made to survive first: once
+/// the records are removed, nothing else has their hashes.
+fn compress(folder: &Path, first: u64) -> io::Result<()> {
+    let records = folder.join(segment::FOLDER);
     let plain = records.join(segment::name(first));
     let beside = records.join(format!("{}.new", segment::compressed_name(first)));
-    let mut frame = FrameInfo::new();
-    frame.content_checksum = true;
+    let frame = FrameInfo::new().content_checksum(true);
     let mut to = FrameEncoder::with_frame_info(frame, files::create(&beside)?);
-    io::copy(&mut File::open(&plain)?, &mut to)?;
+    let mut from = BufReader::new(File::open(&plain)?);
+    let (mut tree, mut tiles, mut line) = (Tree::default(), Vec::new(), Vec::new());
+    while from.read_until(b'\n', &mut line)? != 0 {
+        to.write_all(&line)?;
+        let record = line.strip_suffix(b"\n").unwrap_or(&line);
+        tree.append(Hash::of_leaf(record), |tile, hashes| {
+            // Those above span more than this segment.
+            if tile.level == 0 {
+                tiles.push((Tile::full(0, first / TILE + tile.index), Tile::to_bytes(hashes)));
+            }
+        });
+        line.clear();
+    }
     let mut file = to.finish().map_err(io::Error::other)?;
     file.flush()?;
     file.sync_all()?;
+    for (tile, bytes) in tiles {
+        files::keep_tile(folder, tile, &bytes)?;
+    }
     fs::rename(&beside, records.join(segment::compressed_name(first)))?;
-    File::open(records)?.sync_all()?;
+    File::open(&records)?.sync_all()?;
     fs::remove_file(plain)
 }
 
@@ -98,18 +120,20 @@ pub(super) fn due(settings: &Settings, open: u64, now: u64) -> io::Result<Option
     if settings.keep_days.is_none() && settings.keep_bytes.is_none() {
         return Ok(None);
     }
-    let mut closed = Vec::new();
-    let mut total = 0;
+    // A crash can leave a segment both plain and compressed.
+    let mut found: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     for entry in fs::read_dir(settings.folder.join(segment::FOLDER))? {
         let entry = entry?;
         let Some(first) = entry.file_name().to_str().and_then(segment::first_of) else { continue };
         if first < open {
-            let found = entry.metadata()?;
-            total += found.len();
-            closed.push((first, found.len(), u64::try_from(found.mtime()).unwrap_or_default()));
+            let file = entry.metadata()?;
+            let of = found.entry(first).or_default();
+            let changed = u64::try_from(file.mtime()).unwrap_or_default();
+            *of = (of.0 + file.len(), of.1.max(changed));
         }
     }
-    closed.sort_unstable();
+    let closed: Vec<_> = found.into_iter().map(|(first, (bytes, at))| (first, bytes, at)).collect();
+    let mut total: u64 = closed.iter().map(|(_first, bytes, _at)| bytes).sum();
     let mut segments = Vec::new();
     let mut before = 0;
     for (at, &(first, bytes, changed)) in closed.iter().enumerate() {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -24,6 +24,10 @@ pub(super) struct Segment {
     file: Option<File>,
     first: u64,
     len: u64,
+    /// Bytes that survive a lost power.
+    synced: u64,
+    /// A sync failed: what was written since the last good one may not be on the disk, and no later sync says so.
+    is_doubtful: bool,
     began: u64,
 }
 
@@ -39,7 +43,15 @@ impl Segment {
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)?;
         File::open(&records)?.sync_all()?;
-        Ok(Self { path, file: Some(file), first, len: 0, began: time::now() })
+        Ok(Self {
+            path,
+            file: Some(file),
+            first,
+            len: 0,
+            synced: 0,
+            is_doubtful: false,
+            began: time::now(),
+        })
     }
 
     /// One that exists, of which `len` bytes are whole records: the rest is cut off.
@@ -49,7 +61,8 @@ impl Segment {
         let made = file.metadata()?;
         let made = made.created().or_else(|_unknown| made.modified())?;
         let began = made.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Ok(Self { path, file: Some(file), first, len, began })
+        // An earlier daemon's syncs are not known.
+        Ok(Self { path, file: Some(file), first, len, synced: 0, is_doubtful: false, began })
     }
 
     pub(super) const fn first(&self) -> u64 {
@@ -83,6 +96,7 @@ impl Segment {
     /// The last bytes were not written after all.
     pub(super) fn take_back(&mut self, bytes: u64) {
         self.len = self.len.saturating_sub(bytes);
+        self.synced = self.synced.min(self.len);
         if self.file.as_ref().is_some_and(|file| file.set_len(self.len).is_err()) {
             self.file = None;
         }
@@ -95,9 +109,39 @@ impl Segment {
     }
 
     /// What was written survives a lost power.
+    ///
+    /// KERNEL: a failed write-back is reported once, and its pages are clean afterwards (Documentation/filesystems/vfs.rst,
+    /// "Handling errors during writeback", 6.1): they are written again before another sync is believed.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), File::sync_data)
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(reopen(&self.path, self.len)?),
+        };
+        if self.is_doubtful {
+            write_again(&self.path, self.synced, self.len)?;
+        }
+        self.is_doubtful = true;
+        file.sync_data()?;
+        self.is_doubtful = false;
+        self.synced = self.len;
+        Ok(())
     }
+}
+
+/// Writes bytes of a file over themselves.
+fn write_again(path: &Path, from: u64, to: u64) -> io::Result<()> {
+    let file =
+        OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
+    let mut buffer = vec![0; 1 << 16];
+    let mut at = from;
+    while at < to {
+        let count = usize::try_from(to - at).unwrap_or(usize::MAX).min(buffer.len());
+        let bytes = buffer.get_mut(..count).unwrap_or_default();
+        file.read_exact_at(bytes, at)?;
+        file.write_all_at(bytes, at)?;
+        at += count as u64;
+    }
+    Ok(())
 }
 
 /// Opens a file of which `len` bytes are good, and cuts off the rest.
@@ -135,6 +179,15 @@ pub(super) fn write_tile(folder: &Path, tile: Tile, bytes: &[u8]) -> io::Result<
         make_folder(parent)?;
     }
     create(&path)?.write_all(bytes)
+}
+
+/// Makes sure that a full tile is there as it should be, and survives a lost power.
+pub(super) fn keep_tile(folder: &Path, tile: Tile, bytes: &[u8]) -> io::Result<()> {
+    let path = folder.join(tile.path());
+    if fs::read(&path).ok().as_deref() != Some(bytes) {
+        write_tile(folder, tile, bytes)?;
+    }
+    File::open(path)?.sync_all()
 }
 
 /// Removes a tile that is not full, and its folder once that is empty.

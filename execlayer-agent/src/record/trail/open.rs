@@ -95,7 +95,8 @@ pub fn open(settings: Settings) -> Result<(Trail, Found), TrailError> {
             return finish(settings, device, locked, resumed, Found::default()).map_err(failed);
         }
         Ok(None) => None,
-        Err(Damage::Io(source)) => return Err(failed(source)),
+        Err(Damage::Io(source)) if is_passing(&source) => return Err(failed(source)),
+        Err(Damage::Io(source)) => Some(format!("a file of it cannot be read: {source}")),
         Err(Damage::Changed(problem)) => Some(problem),
     };
     let mut found = Found { before, ..Found::default() };
@@ -114,6 +115,20 @@ pub fn open(settings: Settings) -> Result<(Trail, Found), TrailError> {
     finish(settings, device, locked, begun, found).map_err(failed)
 }
 
+/// Whether it has nothing to do with what is in the log's files: they stay where they are, and the next start may read
+/// them.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::PermissionDenied
+            | ErrorKind::OutOfMemory
+    )
+}
+
 /// A log, ready to be written to.
 struct Resumed {
     origin: String,
@@ -121,6 +136,8 @@ struct Resumed {
     segment: Segment,
     signed: u64,
     torn: u64,
+    /// Full tiles of its last records, which may not be on the disk.
+    tiles: Vec<(Tile, Vec<u8>)>,
     accounts: Accounts,
 }
 
@@ -135,6 +152,7 @@ fn begin(folder: &Path, device: &Device, accounts: Accounts) -> io::Result<Resum
         segment,
         signed: 0,
         torn: 0,
+        tiles: Vec::new(),
         // What the log before accounted for stays so: it is still there, beside this one.
         accounts,
     })
@@ -147,7 +165,7 @@ fn finish(
     resumed: Resumed,
     found: Found,
 ) -> io::Result<(Trail, Found)> {
-    let Resumed { origin, tree, segment, signed, torn, accounts } = resumed;
+    let Resumed { origin, tree, segment, signed, torn, tiles, accounts } = resumed;
     let size = tree.size();
     let found = Found { origin: origin.clone(), size, unsigned: size - signed, torn, ..found };
     let mut trail = Trail {
@@ -160,7 +178,7 @@ fn finish(
         lock,
         gathered: Vec::new(),
         ends: Vec::new(),
-        tiles: Vec::new(),
+        tiles,
         signed,
         signed_at: 0,
         is_unsynced: true,
@@ -177,7 +195,10 @@ fn finish(
         }
     }
     // Also the first head of a log, without records, is signed at once: from here on it cannot vanish unseen.
-    trail.checkpoint()?;
+    if let Err(error) = trail.checkpoint() {
+        // A full disk keeps no gate from being put up: it is tried again with the first record.
+        tracing::warn!("cannot sign the audit trail's head: {error}");
+    }
     Ok((trail, found))
 }
 
@@ -187,9 +208,12 @@ fn resume(
     copy: Option<&Checkpoint>,
 ) -> Result<Option<Resumed>, Damage> {
     let folder = &settings.folder;
+    if copy.is_none_or(|copy| copy.size == 0) && !has_begun(folder)? {
+        clear(folder)?;
+        return Ok(None);
+    }
     let Some(first) = last_segment(folder)? else {
         return match copy {
-            None if is_empty(folder) => Ok(None),
             None => changed("it has no records and no checkpoint of this device"),
             Some(copy) if is_empty(folder) => {
                 changed(format!("its {} records are gone", copy.size))
@@ -223,20 +247,59 @@ fn resume(
     let mut must_fit = vec![&head];
     must_fit.extend(copy);
     let mut accounts = Accounts::load(&settings.state_dir);
-    let (tree, good, torn) = replay(folder, first, tree, &must_fit, &mut accounts)?;
+    let Replayed { tree, tiles, good, torn } =
+        replay(folder, first, tree, &must_fit, &mut accounts)?;
     let segment = Segment::resume(folder, first, good)?;
     let signed = must_fit.iter().map(|head| head.size).max().unwrap_or_default();
-    Ok(Some(Resumed { origin: head.origin.clone(), tree, segment, signed, torn, accounts }))
+    Ok(Some(Resumed { origin: head.origin.clone(), tree, segment, signed, torn, tiles, accounts }))
 }
 
-/// The records of the last segment, put onto the tree before it; with its good bytes and those behind them.
+/// Whether anything was written into the folder that a daemon cannot have left there when it was killed while it began.
+fn has_begun(folder: &Path) -> io::Result<bool> {
+    if folder.join(segment::CHECKPOINT).exists() {
+        return Ok(true);
+    }
+    for first in segments(folder)? {
+        let plain = folder.join(segment::FOLDER).join(segment::name(first));
+        if fs::symlink_metadata(plain).map_or(true, |found| found.len() != 0) {
+            return Ok(true);
+        }
+    }
+    Ok(fs::read_dir(folder)?.flatten().any(|entry| {
+        let name = entry.file_name();
+        name != segment::FOLDER && name != segment::PUBLIC_KEY && name != "log.new"
+    }))
+}
+
+/// Removes what a daemon left that was killed while it began.
+fn clear(folder: &Path) -> io::Result<()> {
+    let records = fs::remove_dir_all(folder.join(segment::FOLDER));
+    let key = fs::remove_file(folder.join(segment::PUBLIC_KEY));
+    for removed in [records, key] {
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The last segment, put onto the tree before it.
+struct Replayed {
+    tree: Tree,
+    tiles: Vec<(Tile, Vec<u8>)>,
+    /// Bytes of whole records, and behind them.
+    good: u64,
+    torn: u64,
+}
+
 fn replay(
     folder: &Path,
     first: u64,
     mut tree: Tree,
     heads: &[&Checkpoint],
     accounts: &mut Accounts,
-) -> Result<(Tree, u64, u64), Damage> {
+) -> Result<Replayed, Damage> {
     let fits = |tree: &Tree| {
         heads.iter().filter(|head| head.size == tree.size()).all(|head| head.root == tree.root())
     };
@@ -263,10 +326,7 @@ fn replay(
     if !is_fitting {
         return changed(format!("its records behind number {first} do not fit what was signed"));
     }
-    for (tile, bytes) in full {
-        files::write_tile(folder, tile, &bytes)?;
-    }
-    Ok((tree, good, torn))
+    Ok(Replayed { tree, tiles: full, good, torn })
 }
 
 /// The tree of all records before a segment, if it is what was signed when the segment before it was closed.
@@ -308,7 +368,8 @@ fn tree_before(folder: &Path, first: u64, device: &Device) -> Result<Option<Tree
         return Ok(None);
     }
     for (tile, bytes) in full {
-        files::write_tile(folder, tile, &bytes)?;
+        // What cannot be written can be computed again.
+        let _later = files::write_tile(folder, tile, &bytes);
     }
     Ok(Some(tree))
 }

@@ -342,12 +342,9 @@ fn closed_segments_are_compressed_also_those_that_a_crash_left() {
 fn the_oldest_closed_segments_are_removed_when_there_is_more_than_is_kept() {
     let place = Place::new();
     let mut settings = place.settings();
-    settings.keep_bytes = Some(9_000);
     let (mut trail, _found) = open(settings.clone()).unwrap();
-    assert_eq!(trail.tend_closed().unwrap(), None);
     write(&mut trail, 2_000);
     trail.checkpoint().unwrap();
-    settings.keep_bytes = None;
     assert_eq!(super::closed::due(&settings, 1_792, 0).unwrap(), None, "nothing is asked for");
     settings.keep_bytes = Some(9_000);
     let due = super::closed::due(&settings, 1_792, 0).unwrap().unwrap();
@@ -381,4 +378,36 @@ fn segments_are_removed_by_their_age() {
     assert_eq!(super::closed::due(&settings, 512, now).unwrap(), None);
     let due = super::closed::due(&settings, 512, now + 3 * 24 * 60 * 60).unwrap().unwrap();
     assert_eq!(due.before, 512, "never the open one");
+}
+
+#[test]
+fn what_a_daemon_left_that_was_killed_while_it_began_is_begun_anew() {
+    for left in [0, 1, 2] {
+        let place = Place::new();
+        if left > 0 {
+            fs::create_dir_all(place.log().join("records")).unwrap();
+            fs::write(place.log().join("log.pub"), "x").unwrap();
+        }
+        if left > 1 {
+            fs::write(place.log().join("records/00000000000000000000.jsonl"), "").unwrap();
+        }
+        assert_eq!(place.written(3).set_aside, None, "{left}");
+        assert_eq!(place.verify(), (vec![], 3));
+    }
+}
+
+#[test]
+fn files_that_are_damaged_or_no_files_are_set_aside_and_keep_no_daemon_from_starting() {
+    let said = set_aside(|place| {
+        let path = place.log().join("records").join(segments(place).last().unwrap());
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", path).unwrap();
+    });
+    assert!(said.contains("and 1000 were signed"), "{said}");
+    let said = set_aside(|place| {
+        let path = place.log().join("checkpoint");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(path).unwrap();
+    });
+    assert!(said.contains("cannot be read"), "{said}");
 }

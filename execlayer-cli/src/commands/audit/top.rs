@@ -64,13 +64,9 @@ struct Row {
 
 pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     let log = Log::at(&args.place.folder)?;
-    let is_any = args.filter.names_a_verdict();
     let mut rows = BTreeMap::new();
-    log.wanted(&args.filter, |record| {
-        let verdict = record.verdict.as_deref();
-        if verdict == Some("deny") || (is_any && verdict.is_some()) {
-            count(&mut rows, record, args.by);
-        }
+    log.wanted(&args.filter.or_denials(), |record| {
+        count(&mut rows, record, args.by);
         Ok(())
     })?;
     let mut rows: Vec<Row> = rows.into_values().collect();

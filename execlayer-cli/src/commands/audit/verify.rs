@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, thread, time::Duration};
 
-use execlayer_audit::{segment, verify::Verification};
+use execlayer_audit::{
+    LogKey, segment,
+    verify::{Report, Verification},
+};
 use memchr::memmem;
 use serde::Serialize;
 
@@ -44,6 +47,10 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// How often something that a daemon may be about to finish is looked at, and with what pause.
+const LOOKS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
+
 #[derive(Debug, Serialize)]
 struct Verified {
     origin: Option<String>,
@@ -60,22 +67,27 @@ struct Verified {
 pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     let log = Log::at(&args.place.folder)?;
     let key = args.key.as_deref().map_or_else(|| log.own_key(), trail::read_key)?;
-    // Before the records: a daemon may be adding to them.
-    let mut heads = log.heads()?;
+    let mut kept = Vec::new();
     for path in &args.checkpoint {
-        heads.push((path.display().to_string(), trail::read_text(path)?));
+        kept.push((format!("--checkpoint {}", path.display()), trail::read_text(path)?));
     }
-    let mut walk = Verification::new(&heads, &key);
-    let mut leaves = log.leaves();
-    let mut leaf = |seq| leaves.of(seq);
-    let segments = log.segments()?;
-    for &first in &segments {
-        walk.missing(first, &mut leaf);
-        let is_last = segments.last() == Some(&first);
-        read(&log, first, is_last, &mut walk, &mut leaf)?;
+    let mut report = check(&log, &key, &kept);
+    // A daemon that removes closed segments meanwhile has signed another head before.
+    for _ in 1..LOOKS {
+        if report.as_ref().is_ok_and(|(report, _heads)| report.findings.is_empty()) {
+            break;
+        }
+        thread::sleep(PAUSE);
+        match (&report, log.heads()?) {
+            (Ok((_report, heads)), now) if *heads == now => break,
+            _ => report = check(&log, &key, &kept),
+        }
     }
-    let report = walk.finish(&mut leaf);
-    let findings = report.findings.iter().map(ToString::to_string).collect();
+    let (report, _heads) = report?;
+    let mut findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    let stranger =
+        |name: &String| format!("`{name}` lies beside the records, and is no part of the log");
+    findings.extend(log.strangers()?.iter().map(stranger));
     let verified = Verified {
         origin: report.origin,
         removed: report.removed,
@@ -98,6 +110,26 @@ pub(crate) fn run(args: &Args, screen: &Screen) -> Result<Exit, CliError> {
     Ok(if verified.findings.is_empty() { Exit::Done } else { Exit::Tampered })
 }
 
+type Heads = Vec<(String, String)>;
+
+/// Looks at all of it once; with the heads that it was compared with.
+fn check(log: &Log, key: &LogKey, kept: &Heads) -> Result<(Report, Heads), CliError> {
+    // Before the records: a daemon may be adding to them.
+    let heads = log.heads()?;
+    let mut walk = Verification::new(&[&*heads, kept].concat(), key);
+    let mut leaves = log.leaves();
+    let mut leaf = |seq| leaves.of(seq);
+    let segments = log.segments()?;
+    for &first in &segments {
+        walk.missing(first, &mut leaf);
+        let is_last = segments.last() == Some(&first);
+        if let Err(error) = read(log, first, is_last, &mut walk, &mut leaf) {
+            walk.unreadable(&format!("{}/{first:020}", segment::FOLDER), error.message());
+        }
+    }
+    Ok((walk.finish(&mut leaf), heads))
+}
+
 /// The records of a segment; the end of the last one may just be written.
 fn read(
     log: &Log,
@@ -106,7 +138,6 @@ fn read(
     walk: &mut Verification,
     leaf: &mut impl FnMut(u64) -> Option<execlayer_audit::Hash>,
 ) -> Result<(), CliError> {
-    const LOOKS: u32 = 10;
     let removal = memmem::Finder::new("\"kind\":\"removed\"");
     let mut end = 0;
     for look in 1..=LOOKS {
@@ -116,10 +147,10 @@ fn read(
                 Line::Whole(bytes) => {
                     walk.line(bytes, leaf);
                     if removal.find(bytes).is_some()
-                        && let Ok(Record { kind, first: Some(left), .. }) = Record::of(bytes)
+                        && let Ok(Record { seq, kind, first: Some(left), .. }) = Record::of(bytes)
                         && kind == "removed"
                     {
-                        walk.removed_before(left);
+                        walk.removal(seq, left);
                     }
                 }
                 Line::Torn => is_torn = true,
@@ -133,7 +164,7 @@ fn read(
             walk.torn();
             break;
         }
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(PAUSE);
     }
     Ok(())
 }
