@@ -80,6 +80,7 @@ impl Daemon {
     /// good, and there is no next tick.
     pub(super) fn end_accounts(&mut self) {
         self.write_repeats(u64::MAX);
+        self.settle();
         for profile in 0..=limits::MAX_PROFILES {
             if let Ok(counts) = self.gate.counts(profile) {
                 self.write_loss_of(profile, counts);
@@ -100,6 +101,8 @@ impl Daemon {
     /// Every second, after all that was in the ring buffer was taken and written.
     pub(super) fn tick_accounts(&mut self) {
         self.write_repeats(time::boot());
+        // What waits to be written is accounted for once it is.
+        self.settle();
         self.write_losses();
         self.accounts.ticks_since_loss += 1;
         if self.accounts.ticks_since_loss > LOSS_SHOWN {
