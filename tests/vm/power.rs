@@ -28,6 +28,7 @@ const TOOL: &str = "/opt/execlayer/bin/execlayer";
 const TOP: &str = "/run/power";
 const LIVE: &str = "/run/power/live";
 const STATE: &str = "/run/power/live/state";
+const AUDIT: &str = "/run/power/live/audit";
 const BUNDLES: &str = "/run/power/live/bundles.d";
 const PINS: &str = "/sys/fs/bpf/execlayer";
 const COPIES: usize = 8;
@@ -159,6 +160,8 @@ fn start() -> Result<Gate> {
     fs::create_dir_all(BUNDLES)?;
     let (keys, root) = (at("keys"), at("no-root"));
     Gate::start_with(&[
+        "--audit",
+        AUDIT,
         "--state-dir",
         STATE,
         "--bundles-dir",
@@ -264,10 +267,21 @@ fn check(copy: &Copy, size: u64, old: After, new: After) -> Result<bool> {
         let is_known = reason.contains(&dropped_file()) || reason.contains("they govern on");
         ensure!(is_known, "{:?}", status.degraded);
     }
+    // The trail that was there goes on, and nothing in it is wrong.
+    let verified = Command::new(TOOL).args(["audit", "verify", AUDIT]).output()?;
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    ensure!(verified.status.success(), "{said}");
+    ensure!(
+        !fs::read_dir(LIVE)?
+            .flatten()
+            .any(|entry| { entry.file_name().to_string_lossy().contains("set-aside") })
+    );
+    let of_trail = ["audit.key", "audit.checkpoint", "audit.counts", "audit.new"];
     for entry in fs::read_dir(STATE)? {
         let name = entry?.file_name();
         let is_known = ["marks.json", "marks.new", "profiles", "root.json", "root.new"]
             .iter()
+            .chain(&of_trail)
             .any(|known| name == **known);
         ensure!(is_known, "{name:?} is left in the state directory");
     }

@@ -1,4 +1,4 @@
-//! The same verdict again and again: after some, the rest of a while is one record with a count. Must not touch
+//! The same verdict on the same process again and again: after some, the rest of a while is one record with a count. Must not touch
 //! questions: each is its own.
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ const MAX_KINDS: usize = 256;
 /// What makes verdicts the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
-    numbers: [u64; 5],
+    numbers: [u64; 6],
     decision: &'static str,
     reason: &'static str,
     subject: Vec<u8>,
@@ -29,9 +29,10 @@ impl Kind {
         let Access(access) = observed.access;
         let rule = observed.rule.map_or(u64::MAX, |rule| u64::from(rule.0));
         let place = u64::from(observed.profile) << 32 | u64::from(observed.generation);
+        let process = u64::from(observed.tgid);
         let kind = u64::from(access) << 8 | u64::from(observed.operation as u8);
         Self {
-            numbers: [place, rule, kind, observed.session, u64::from(observed.monitor)],
+            numbers: [place, rule, kind, process, observed.start, u64::from(observed.monitor)],
             decision: observed.decision.name(),
             reason: observed.reason.name(),
             subject: observed.subject.clone(),

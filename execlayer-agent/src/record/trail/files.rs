@@ -200,6 +200,16 @@ pub(super) fn remove_tile(folder: &Path, tile: Tile) {
     }
 }
 
+/// Removes the tiles that were not full where the next ones are written: what a lost power left of them can be anything.
+pub(super) fn clear_partial_tiles(folder: &Path, size: u64) {
+    for level in 0..8_u8 {
+        let index = size.checked_shr(8 * (u32::from(level) + 1)).unwrap_or_default();
+        let mut partial = folder.join(Tile::full(level, index).path()).into_os_string();
+        partial.push(".p");
+        let _absent = fs::remove_dir_all(partial);
+    }
+}
+
 /// Writes a signed head: whole and durable, or not at all.
 pub(super) fn write_head(folder: &Path, name: &Path, note: &str) -> io::Result<()> {
     let path = folder.join(name);

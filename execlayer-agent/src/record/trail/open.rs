@@ -194,6 +194,7 @@ fn finish(
             trail.closed.add(first);
         }
     }
+    files::clear_partial_tiles(&trail.settings.folder, size);
     // Also the first head of a log, without records, is signed at once: from here on it cannot vanish unseen.
     if let Err(error) = trail.checkpoint() {
         // A full disk keeps no gate from being put up: it is tried again with the first record.
@@ -306,12 +307,18 @@ fn replay(
     let mut full = Vec::new();
     let (mut good, mut torn) = (0, 0);
     let mut is_fitting = fits(&tree);
+    let newest = heads.iter().map(|head| head.size).max().unwrap_or_default();
     each_line(folder, first, |line, is_whole| {
-        if !is_whole {
-            torn = line.len() as u64;
+        if torn != 0 || !is_whole {
+            torn += line.len() as u64 + u64::from(is_whole);
             return Ok(());
         }
         if segment::seq_of(line) != Some(tree.size()) {
+            if tree.size() >= newest {
+                // What was not synced can be anything after a lost power. No head covers it.
+                torn = line.len() as u64 + 1;
+                return Ok(());
+            }
             return changed(format!("record {} is not in its place", tree.size()));
         }
         accounts.add_again(tree.size(), line);

@@ -411,3 +411,22 @@ fn files_that_are_damaged_or_no_files_are_set_aside_and_keep_no_daemon_from_star
     });
     assert!(said.contains("cannot be read"), "{said}");
 }
+
+#[test]
+fn what_a_lost_power_left_behind_the_newest_head_is_cut_off() {
+    let place = Place::new();
+    place.written(70);
+    let newest = place.log().join("records").join(segments(&place).last().unwrap());
+    let mut file = fs::OpenOptions::new().append(true).open(&newest).unwrap();
+    file.write_all(
+        &[&b"{\"seq\":70,\"a\":1}\n"[..], &[0; 100], b"\n{\"seq\":72,}\n{\"se"].concat(),
+    )
+    .unwrap();
+    fs::create_dir_all(place.log().join("tile/0/000.p")).unwrap();
+    fs::write(place.log().join("tile/0/000.p/90"), [0; 90 * 32]).unwrap();
+    let (trail, found) = place.open();
+    assert_eq!((found.size, found.unsigned, found.torn, found.set_aside), (71, 1, 117, None));
+    drop(trail);
+    assert_eq!(place.verify(), (vec![], 71));
+    assert!(!place.log().join("tile/0/000.p/90").exists());
+}
