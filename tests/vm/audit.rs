@@ -188,7 +188,8 @@ fn a_full_disk_is_seen_and_counted() -> Result<()> {
     };
     let mut seen = status()?;
     for _ in 0..600 {
-        if seen["audit"]["unwritten"].as_u64() > Some(0) {
+        // A small record may still find room, and then the reason is gone for a moment.
+        if seen["degraded"].to_string().contains("No space left on device") {
             break;
         }
         sleep(PAUSE);

@@ -70,9 +70,9 @@ impl Disk {
         Ok(Self { path: path.to_owned(), medium })
     }
 
-    /// Takes so many copies from now on.
+    /// Takes so many more copies.
     pub(super) fn copy(&self, copies: usize) {
-        self.medium().wanted = copies;
+        self.medium().wanted += copies;
     }
 
     /// Whether they are taken.
