@@ -19,7 +19,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 crate::tests! {
-    what_happened_is_recorded_and_proved => .limit(290),
+    what_happened_is_recorded_and_proved => .lanes(&[Lane::Plain]).limit(290),
     a_daemon_that_is_killed_leaves_a_trail_that_goes_on => .lanes(&[Lane::Hold]).limit(3_000).fresh(),
     a_flood_of_one_agent_does_not_push_out_another => .lanes(&[Lane::Hold]).limit(600).fresh(),
     a_full_disk_is_seen_and_counted => .lanes(&[Lane::Hold]).limit(600).fresh(),

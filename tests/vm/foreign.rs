@@ -22,7 +22,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 crate::tests! {
-    bypass_beside_task_storage_of_others => .lanes(&[Lane::Bypass, Lane::Stress]).limit(600).fresh(),
+    bypass_beside_task_storage_of_others => .lanes(&[Lane::Bypass]).limit(600).fresh(),
 }
 
 const TOP: &str = "/srv/foreign";
