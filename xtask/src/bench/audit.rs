@@ -87,7 +87,7 @@ pub(super) fn table(measured: &Value) -> Result<String> {
         reading.row(vec![cell(&row["what"]), format!("{seconds:.2}"), cell(&row["lines"])]);
     }
     Ok(format!(
-        "writing the trail, bursts of 512 events on one core of this machine\n{}\nreading {} records in {} bytes, once, \
+        "writing the trail on one core of this machine, at every 64 KiB and after every 512 events\n{}\nreading {} records in {} bytes, once, \
          after they were written\n{}",
         writing.render(),
         measured["records"],
