@@ -169,11 +169,7 @@ impl Log {
         for first in self.segments()? {
             self.lines(first, 0, |line| {
                 let Line::Whole(bytes) = line else { return Ok(()) };
-                if !sieve.may_pass(bytes) {
-                    return Ok(());
-                }
-                let record = Record::of(bytes)?;
-                if sieve.passes(&record) { each(&record) } else { Ok(()) }
+                sieve.take(bytes)?.map_or(Ok(()), |record| each(&record))
             })?;
         }
         Ok(())

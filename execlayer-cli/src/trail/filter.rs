@@ -231,13 +231,22 @@ impl Filter {
 }
 
 impl Sieve<'_> {
+    /// The record in these bytes, if it is wanted.
+    pub(crate) fn take<'b>(&self, bytes: &'b [u8]) -> Result<Option<Record<'b>>, CliError> {
+        if !self.may_pass(bytes) {
+            return Ok(None);
+        }
+        let record = Record::of(bytes)?;
+        Ok(self.passes(&record).then_some(record))
+    }
+
     /// Whether a record can be wanted: a look at its bytes.
-    pub(crate) fn may_pass(&self, bytes: &[u8]) -> bool {
+    fn may_pass(&self, bytes: &[u8]) -> bool {
         self.needles.iter().all(|needle| needle.find(bytes).is_some())
     }
 
     /// Whether it is.
-    pub(crate) fn passes(&self, record: &Record<'_>) -> bool {
+    fn passes(&self, record: &Record<'_>) -> bool {
         let filter = self.filter;
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))

@@ -96,13 +96,7 @@ fn shown(
     screen: &Screen,
 ) -> Result<Option<String>, CliError> {
     let Line::Whole(bytes) = line else { return Ok(None) };
-    if !sieve.may_pass(bytes) {
-        return Ok(None);
-    }
-    let record = Record::of(bytes)?;
-    if !sieve.passes(&record) {
-        return Ok(None);
-    }
+    let Some(record) = sieve.take(bytes)? else { return Ok(None) };
     Ok(Some(if is_json {
         String::from_utf8_lossy(bytes).into_owned()
     } else {
