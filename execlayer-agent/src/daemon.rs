@@ -261,7 +261,7 @@ impl Daemon {
         let known = Known {
             provenance: self.profiles.provenance(profile, generation).map(AsRef::as_ref),
             digest: self.profiles.digest(profile, generation),
-            cgroup: self.places.of(observed.cgroup, observed.tgid),
+            cgroup: self.places.of(observed.cgroup),
             offset: self.offset,
             redaction: &self.redaction,
         };

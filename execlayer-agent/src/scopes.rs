@@ -194,7 +194,7 @@ impl Scopes {
         owner: u32,
         below_owner: bool,
         lost_before: u64,
-    ) -> Result<(ScopeId, PathBuf), ScopeError> {
+    ) -> Result<(ScopeId, Cgroup), ScopeError> {
         // One entry stays for the canary.
         if self.open.len() + self.left.len() + 1 >= limits::MAX_SCOPES as usize {
             return Err(ScopeError::Full);
@@ -226,12 +226,12 @@ impl Scopes {
             }
             return Err(ScopeError::Map(error));
         }
-        let path = cgroup.path.clone();
+        let opened = cgroup.clone();
         let sessions = BTreeSet::new();
         let tally = Tally::default();
         self.open.insert(id, Scope { cgroup, profile, owner, sessions, lost_before, tally });
         self.ever = true;
-        Ok((id, path))
+        Ok((id, opened))
     }
 
     /// Counts an event in the scope that it happened in, if it did in one.

@@ -111,7 +111,8 @@ impl Daemon {
             };
             failure(code, error.to_string())
         })?;
-        Ok(Outcome::Scope(Scope { id, cgroup: cgroup.to_string_lossy().into_owned() }))
+        self.places.note(cgroup.id, &cgroup.path);
+        Ok(Outcome::Scope(Scope { id, cgroup: cgroup.path.to_string_lossy().into_owned() }))
     }
 
     fn close_scope(&mut self, id: ScopeId) -> Result<Outcome, Failure> {

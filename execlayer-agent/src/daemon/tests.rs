@@ -262,6 +262,8 @@ fn a_scope_counts_what_is_denied_in_it_and_names_the_rule() {
     let lines = bench.lines();
     let verdict = lines.iter().find(|line| line["kind"] == "verdict").unwrap();
     assert_eq!(verdict["rule"], "no-shadow", "{lines:?}");
+    let place = format!("/execlayer.slice/run-{}", scope.id);
+    assert_eq!(verdict["cgroup_path"], place.as_str(), "{lines:?}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub use install::{Generation, InstallError, Layout};
 pub use live::Live;
 pub use load::{LoadError, Loaded};
 pub use ring::Ring;
-pub(crate) use sys::process_descriptor;
+pub(crate) use sys::{folder_by_id, process_descriptor};
 pub use sys::{refuse_huge_pages, return_free_memory};
 
 /// What the daemon does to a loaded gate, one map operation each. Profiles are numbered from 1.

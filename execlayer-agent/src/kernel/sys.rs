@@ -175,6 +175,26 @@ pub(crate) fn process_descriptor(pid: i32) -> io::Result<OwnedFd> {
     if fd < 0 { Err(io::Error::last_os_error()) } else { owned(fd) }
 }
 
+/// A folder of a kernfs file system (cgroup2) by its id, opened as a mere place: `mount` is any folder of it.
+pub(crate) fn folder_by_id(mount: BorrowedFd<'_>, id: u64) -> io::Result<OwnedFd> {
+    /// KERNEL: struct file_handle (include/uapi/linux/fcntl.h), with what follows it there.
+    #[repr(C)]
+    struct Handle {
+        head: libc::file_handle,
+        id: [u8; 8],
+    }
+    // KERNEL: enum fid_type, FILEID_KERNFS (include/linux/exportfs.h, 5.5): 64 bits of id.
+    const KERNFS: c_int = 0xfe;
+    let head = libc::file_handle { handle_bytes: 8, handle_type: KERNFS, f_handle: [] };
+    let mut handle = Handle { head, id: id.to_ne_bytes() };
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    let at: *mut Handle = &raw mut handle;
+    // SAFETY: `at` is a whole `Handle` that lives to the end of this function; the eight bytes that `handle_bytes`
+    // names follow the head without a gap, as both have no more than its alignment. The kernel reads, and writes none.
+    let fd = unsafe { libc::open_by_handle_at(mount.as_raw_fd(), at.cast(), flags) };
+    if fd < 0 { Err(io::Error::last_os_error()) } else { owned(fd.into()) }
+}
+
 /// Sends SIGCONT to a process; one that is gone needs none.
 pub(super) fn go_on(process: BorrowedFd<'_>) -> io::Result<()> {
     let (info, flags): (*const libc::siginfo_t, c_int) = (std::ptr::null(), 0);

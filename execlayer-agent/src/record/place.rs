@@ -1,7 +1,14 @@
-//! Where a process runs: the path of its cgroup, and the container that it names. Read from files of the kernel that no
-//! process can hold up. Must not judge by them.
+//! Where a process runs: the path of its cgroup, and the container that it names. Must not judge by them.
 
-use std::{collections::HashMap, fs, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io,
+    os::fd::{AsFd, AsRawFd},
+    path::{Path, PathBuf},
+};
+
+use crate::kernel::folder_by_id;
 
 /// Cgroups that are remembered.
 const MAX_KNOWN: usize = 1_024;
@@ -22,26 +29,39 @@ impl Places {
         Self { root, known: HashMap::new() }
     }
 
-    /// The path of the cgroup that a process is in, if it is still there and still in it.
-    pub fn of(&mut self, cgroup: u64, process: u32) -> Option<&str> {
-        if self.known.len() >= MAX_KNOWN && !self.known.contains_key(&cgroup) {
-            self.known.clear();
+    /// Remembers one that may be gone before anything is read of those in it.
+    pub fn note(&mut self, cgroup: u64, path: &Path) {
+        if let Some(path) = below(&self.root, path) {
+            self.remember(cgroup, path);
         }
-        // What is gone now may have others in it later: only what was found is remembered.
+    }
+
+    /// The path of a cgroup by its id, in the daemon's view of the tree. None if it was gone before anybody looked.
+    pub fn of(&mut self, cgroup: u64) -> Option<&str> {
         if !self.known.contains_key(&cgroup) {
-            self.known.insert(cgroup, look(&self.root, cgroup, process)?);
+            let path = look(&self.root, cgroup).ok().flatten()?;
+            self.remember(cgroup, path);
         }
         self.known.get(&cgroup).map(String::as_str)
     }
+
+    fn remember(&mut self, cgroup: u64, path: String) {
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(cgroup, path);
+    }
 }
 
-/// KERNEL: a cgroup's id is its directory's inode number on 64-bit machines (include/linux/kernfs.h, `kernfs_ino`, 6.1).
-fn look(root: &std::path::Path, cgroup: u64, process: u32) -> Option<String> {
-    let text = fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
-    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let is_it =
-        fs::metadata(root.join(path.strip_prefix('/')?)).is_ok_and(|found| found.ino() == cgroup);
-    is_it.then(|| path.to_owned())
+/// By the id and not by a process, which may be gone already. Ids are never used again while the machine runs.
+fn look(root: &Path, cgroup: u64) -> io::Result<Option<String>> {
+    let folder = folder_by_id(File::open(root)?.as_fd(), cgroup)?;
+    let path = fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd()))?;
+    Ok(below(root, &path))
+}
+
+fn below(root: &Path, path: &Path) -> Option<String> {
+    path.strip_prefix(root).ok()?.to_str().map(|path| format!("/{path}"))
 }
 
 /// The container's id in a cgroup's path: 64 hex digits, as docker, podman, containerd and CRI-O have them there.
@@ -61,7 +81,33 @@ pub fn container(path: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::container;
+    use std::{fs, os::unix::fs::MetadataExt, path::Path};
+
+    use super::{Places, container};
+
+    #[test]
+    fn a_cgroup_is_found_by_its_id_and_remembered_when_it_is_gone() {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let is_cgroup2 = |line: &&str| line.split(' ').nth(2) == Some("cgroup2");
+        let Some(root) = mounts.lines().find(is_cgroup2).and_then(|line| line.split(' ').nth(1))
+        else {
+            println!("not run: there is no cgroup2 file system here");
+            return;
+        };
+        let name = format!("execlayer-place-{}", std::process::id());
+        let folder = Path::new(root).join(&name);
+        if let Err(error) = fs::create_dir(&folder) {
+            println!("not run: no cgroup can be made here: {error}");
+            return;
+        }
+        let id = fs::metadata(&folder).unwrap().ino();
+        let mut places = Places::below(root.into());
+        let found = places.of(id).map(str::to_owned);
+        fs::remove_dir(&folder).unwrap();
+        assert_eq!(found, Some(format!("/{name}")));
+        assert_eq!(places.of(id), found.as_deref());
+        assert_eq!(Places::below(root.into()).of(id), None);
+    }
 
     #[test]
     fn a_container_is_known_by_the_name_of_its_cgroup() {

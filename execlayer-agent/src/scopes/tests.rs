@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use execlayer_api::ScopeId;
 
-use super::{ScopeError, Scopes};
+use super::{Cgroup, ScopeError, Scopes};
 use crate::kernel::{
     events::{Observed, decode, tests::denied},
     fake::Fake,
@@ -17,7 +17,7 @@ fn event(cgroup: u64, session: u64) -> Observed {
 }
 
 fn open(scopes: &mut Scopes, gate: &mut Fake) -> (ScopeId, u64) {
-    let (id, path) = scopes.open(gate, 1, std::process::id(), false, 0).unwrap();
+    let (id, Cgroup { path, .. }) = scopes.open(gate, 1, std::process::id(), false, 0).unwrap();
     assert!(path.is_dir());
     let cgroup = *gate.scopes.keys().max().unwrap();
     (id, cgroup)
@@ -126,7 +126,7 @@ fn a_scope_below_its_owner_is_found_again_by_the_next_daemon_and_forgotten_when_
         let opened = scopes.open(&mut gate, 1, std::process::id(), below_owner, 0).unwrap();
         let slice = root.path().join("execlayer.slice/");
         let begin = if below_owner { own.join("execlayer-run-") } else { slice.join("run-") };
-        assert_eq!(opened.1.to_str(), Some(&*format!("{}{number}", begin.display())));
+        assert_eq!(opened.1.path.to_str(), Some(&*format!("{}{number}", begin.display())));
     }
     // A task is in it; the manager removed the other.
     fs::write(own.join("execlayer-run-7/cgroup.procs"), "").unwrap();
