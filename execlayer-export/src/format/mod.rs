@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value};
 
+pub mod ecs;
 pub mod ocsf;
 mod reading;
 pub mod said;
