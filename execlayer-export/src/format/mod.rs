@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 pub mod ecs;
 pub mod ocsf;
+pub mod otlp;
 mod reading;
 pub mod said;
 
