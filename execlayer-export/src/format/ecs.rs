@@ -84,8 +84,8 @@ impl Document<'_> {
         let (category, types) = category(record);
         put(&mut event, "category", (!category.is_empty()).then_some(category));
         put(&mut event, "type", (!types.is_empty()).then_some(types));
-        put(&mut event, "action", Some(action(record)));
-        put(&mut event, "outcome", outcome(record));
+        put(&mut event, "action", Some(said::action(record)));
+        put(&mut event, "outcome", said::outcome(record));
         put(&mut event, "module", Some("execlayer"));
         put(&mut event, "dataset", Some("execlayer.audit"));
         put(&mut event, "provider", Some("execlayerd"));
@@ -231,31 +231,5 @@ fn file_type(access: &[&str]) -> &'static str {
         () if is(&["create", "mkdir", "mknod", "link", "symlink"]) => "creation",
         () if access.iter().any(|access| *access != "read") => "change",
         () => "access",
-    }
-}
-
-fn action(record: &Record) -> String {
-    let kind = said::kind(record);
-    let kind = if kind.is_empty() { "unknown" } else { kind };
-    if !said::is_judgement(record) {
-        let what = text(record, "what").or_else(|| text(record, "answer"));
-        return what.map_or_else(|| kind.to_owned(), |what| format!("{kind}-{what}"));
-    }
-    let verdict = text(record, "verdict").unwrap_or("unknown");
-    let would = if said::is_enforced(record) { "" } else { "would-" };
-    format!("{}-{would}{verdict}", text(record, "operation").unwrap_or("unknown"))
-}
-
-fn outcome(record: &Record) -> Option<&'static str> {
-    match said::kind(record) {
-        "verdict" | "question" | "repeat" => Some(match text(record, "verdict") {
-            Some("allow") => "success",
-            Some("deny" | "ask") if !said::is_enforced(record) => "success",
-            Some("deny") => "failure",
-            _ => "unknown",
-        }),
-        "answer" if text(record, "answer") == Some("allowed") => Some("success"),
-        "answer" | "lost" => Some("failure"),
-        _ => None,
     }
 }

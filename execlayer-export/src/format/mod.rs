@@ -6,7 +6,9 @@
 
 use serde_json::{Map, Value};
 
+pub mod cef;
 pub mod ecs;
+pub mod journal;
 pub mod ocsf;
 pub mod otlp;
 mod reading;

@@ -80,6 +80,34 @@ pub fn gravity(record: &Record) -> Gravity {
     }
 }
 
+/// What happened, in a word: operation and verdict, or kind and what became of it.
+pub(super) fn action(record: &Record) -> String {
+    let kind = kind(record);
+    let kind = if kind.is_empty() { "unknown" } else { kind };
+    if !is_judgement(record) {
+        let what = text(record, "what").or_else(|| text(record, "answer"));
+        return what.map_or_else(|| kind.to_owned(), |what| format!("{kind}-{what}"));
+    }
+    let verdict = text(record, "verdict").unwrap_or("unknown");
+    let would = if is_enforced(record) { "" } else { "would-" };
+    format!("{}-{would}{verdict}", text(record, "operation").unwrap_or("unknown"))
+}
+
+/// Whether what was wanted came to be; none if nothing was.
+pub(super) fn outcome(record: &Record) -> Option<&'static str> {
+    match kind(record) {
+        "verdict" | "question" | "repeat" => Some(match text(record, "verdict") {
+            Some("allow") => "success",
+            Some("deny" | "ask") if !is_enforced(record) => "success",
+            Some("deny") => "failure",
+            _ => "unknown",
+        }),
+        "answer" if text(record, "answer") == Some("allowed") => Some("success"),
+        "answer" | "lost" => Some("failure"),
+        _ => None,
+    }
+}
+
 /// What happened, for people: one line without control characters.
 #[must_use]
 pub fn sentence(record: &Record) -> String {
