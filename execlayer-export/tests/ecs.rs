@@ -1,4 +1,5 @@
 //! The documents of the Elastic Common Schema: as expected, and as the schema has it.
+#![cfg(test)]
 
 use std::net::IpAddr;
 

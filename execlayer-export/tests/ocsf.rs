@@ -1,4 +1,5 @@
 //! The events of the Open Cybersecurity Schema Framework: as expected, and as the schema has it.
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 

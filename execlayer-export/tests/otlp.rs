@@ -1,4 +1,5 @@
 //! Requests of the OpenTelemetry Protocol: as expected, and as its messages have it.
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 
