@@ -64,6 +64,7 @@ fn what_would_end_a_field_is_escaped_and_comes_back() {
         "kind": "a|b\\c\nd", "host": "x=1 y=2", "by": "two\nlines\r", "note": " \\= \\n | ",
     }));
     let line = cef::line(&record);
+    assert!(!line.contains(['\n', '\r']), "{line}");
     let (header, pairs) = parsed(&line);
     let pairs = pairs.into_iter().collect::<BTreeMap<_, _>>();
     assert_eq!(header[4], "a|b\\c d");

@@ -72,6 +72,10 @@ fn a_record_has_the_same_name_whenever_it_is_sent_and_no_other_has_it() {
     let different = once.iter().collect::<BTreeSet<_>>();
     // Two have no number.
     assert_eq!((once.len(), different.len()), (common::records().len() - 2, once.len()));
+    // A log that was set aside, and the one after it, in one boot.
+    let mut later = common::records().swap_remove(0);
+    later.insert("time".to_owned(), "2026-01-01T12:00:00.500000001Z".into());
+    assert_ne!(name(&later), Some(once[0].clone()));
 }
 
 proptest! {

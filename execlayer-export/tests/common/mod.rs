@@ -82,7 +82,11 @@ fn value() -> impl Strategy<Value = Value> {
 pub(crate) fn any_record() -> impl Strategy<Value = Record> {
     let records = records();
     let names = records.iter().flat_map(|record| record.keys().cloned()).collect::<Vec<_>>();
-    let name = prop_oneof![4 => prop::sample::select(names), 1 => any::<String>()];
+    let name = prop_oneof![
+        4 => prop::sample::select(names),
+        1 => any::<String>(),
+        1 => "[a-z_]{50,80}",
+    ];
     let others = prop::collection::vec((name, value()), 0..8);
     (prop::sample::select(records), others).prop_map(|(mut record, others)| {
         record.extend(others);
