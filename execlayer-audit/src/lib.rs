@@ -10,6 +10,8 @@ mod checkpoint;
 mod hash;
 mod note;
 mod proof;
+#[cfg(feature = "read")]
+pub mod read;
 pub mod segment;
 #[cfg(feature = "sign")]
 mod sign;

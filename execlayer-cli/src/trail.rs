@@ -2,13 +2,12 @@
 //! conclude anything from them; `execlayer_audit::verify` does.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
+    fs,
+    io::{self, BufRead},
     path::{Path, PathBuf},
 };
 
-use execlayer_audit::{Hash, LogKey, TILE, Tile, segment};
-use lz4_flex::frame::FrameDecoder;
+use execlayer_audit::{Hash, LogKey, TILE, Tile, read, segment};
 
 use crate::{
     error::{CliError, Exit},
@@ -18,9 +17,6 @@ use crate::{
 pub(crate) mod filter;
 
 use filter::{Filter, Record};
-
-/// Bytes that are read at once.
-const BUFFER: usize = 1 << 18;
 
 /// An audit trail's folder.
 #[derive(Debug)]
@@ -80,17 +76,9 @@ impl Log {
         self.numbers(segment::first_of)
     }
 
-    /// The numbers that names of files have, in order.
     fn numbers(&self, of: impl Fn(&str) -> Option<u64>) -> Result<Vec<u64>, CliError> {
-        let records = self.folder.join(segment::FOLDER);
-        let failed = |error| files::cannot("read", &records, &error);
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&records).map_err(failed)? {
-            found.extend(entry.map_err(failed)?.file_name().to_str().and_then(&of));
-        }
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
+        read::numbers(&self.folder, of)
+            .map_err(|error| files::cannot("read", &self.folder.join(segment::FOLDER), &error))
     }
 
     /// Files beside the records that are no part of the log.
@@ -123,7 +111,8 @@ impl Log {
         from: u64,
         mut each: impl FnMut(Line<'_>) -> Result<(), CliError>,
     ) -> Result<u64, CliError> {
-        let (path, mut reader) = self.reader(first, from)?;
+        let (path, mut reader) = read::open(&self.folder, first, from)
+            .map_err(|(path, error)| files::cannot("read", &path, &error))?;
         let failed = |error| files::cannot("read", &path, &error);
         let (mut line, mut end) = (Vec::new(), from);
         while reader.read_until(b'\n', &mut line).map_err(failed)? != 0 {
@@ -137,26 +126,6 @@ impl Log {
             line.clear();
         }
         Ok(end)
-    }
-
-    /// A segment's bytes from one on, and its file. It may become compressed at any moment.
-    fn reader(&self, first: u64, from: u64) -> Result<(PathBuf, Box<dyn BufRead>), CliError> {
-        let records = self.folder.join(segment::FOLDER);
-        let plain = records.join(segment::name(first));
-        match File::open(&plain) {
-            Ok(mut file) => {
-                file.seek(SeekFrom::Start(from))
-                    .map_err(|error| files::cannot("read", &plain, &error))?;
-                return Ok((plain, Box::new(BufReader::with_capacity(BUFFER, file))));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(files::cannot("read", &plain, &error)),
-        }
-        let path = records.join(segment::compressed_name(first));
-        let failed = |error| files::cannot("read", &path, &error);
-        let mut reader = FrameDecoder::new(File::open(&path).map_err(failed)?);
-        io::copy(&mut reader.by_ref().take(from), &mut io::sink()).map_err(failed)?;
-        Ok((path.clone(), Box::new(BufReader::with_capacity(BUFFER, reader))))
     }
 
     /// Every record that a filter lets through, in order.
