@@ -19,7 +19,7 @@ use crate::{
     error::DaemonError,
     kernel::Ring,
     manager,
-    why::{self, Query},
+    why::{self, About, Query},
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -45,6 +45,8 @@ pub(crate) struct Listeners {
     pub(crate) control: UnixListener,
     /// Whoever wants to know what was denied to it.
     pub(crate) why: UnixListener,
+    /// Whoever may know how the daemon is.
+    pub(crate) status: UnixListener,
 }
 
 /// Attends to everything until it is time to end.
@@ -60,7 +62,8 @@ pub(crate) async fn attend(
     let (sender, mut calls) = mpsc::channel::<Call>(16);
     let clients = tokio::spawn(control::serve(listeners.control, sender));
     let (sender, mut queries) = mpsc::channel::<Query>(16);
-    let curious = tokio::spawn(why::serve(listeners.why, sender));
+    let watching = tokio::spawn(why::serve(listeners.status, About::State, sender.clone()));
+    let curious = tokio::spawn(why::serve(listeners.why, About::Denials, sender));
     let (mut tick, mut clock) = (interval(TICK), interval(CLOCK));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -91,7 +94,7 @@ pub(crate) async fn attend(
             }
             Some(query) = queries.recv() => {
                 observe(daemon, ring, RING);
-                daemon.answer_why(query);
+                daemon.answer_query(query);
             }
             reply = courier.next() => daemon.errand_done(reply.id, reply.answer, &reply.note),
             _ = tick.tick() => {
@@ -120,6 +123,7 @@ pub(crate) async fn attend(
     };
     clients.abort();
     curious.abort();
+    watching.abort();
     observe(daemon, ring, RING);
     Ok(ending)
 }

@@ -25,6 +25,7 @@ use std::{
 };
 
 use execlayer_common::provenance::DeciderKind;
+use execlayer_export::http::CERTIFICATES;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -94,7 +95,7 @@ impl Default for Settings {
         Self {
             program: SELF.into(),
             arguments: vec![WORD.into(), process::id().to_string().into()],
-            certificates: files::CERTIFICATES.into(),
+            certificates: CERTIFICATES.into(),
             slack: SLACK,
         }
     }

@@ -250,6 +250,12 @@ impl Daemon {
         tracing::info!("the gate is taken down: nothing is enforced");
     }
 
+    /// The group that may ask how the daemon is does not exist.
+    pub fn lacks_group(&mut self, name: &str) {
+        let reason = format!("there is no group `{name}`: only root can read the audit trail");
+        self.health.raise(Concern::TrailGroup, reason);
+    }
+
     /// Where a service looks for signed files.
     #[must_use]
     pub fn bundles_dir(&self) -> Option<PathBuf> {

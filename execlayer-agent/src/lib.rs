@@ -11,6 +11,7 @@ pub mod defer;
 pub mod denials;
 pub mod dropped;
 pub mod error;
+pub mod export;
 pub mod grants;
 #[expect(unsafe_code, reason = "the one door to the kernel; every use says why it is sound")]
 pub mod kernel;

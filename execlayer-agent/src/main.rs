@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use execlayer_agent::{canary, courier, error::Exit, options::Options, pipeline, terminal};
+use execlayer_agent::{canary, courier, error::Exit, export, options::Options, pipeline, terminal};
 
 fn main() -> ExitCode {
-    if let Some(code) = canary::run_child().or_else(courier::run_child) {
+    if let Some(code) = canary::run_child().or_else(courier::run_child).or_else(export::run_role) {
         return code;
     }
     let options = match Options::try_parse() {

@@ -8,6 +8,8 @@ use execlayer_api::places;
 use crate::record::trail::{Settings, Sync};
 
 /// Enforces policies on agents, in the kernel.
+///
+/// `execlayerd export` is another role: it sends the audit trail away and serves metrics, without privileges.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "execlayerd", version, about)]
 pub struct Options {
@@ -89,6 +91,9 @@ pub struct Options {
     /// Group whose members may answer questions and look at what is in force; without it only root
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
+    /// Group whose members may ask how the daemon is; the audit trail's folder is to be theirs to read, too
+    #[arg(long, value_name = "GROUP")]
+    pub audit_group: Option<String>,
     /// Say more on standard error
     #[arg(long, short)]
     pub verbose: bool,

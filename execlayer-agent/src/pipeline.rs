@@ -84,12 +84,15 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let listener = control::bind(&socket, group).map_err(|source| file("make", &socket, source))?;
     let why_socket = options.run_dir.join(places::WHY_SOCKET);
     let why = why::bind(&why_socket).map_err(|source| file("make", &why_socket, source))?;
+    let status_socket = options.run_dir.join(places::STATUS_SOCKET);
+    let status = control::bind(&status_socket, readers(&mut daemon, &options)?)
+        .map_err(|source| file("make", &status_socket, source))?;
     daemon.up();
     manager::ready(&release);
-    let ended = attend(&mut daemon, &mut ring, Listeners { control: listener, why }).await;
+    let ended = attend(&mut daemon, &mut ring, Listeners { control: listener, why, status }).await;
     manager::stopping();
     daemon.stop();
-    for socket in [&socket, &why_socket] {
+    for socket in [&socket, &why_socket, &status_socket] {
         if let Err(error) = fs::remove_file(socket) {
             tracing::warn!("cannot remove `{}`: {error}", socket.display());
         }
@@ -212,6 +215,17 @@ fn try_write_of_gate(options: &Options, what: &'static str, by: &str) -> Result<
 fn is_initial_pid_namespace() -> bool {
     const INITIAL: &str = "pid:[4026531836]";
     fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name.as_os_str() == INITIAL)
+}
+
+/// The group that may ask how the daemon is. Without it the gate is as strict as with it: nothing waits for that.
+fn readers(daemon: &mut Daemon, options: &Options) -> Result<Option<Gid>, DaemonError> {
+    match options.audit_group.as_deref().map(group).transpose() {
+        Err(DaemonError::UnknownGroup(name)) => {
+            daemon.lacks_group(&name);
+            Ok(None)
+        }
+        found => found,
+    }
 }
 
 fn group(name: &str) -> Result<Gid, DaemonError> {

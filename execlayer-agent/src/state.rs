@@ -12,6 +12,8 @@ pub enum Concern {
     Trail,
     /// The audit trail that was there is not what this device wrote.
     TrailSetAside,
+    /// The group that may read the audit trail is not there.
+    TrailGroup,
     /// Records that were lost in the kernel.
     LostEvents,
     /// Records that this version does not know.

@@ -1,5 +1,5 @@
-//! The socket that says why: whoever connects is told what was denied to its own process tree, and nothing is
-//! read from it. One slow client holds nobody else up.
+//! Sockets that say one thing to whoever connects, and read nothing: what was denied to its own process tree, or how the
+//! daemon is. One slow client holds nobody else up.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -14,9 +14,20 @@ use crate::control;
 /// Clients at once; more are turned away.
 const MAX_CLIENTS: usize = 32;
 
-/// Who asks, and where the answer goes.
+/// What a socket says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// What was denied to whoever connects.
+    Denials,
+    /// The daemon's state.
+    State,
+}
+
+/// Who asks, what, and where the answer goes.
 #[derive(Debug)]
 pub struct Query {
+    /// What the socket says.
+    pub about: About,
     /// The process that connected.
     pub pid: i32,
     /// Where the answer goes.
@@ -33,7 +44,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Serves clients until the receiver of `queries` is gone.
-pub async fn serve(listener: UnixListener, queries: mpsc::Sender<Query>) {
+pub async fn serve(listener: UnixListener, about: About, queries: mpsc::Sender<Query>) {
     let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
     while !queries.is_closed() {
         let Ok((stream, _address)) = listener.accept().await else {
@@ -45,15 +56,19 @@ pub async fn serve(listener: UnixListener, queries: mpsc::Sender<Query>) {
         let Ok(permit) = Arc::clone(&clients).try_acquire_owned() else { continue };
         let queries = queries.clone();
         tokio::spawn(async move {
-            if let Err(error) = client(stream, queries).await {
-                tracing::debug!("a client that asked why left: {error}");
+            if let Err(error) = client(stream, about, queries).await {
+                tracing::debug!("a client that only listens left: {error}");
             }
             drop(permit);
         });
     }
 }
 
-async fn client(mut stream: UnixStream, queries: mpsc::Sender<Query>) -> io::Result<()> {
+async fn client(
+    mut stream: UnixStream,
+    about: About,
+    queries: mpsc::Sender<Query>,
+) -> io::Result<()> {
     let refused = |code, message: &str| {
         Response::Error(Failure { code, message: message.to_owned(), help: None })
     };
@@ -62,7 +77,7 @@ async fn client(mut stream: UnixStream, queries: mpsc::Sender<Query>) -> io::Res
         Some(pid) => {
             let (reply, answer) = oneshot::channel();
             let stopping = || refused(ErrorCode::Unavailable, "the daemon is stopping");
-            match queries.send(Query { pid, reply }).await {
+            match queries.send(Query { about, pid, reply }).await {
                 Ok(()) => answer.await.unwrap_or_else(|_gone| stopping()),
                 Err(_gone) => stopping(),
             }

@@ -7,6 +7,9 @@ pub const SOCKET: &str = "control.sock";
 /// Says what was denied to whoever connects, in [`RUN_DIR`], 0666: one response line, no request. It is the
 /// one socket of the daemon that governed processes can use.
 pub const WHY_SOCKET: &str = "why.sock";
+/// Says the daemon's state to whoever connects, in [`RUN_DIR`]: one response line, no request. Root's, and of the group
+/// that may read the audit trail.
+pub const STATUS_SOCKET: &str = "status.sock";
 /// What an ephemeral daemon writes to its standard error, in [`RUN_DIR`].
 pub const EPHEMERAL_LOG: &str = "ephemeral.log";
 /// Directory of what survives a restart, 0700 and owned by root.
@@ -29,6 +32,10 @@ pub const ROOT: &str = "/etc/execlayer/root.json";
 pub const ROOT_IN_FORCE: &str = "root.json";
 /// Folder of the audit trail.
 pub const AUDIT: &str = "/var/log/execlayer/audit";
+/// Folder of the sinks that `execlayerd export` sends to, a `*.json` file each.
+pub const SINKS: &str = "/etc/execlayer/export.d";
+/// Where `execlayerd export` writes down how far each sink is.
+pub const EXPORT_STATE: &str = "/var/lib/execlayer-export";
 /// The device's private key in [`STATE_DIR`], which signs the audit trail's heads, 0600 and owned by root.
 pub const AUDIT_KEY: &str = "audit.key";
 /// The head of the audit trail that was signed last, in [`STATE_DIR`].

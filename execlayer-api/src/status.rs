@@ -60,6 +60,9 @@ pub struct Status {
     pub canary: Option<Canary>,
     /// The audit trail.
     pub audit: Audit,
+    /// Calls that wait for an answer.
+    #[serde(default)]
+    pub questions: u32,
 }
 
 /// The audit trail.
@@ -118,6 +121,9 @@ pub struct Profile {
     pub governed_tasks: u64,
     /// Events that the kernel could not deliver.
     pub lost_events: u64,
+    /// Seconds since 1970 from which on the policy's time is over, if it ever is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
 }
 
 /// What a profile does with a denial.

@@ -2,4 +2,14 @@
 //! user that owns nothing. Must not write to the trail, nor keep the daemon waiting.
 #![forbid(unsafe_code)]
 
+pub mod counts;
+pub mod cursor;
+pub mod deliver;
 pub mod format;
+pub mod http;
+pub mod metrics;
+pub mod options;
+pub mod publish;
+pub mod run;
+pub mod settings;
+pub mod sink;

@@ -23,7 +23,12 @@ pub(crate) struct Arguments {
 
 const NAME: &str = "execlayer";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const UNITS: &[&str] = &["execlayerd.service", "execlayer@.service"];
+const UNITS: &[&str] = &["execlayerd.service", "execlayer@.service", "execlayer-export.service"];
+/// What the daemon's executable does, what that is, and the word for it.
+const ROLES: &[(&str, &str, &[&str])] = &[
+    ("execlayerd", "enforces policies on agents, in the kernel", &[]),
+    ("execlayerd-export", "sends the audit trail to where it is wanted", &["export"]),
+];
 const SCRIPTS: &[&str] = &["postinst", "prerm", "postrm"];
 const SHELLS: &[(&str, &str)] = &[
     ("bash", "usr/share/bash-completion/completions/execlayer"),
@@ -77,6 +82,10 @@ fn fill(tree: &Path, built: &build::Built, speaks: &build::Built) -> Result<()> 
     for unit in UNITS {
         put(tree, &sources.join(unit), &format!("usr/lib/systemd/system/{unit}"), 0o644)?;
     }
+    for kind in ["sysusers", "tmpfiles"] {
+        let place = format!("usr/lib/{kind}.d/{NAME}.conf");
+        put(tree, &sources.join(format!("{kind}.conf")), &place, 0o644)?;
+    }
     put(tree, &sources.join("deb/copyright"), "usr/share/doc/execlayer/copyright", 0o644)?;
     let policies = paths::workspace().join("policies");
     for policy in ["baseline/linux-dev", "coding-agent"] {
@@ -89,9 +98,12 @@ fn fill(tree: &Path, built: &build::Built, speaks: &build::Built) -> Result<()> 
     for page in fs::read_dir(&pages)? {
         pack_page(&page?.path())?;
     }
-    let page = tree.join("usr/share/man/man8/execlayerd.8");
-    write(&page, &daemon_page(&shell::output(Command::new(&speaks.daemon).arg("--help"))?), 0o644)?;
-    pack_page(&page)?;
+    for (name, summary, role) in ROLES {
+        let page = tree.join(format!("usr/share/man/man8/{name}.8"));
+        let help = shell::output(Command::new(&speaks.daemon).args(*role).arg("--help"))?;
+        write(&page, &daemon_page(name, summary, &help), 0o644)?;
+        pack_page(&page)?;
+    }
     for (name, place) in SHELLS {
         let script = shell::output(Command::new(&speaks.tool).args(["completions", name]))?;
         write(&tree.join(place), &script, 0o644)?;
@@ -118,15 +130,16 @@ fn control(tree: &Path, arch: Arch) -> Result<()> {
 }
 
 /// The daemon has no commands: what it says of its options is its page.
-fn daemon_page(help: &str) -> String {
+fn daemon_page(name: &str, summary: &str, help: &str) -> String {
     let escape = |line: &str| {
         let line = line.replace('\\', "\\e").replace('-', "\\-");
         if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
     };
     let lines: Vec<String> = help.lines().map(escape).collect();
     format!(
-        ".TH execlayerd 8 \"\" \"execlayer {VERSION}\"\n.SH NAME\nexeclayerd \\- enforces policies on \
-         agents, in the kernel\n.SH DESCRIPTION\n.nf\n{}\n.fi\n.SH SEE ALSO\nexeclayer(1)\n",
+        ".TH {name} 8 \"\" \"execlayer {VERSION}\"\n.SH NAME\n{} \\- {summary}\n.SH DESCRIPTION\n.nf\n{}\n\
+         .fi\n.SH SEE ALSO\nexeclayer(1)\n",
+        escape(name),
         lines.join("\n")
     )
 }

@@ -9,8 +9,6 @@ use execlayer_common::provenance::DeciderKind;
 use super::{Task, line::Errand};
 use crate::trust;
 
-/// The system's certificates, as Debian, Arch, Alpine and SUSE (by a link) have them.
-pub(super) const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 const MAX_SECRET: usize = 4_096;
 const MAX_CERTIFICATES: usize = 1 << 20;
 /// As much as SHA-256 in HMAC is worth half of.

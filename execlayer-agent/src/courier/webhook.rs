@@ -2,20 +2,17 @@
 //! or take an answer to another question.
 
 use std::{
-    io,
     net::IpAddr,
-    sync::Arc,
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rustls::crypto::ring;
+use execlayer_export::http::{agent, short};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use ureq::{
     Agent,
     http::{Uri, header::CONTENT_TYPE},
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
 use super::{
@@ -29,7 +26,6 @@ use super::{
 /// Version of the body.
 const VERSION: u32 = 1;
 const MAX_BODY: u64 = 64 << 10;
-const CONNECTING: Duration = Duration::from_secs(10);
 const TIMESTAMP: &str = "x-execlayer-timestamp";
 const SIGNATURE: &str = "x-execlayer-signature";
 /// What is signed begins with it: neither direction's signature serves the other.
@@ -138,16 +134,6 @@ pub(super) fn signed_parts<'a>(nonce: &'a str, body: &'a [u8]) -> [&'a [u8]; 4] 
     [ANSWER, nonce.as_bytes(), b"\n", body]
 }
 
-fn short(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Timeout(_) => "no response in time".to_owned(),
-        ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-            format!("the connection is not to be trusted: {error}")
-        }
-        error => error.to_string(),
-    }
-}
-
 /// HTTP clients by the certificates that they trust and the seconds that they give an attempt.
 #[derive(Default)]
 pub(super) struct Agents(Vec<(Option<String>, u32, Agent)>);
@@ -159,45 +145,13 @@ impl Agents {
         if let Some((_, _, agent)) = self.0.iter().find(known) {
             return Ok(agent.clone());
         }
-        let agent = agent(ca.as_deref(), timeout)?;
+        let agent = agent(ca.as_deref(), line::seconds(timeout))?;
         if self.0.len() >= MAX_AGENTS {
             self.0.remove(0);
         }
         self.0.push((ca, timeout, agent.clone()));
         Ok(agent)
     }
-}
-
-fn agent(ca: Option<&str>, timeout: u32) -> Result<Agent, String> {
-    let mut roots: Vec<Certificate<'static>> = Vec::new();
-    for item in parse_pem(ca.unwrap_or_default().as_bytes()) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => roots.push(certificate),
-            Ok(_) => {}
-            Err(error) => return Err(format!("the certificates cannot be read: {error}")),
-        }
-    }
-    if ca.is_some() && roots.is_empty() {
-        return Err("the file of certificates has none".to_owned());
-    }
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-        .build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .proxy(None)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .max_idle_connections(0)
-        .timeout_global(Some(line::seconds(timeout)))
-        .timeout_connect(Some(CONNECTING))
-        .max_response_header_size(16 << 10)
-        .user_agent("execlayerd")
-        .accept("application/json")
-        .build();
-    Ok(Agent::new_with_config(config))
 }
 
 #[cfg(test)]

@@ -9,7 +9,13 @@ use execlayer_api::{
 use execlayer_common::hooks::{self, Attach};
 
 use super::{Daemon, failure};
-use crate::{RELEASE, control::Call, scopes::ScopeError, state::Concern, why::Query};
+use crate::{
+    RELEASE,
+    control::Call,
+    scopes::ScopeError,
+    state::Concern,
+    why::{About, Query},
+};
 
 impl Daemon {
     /// Answers a call.
@@ -26,11 +32,17 @@ impl Daemon {
         drop(reply.send(response));
     }
 
-    /// Answers somebody who wants to know what was denied to it.
-    pub fn answer_why(&self, query: Query) {
-        let response = match self.why(query.pid) {
-            Ok(denials) => Response::Done(Outcome::Why(denials)),
-            Err(failure) => Response::Error(failure),
+    /// Answers somebody who wants to know what was denied to it, or how the daemon is.
+    pub fn answer_query(&mut self, query: Query) {
+        let response = match query.about {
+            About::Denials => match self.why(query.pid) {
+                Ok(denials) => Response::Done(Outcome::Why(denials)),
+                Err(failure) => Response::Error(failure),
+            },
+            About::State => match self.refusal(query.pid, 0, &Request::Status {}) {
+                Some(failure) => Response::Error(failure),
+                None => Response::Done(Outcome::Status(Box::new(self.status()))),
+            },
         };
         // A client that does not wait for its answer gets none.
         drop(query.reply.send(response));
@@ -143,6 +155,7 @@ impl Daemon {
             table_bytes: installed.generation.table_bytes(),
             governed_tasks: governed.get(&number).copied().unwrap_or_default(),
             lost_events: self.gate.counts(number).unwrap_or_default().lost,
+            expires: installed.terms.not_after,
         });
         Status {
             profiles: profiles.collect(),
@@ -158,6 +171,7 @@ impl Daemon {
             unknown_events: self.unknown_events,
             canary: self.canary.clone(),
             audit: self.audit(),
+            questions: u32::try_from(self.questions().len()).unwrap_or(u32::MAX),
         }
     }
 }

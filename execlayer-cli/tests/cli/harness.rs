@@ -261,6 +261,7 @@ pub(crate) fn status() -> Status {
             table_bytes: 65_536,
             governed_tasks: 0,
             lost_events: 5,
+            expires: None,
         }],
         scopes: 1,
         unknown_events: 0,
@@ -272,6 +273,7 @@ pub(crate) fn status() -> Status {
             signed: 80,
             unwritten: 2,
         },
+        questions: 0,
     }
 }
 

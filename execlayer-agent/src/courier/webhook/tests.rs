@@ -13,12 +13,13 @@ use super::{Agents, Hook, agent, ask, host};
 use crate::courier::{
     Answer,
     circuit::Circuits,
+    line,
     server::{SECRET, Server, authority, response, signed},
     signature,
 };
 
 fn put(server: &Server, retries: u32, circuits: &Circuits) -> (Answer, String) {
-    let agent = agent(Some(&server.ca), 60).unwrap();
+    let agent = agent(Some(&server.ca), line::seconds(60)).unwrap();
     let hook = Hook { url: &server.url, secret: SECRET, agent: &agent };
     ask(&hook, retries, &json!({ "subject": "/bin/true" }), circuits)
 }
@@ -146,7 +147,7 @@ fn a_server_that_says_nothing_is_given_up() {
             let _ = stream.read_to_end(&mut Vec::new());
         }
     });
-    let agent = agent(None, 1).unwrap();
+    let agent = agent(None, line::seconds(1)).unwrap();
     let hook = Hook { url: &url, secret: SECRET, agent: &agent };
     let said = ask(&hook, 0, &json!({}), &Circuits::default());
     assert_eq!(said, (Answer::Unknown, "127.0.0.1: no response in time".to_owned()));

@@ -1,0 +1,143 @@
+//! Files: lines at the end of one, and signed heads as files of a folder. A file is opened for each batch, so that it can
+//! be moved away at any time. Must not remove anything.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::{Item, Sink, Trouble, lines, no_heads};
+use crate::settings::Format;
+
+const MODE: u32 = 0o640;
+
+/// Lines of a file.
+#[derive(Debug)]
+pub(super) struct Lines {
+    path: PathBuf,
+    format: Format,
+}
+
+impl Lines {
+    pub(super) fn new(path: &Path, format: Format) -> Self {
+        Self { path: path.to_owned(), format }
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(MODE)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&self.path)?;
+        let before = file.metadata()?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_data());
+        // No half of a line is left before the whole comes again; a device or a pipe has no such end.
+        if written.is_err() && before.is_file() {
+            file.set_len(before.len())?;
+        }
+        written
+    }
+}
+
+impl Sink for Lines {
+    fn send(&mut self, items: &[Item]) -> Result<(), Trouble> {
+        let written = self.append(&lines(self.format, items));
+        written.map_err(|error| Trouble::of(&self.path.display().to_string(), &error))
+    }
+
+    fn send_head(&mut self, _size: u64, _note: &str) -> Result<(), Trouble> {
+        Err(no_heads())
+    }
+}
+
+/// A folder of signed heads, a file each.
+#[derive(Debug)]
+pub struct Heads {
+    folder: PathBuf,
+}
+
+impl Heads {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// Never over one that is there: the same size has one head only.
+    fn put(&self, size: u64, note: &str) -> io::Result<()> {
+        let path = self.folder.join(format!("{size:020}.checkpoint"));
+        let new = self.folder.join(format!(".{size:020}.new"));
+        if path.exists() {
+            return Ok(());
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(MODE)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&new)?;
+        file.write_all(note.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(new, path)
+    }
+}
+
+impl Sink for Heads {
+    fn send(&mut self, _items: &[Item]) -> Result<(), Trouble> {
+        Err(Trouble::Refused("records are not sent this way".to_owned()))
+    }
+
+    fn send_head(&mut self, size: u64, note: &str) -> Result<(), Trouble> {
+        let put = self.put(size, note);
+        put.map_err(|error| Trouble::of(&self.folder.display().to_string(), &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{Heads, Lines, Sink};
+    use crate::{settings::Format, sink::tests::item};
+
+    #[test]
+    fn lines_are_added_also_after_the_file_was_moved_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.jsonl");
+        let mut lines = Lines::new(&path, Format::Records);
+        lines.send(&[item(0), item(1)]).unwrap();
+        fs::rename(&path, folder.path().join("out.jsonl.1")).unwrap();
+        lines.send(&[item(2)]).unwrap();
+        let moved = fs::read_to_string(folder.path().join("out.jsonl.1")).unwrap();
+        assert_eq!(
+            (moved.lines().count(), fs::read_to_string(&path).unwrap().lines().count()),
+            (2, 1)
+        );
+        assert_eq!(fs::read(&path).unwrap().strip_suffix(b"\n"), Some(&*item(2).line));
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_said_and_a_link_is_not_followed() {
+        let mut lines = Lines::new("/dev/full".as_ref(), Format::Cef);
+        assert!(lines.send(&[item(0)]).unwrap_err().to_string().contains("/dev/full"));
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("other"), &link).unwrap();
+        assert!(Lines::new(&link, Format::Cef).send(&[item(0)]).is_err());
+        assert!(!folder.path().join("other").exists());
+    }
+
+    #[test]
+    fn a_head_has_a_file_and_no_other_takes_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut heads = Heads::new(folder.path());
+        heads.send_head(256, "first\n").unwrap();
+        heads.send_head(256, "other\n").unwrap();
+        let path = folder.path().join("00000000000000000256.checkpoint");
+        assert_eq!(fs::read_to_string(path).unwrap(), "first\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(Heads::new(&folder.path().join("none")).send_head(1, "").is_err());
+    }
+}
