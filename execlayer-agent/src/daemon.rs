@@ -11,6 +11,7 @@ use std::{collections::BTreeSet, io, path::PathBuf};
 
 use accounts::Accounts;
 use execlayer_api::{Canary, ErrorCode, Failure};
+use execlayer_common::question::daemon as words;
 
 use crate::{
     courier::Task,
@@ -33,7 +34,7 @@ use crate::{
         redact::Redaction,
         repeats::{Repeat, Repeats},
         time,
-        trail::{Found, Weight},
+        trail::{Found, Unwritten, Weight},
     },
     resolve::Budgets,
     scopes::Scopes,
@@ -64,6 +65,8 @@ pub struct Daemon {
     accounts: Accounts,
     repeats: Repeats,
     places: Places,
+    /// What must be recorded is denied.
+    is_unrecorded: bool,
     redaction: Redaction,
     health: Health,
     kernel: String,
@@ -108,6 +111,7 @@ impl Daemon {
             accounts: Accounts::default(),
             repeats: Repeats::default(),
             places: Places::below(cgroups),
+            is_unrecorded: false,
             redaction,
             health: Health::default(),
             kernel,
@@ -315,13 +319,31 @@ impl Daemon {
 
     fn note_trail(&mut self, written: io::Result<bool>) {
         match written {
-            Ok(true) => self.health.clear(Concern::Trail),
+            Ok(true) => {
+                self.health.clear(Concern::Trail);
+                self.tell_unrecorded(false);
+            }
             Ok(false) => {}
             Err(error) => {
+                self.tell_unrecorded(self.options.audit_failure == Unwritten::Deny);
                 let (name, count) = (self.trail.name(), self.trail.unwritten());
                 let reason =
                     format!("cannot write to `{name}` ({count} records are missing): {error}");
                 self.health.raise(Concern::Trail, reason);
+            }
+        }
+    }
+
+    /// Says to the kernel whether what must be recorded is denied.
+    fn tell_unrecorded(&mut self, is_denied: bool) {
+        if self.is_unrecorded == is_denied {
+            return;
+        }
+        match self.gate.holding().tell(words::UNRECORDED, u64::from(is_denied)) {
+            Ok(()) => self.is_unrecorded = is_denied,
+            Err(error) => {
+                let reason = format!("cannot say what must be recorded: {error}");
+                self.health.raise(Concern::Maps, reason);
             }
         }
     }

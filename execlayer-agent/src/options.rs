@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use execlayer_api::places;
 
-use crate::record::trail::{Settings, Sync};
+use crate::record::trail::{Settings, Sync, Unwritten};
 
 /// Enforces policies on agents, in the kernel.
 ///
@@ -67,6 +67,9 @@ pub struct Options {
     /// Size of closed files of records beyond which the oldest are removed
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub audit_keep: Option<u64>,
+    /// What becomes of calls that must be recorded while records cannot be written
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Unwritten::Count)]
+    pub audit_failure: Unwritten,
     /// Arguments whose name has this in it are secrets: their values are not recorded. May be repeated; passwords, tokens
     /// and the like are taken out anyway
     #[arg(long, value_name = "NAME")]

@@ -82,8 +82,10 @@ pub mod daemon {
     pub const TAKEN: u32 = FULL + limits::MAX_PROFILES + 1;
     /// A number of the loaded gate: another one begins to count anew. Written by the daemon, once.
     pub const INSTANCE: u32 = TAKEN + limits::MAX_PROFILES + 1;
+    /// Not 0: records cannot be written, and what must be recorded is denied. Written by the daemon.
+    pub const UNRECORDED: u32 = INSTANCE + 1;
     /// How many words there are.
-    pub const WORDS: u32 = INSTANCE + 1;
+    pub const WORDS: u32 = UNRECORDED + 1;
 }
 
 /// Which calls a remembered answer is about.

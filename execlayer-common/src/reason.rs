@@ -54,11 +54,13 @@ pub enum Reason {
     NoTransition = 22,
     /// A rule leads from the program to another policy, and somebody of this one would have a hand in it.
     UnsafeTransition = 23,
+    /// It is allowed, or would be asked about, and must be recorded, which cannot be done.
+    Unrecorded = 24,
 }
 
 impl Reason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::None,
         Self::Rule,
         Self::Unlisted,
@@ -83,6 +85,7 @@ impl Reason {
         Self::GrantsMore,
         Self::NoTransition,
         Self::UnsafeTransition,
+        Self::Unrecorded,
     ];
 
     /// The reason with this number, or `None`.
@@ -119,6 +122,7 @@ impl Reason {
             Self::GrantsMore => "grants-more",
             Self::NoTransition => "no-transition",
             Self::UnsafeTransition => "unsafe-transition",
+            Self::Unrecorded => "unrecorded",
         }
     }
 
@@ -154,6 +158,7 @@ impl Reason {
             Self::UnsafeTransition => {
                 "it leads to another agent's policy, and is a script, is traced, or shares its directory"
             }
+            Self::Unrecorded => "it must be recorded, and the audit trail cannot be written",
         }
     }
 }

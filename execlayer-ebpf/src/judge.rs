@@ -10,6 +10,7 @@ use execlayer_common::{
     automaton::Table as _,
     decide, event, image,
     limits::{CLASS_WORDS, MAX_BUDGETS},
+    question::daemon,
     reason::Reason,
     slot::Slot,
     verdict::raw,
@@ -17,6 +18,7 @@ use execlayer_common::{
 
 use crate::{
     clock, cred,
+    hold::told,
     kread::within,
     maps::{SLOTS, TABLES_0, TABLES_1, TABLES_2, TABLES_3},
     scratch::{SETS, Scratch, Side},
@@ -353,6 +355,12 @@ fn judge_kept<S: Source>(kernel: &Kernel<S>, wanted: Access, flags: u32) -> u32 
 #[inline(always)]
 fn note(scratch: *mut Scratch, verdict: u8, reason: u8, rule: u32, flags: u32) -> u32 {
     let monitor = flags & image::FLAG_MONITOR != 0;
+    let records_all = flags & image::FLAG_RECORD_ALL != 0;
+    let must_be_recorded = verdict == raw::ASK || verdict == raw::ALLOW && records_all;
+    let (verdict, reason) = match must_be_recorded && !monitor && told(daemon::UNRECORDED) != 0 {
+        true => (raw::DENY, Reason::Unrecorded as u8),
+        false => (verdict, reason),
+    };
     // SAFETY: this task owns the buffer.
     unsafe {
         let header = &mut (*scratch).event;
@@ -364,7 +372,7 @@ fn note(scratch: *mut Scratch, verdict: u8, reason: u8, rule: u32, flags: u32) -
         }
     }
     let strict = verdict != raw::ALLOW;
-    let record = strict || flags & image::FLAG_RECORD_ALL != 0;
+    let record = strict || records_all;
     (u32::from(strict) * Outcome::STRICT)
         | (u32::from(verdict == raw::ASK) * Outcome::ASK)
         | (u32::from(record) * Outcome::RECORD)

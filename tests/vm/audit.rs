@@ -72,7 +72,11 @@ fn what_happened_is_recorded_and_proved() -> Result<()> {
     ensure!(other.status.success() && other.stdout.is_empty(), "{}", said(&other));
 
     let seq = denied["seq"].as_u64().context("no number")?;
-    until_signed(seq)?;
+    // A clock that is set does not put the next head off.
+    set_clock("-3600")?;
+    let signed = until_signed(seq);
+    set_clock("+3600")?;
+    signed?;
     let proof = "/run/audit.tlog-proof";
     succeed(&["prove", &seq.to_string(), "--output", proof])?;
     let key = "/var/log/execlayer/audit/log.pub";
@@ -180,7 +184,13 @@ fn a_full_disk_is_seen_and_counted() -> Result<()> {
     size("512k", MsFlags::empty())?;
     let folder = format!("{SMALL}/audit");
     let policy = yard("full")?;
-    let gate = Gate::start_with(&["--audit", &folder])?;
+    let records_all = self::policy("all", "record = \"all\"", &all_but(&format!("{TOP}/secret*")))?;
+    let gate = Gate::start_with(&["--audit", &folder, "--audit-failure", "deny"])?;
+    let free = |policy: &str| -> Result<bool> {
+        let read = gate.run(policy, &["--quiet"], &["cat", &format!("{TOP}/free")]).output()?;
+        Ok(read.status.success())
+    };
+    ensure!(free(&records_all)? && free(&policy)?, "before the disk is full");
     let load = flood(&gate, &policy, ":")?;
     let status = || {
         let output = Command::new(TOOL).args(["status", "--json"]).output()?;
@@ -200,9 +210,15 @@ fn a_full_disk_is_seen_and_counted() -> Result<()> {
     ensure!(reasons.contains("No space left on device"), "{reasons}");
     let kept = gate.run(&policy, &["--quiet"], &["cat", &format!("{TOP}/secret-1")]).output()?;
     ensure!(!kept.status.success(), "a full disk opens the gate");
+    // Whether a small record finds room changes from one moment to the next.
+    let is_denied = (0..100).any(|_| free(&records_all).is_ok_and(|is_free| !is_free));
+    ensure!(is_denied, "what must be recorded goes on while nothing can be");
+    ensure!(free(&policy)?, "what need not be recorded is denied");
     size("64m", MsFlags::MS_REMOUNT)?;
     end(load)?;
     let records = accounted(Path::new(&folder))?;
+    ensure!(free(&records_all)?, "it stays denied when there is room again");
+    ensure!(trail::text_in(Path::new(&folder))?.contains("\"unrecorded\""), "no record says why");
     let lost = |line: &&Value| line["kind"] == "lost" && line["cause"] == "write";
     ensure!(records.iter().filter(lost).count() > 0, "no record says what is missing");
     let verified = succeed(&["verify", &folder])?;
@@ -272,6 +288,14 @@ fn yard(name: &str) -> Result<String> {
 fn copy() -> Result<()> {
     let copied = Command::new("cp").args(["-r", "/var/log/execlayer/audit", COPY]).status()?;
     ensure!(copied.success());
+    Ok(())
+}
+
+/// Sets the clock by so many seconds.
+fn set_clock(seconds: &str) -> Result<()> {
+    let time = format!("now {seconds} seconds");
+    let set = Command::new("date").args(["--set", &time]).stdout(Stdio::null()).status()?;
+    ensure!(set.success(), "the clock cannot be set");
     Ok(())
 }
 

@@ -59,6 +59,8 @@ impl Daemon {
         let kept = self.gate.holding().told(words::INSTANCE)?;
         let instance = if kept == 0 { self.offset.wrapping_add(time::boot()).max(1) } else { kept };
         self.gate.holding().tell(words::INSTANCE, instance)?;
+        // An earlier daemon may have had no room.
+        self.is_unrecorded = self.gate.holding().told(words::UNRECORDED)? != 0;
         let is_known = self.trail.begin_accounts(instance);
         for profile in 0..=limits::MAX_PROFILES {
             let counts = self.gate.counts(profile)?;

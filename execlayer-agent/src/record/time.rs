@@ -24,6 +24,12 @@ pub fn boot() -> u64 {
     nanoseconds(ClockId::CLOCK_BOOTTIME).unwrap_or_default()
 }
 
+/// Seconds since boot.
+#[must_use]
+pub fn seconds_since_boot() -> u64 {
+    boot() / 1_000_000_000
+}
+
 /// Seconds since 1970.
 #[must_use]
 pub fn now() -> u64 {

@@ -57,6 +57,15 @@ impl Sync {
     }
 }
 
+/// What becomes of calls that must be recorded while records cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Unwritten {
+    /// They are judged as always; the records that are missing are counted
+    Count,
+    /// They are denied: those that a policy asks about, and all of a policy that records everything
+    Deny,
+}
+
 /// How a trail is kept.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -94,7 +103,7 @@ pub struct Trail {
     ends: Vec<(usize, Option<Weight>)>,
     /// Tiles that are full and not on the disk yet.
     tiles: Vec<(Tile, Vec<u8>)>,
-    /// Size of the newest signed head, and the second it was signed.
+    /// Size of the newest signed head, and the second since boot in which it was signed: no clock that is set puts it off.
     signed: u64,
     signed_at: u64,
     is_unsynced: bool,
@@ -177,7 +186,7 @@ impl Trail {
             self.make_durable()?;
         }
         if self.signed != self.tree.size()
-            && time::now().saturating_sub(self.signed_at) >= self.settings.checkpoint
+            && time::seconds_since_boot().saturating_sub(self.signed_at) >= self.settings.checkpoint
         {
             self.checkpoint()?;
         }
@@ -203,7 +212,7 @@ impl Trail {
         self.accounts.store(&self.settings.state_dir, self.tree.size())?;
         files::write_head(&self.settings.folder, Path::new(segment::CHECKPOINT), &note)?;
         self.signed = self.tree.size();
-        self.signed_at = time::now();
+        self.signed_at = time::seconds_since_boot();
         Tile::partials(before)
             .filter(|tile| !Tile::partials(self.signed).any(|kept| kept == *tile))
             .for_each(|tile| files::remove_tile(&self.settings.folder, tile));
