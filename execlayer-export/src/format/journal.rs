@@ -4,11 +4,7 @@
 
 use serde_json::Value;
 
-use super::{
-    Record,
-    reading::plain,
-    said::{self, Gravity},
-};
+use super::{Record, reading::plain, said};
 
 /// The `MESSAGE_ID` of each kind of record. They never change.
 pub const MESSAGE_IDS: [(&str, &str); 10] = [
@@ -38,12 +34,7 @@ pub fn fields(record: &Record) -> Vec<(String, Vec<u8>)> {
     let mut ids = MESSAGE_IDS.iter();
     let id = ids.find(|(known, _id)| *known == kind).map_or(OTHER_MESSAGE_ID, |(_kind, id)| id);
     // syslog(3).
-    let priority = match said::gravity(record) {
-        Gravity::Info => "6",
-        Gravity::Notice => "5",
-        Gravity::Warning => "4",
-        Gravity::Error => "3",
-    };
+    let priority = said::gravity(record).severity().to_string();
     let mut fields = vec![
         ("MESSAGE".to_owned(), said::sentence(record).into_bytes()),
         ("MESSAGE_ID".to_owned(), id.into()),

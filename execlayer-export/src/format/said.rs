@@ -31,6 +31,17 @@ impl Gravity {
             Self::Error => "error",
         }
     }
+
+    /// Its number there.
+    #[must_use]
+    pub const fn severity(self) -> u8 {
+        match self {
+            Self::Error => 3,
+            Self::Warning => 4,
+            Self::Notice => 5,
+            Self::Info => 6,
+        }
+    }
 }
 
 /// The record's kind; empty if it has none.

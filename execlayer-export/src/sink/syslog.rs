@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{Item, PATIENCE, Sink, Trouble, line, no_heads};
-use crate::settings::{Format, Syslog};
+use crate::{
+    format::said::gravity,
+    settings::{Format, Syslog},
+};
 
 /// "Log audit" (RFC 5424, table 1).
 const FACILITY: u8 = 13;
@@ -170,7 +173,7 @@ impl Sink for Messages {
 /// A message: `<priority>1 time host execlayer - kind - text` (RFC 5424, section 6).
 fn message(item: &Item, text: &[u8]) -> Vec<u8> {
     let field = |name: &str| item.fields.get(name).and_then(serde_json::Value::as_str);
-    let priority = FACILITY * 8 + severity(field("kind"), field("verdict"));
+    let priority = FACILITY * 8 + gravity(&item.fields).severity();
     // Six digits of a second, and no more (section 6.2.3).
     let time = field("time").map_or_else(|| "-".to_owned(), microseconds);
     let host = token(field("host").unwrap_or_default(), MAX_HOST);
@@ -178,16 +181,6 @@ fn message(item: &Item, text: &[u8]) -> Vec<u8> {
     let mut message = format!("<{priority}>1 {time} {host} execlayer - {kind} - ").into_bytes();
     message.extend_from_slice(text);
     message
-}
-
-/// RFC 5424, table 2.
-fn severity(kind: Option<&str>, verdict: Option<&str>) -> u8 {
-    match (kind, verdict) {
-        (Some("lost"), _) => 3,
-        (_, Some("deny")) => 4,
-        (_, Some("allow")) => 6,
-        _ => 5,
-    }
 }
 
 fn microseconds(time: &str) -> String {
@@ -306,6 +299,6 @@ mod tests {
         odd.fields.insert("verdict".into(), serde_json::Value::Null);
         odd.fields.insert("time".into(), serde_json::Value::Null);
         let message = super::message(&odd, b"text");
-        assert_eq!(String::from_utf8(message).unwrap(), "<109>1 - ab execlayer - - - text");
+        assert_eq!(String::from_utf8(message).unwrap(), "<110>1 - ab execlayer - - - text");
     }
 }
