@@ -1,5 +1,7 @@
 //! The Debian package on a machine with systemd: installed, upgraded while an agent works, removed, purged.
 
+mod export;
+
 use crate::framework::{Lane, note};
 use crate::gate::{all_but, policy};
 use crate::restart::{links, set_object};
@@ -29,8 +31,13 @@ const AGENT: &str = "#!/bin/sh\n\
     tries() { while true; do cat secret >> leak; sleep 0.3; done; }\n\
     (trap '' TERM; tries) &\n\
     tries\n";
-const FOLDERS: [&str; 4] =
-    ["/etc/execlayer", "/var/lib/execlayer", "/var/log/execlayer", "/run/execlayer"];
+const FOLDERS: [&str; 5] = [
+    "/etc/execlayer",
+    "/var/lib/execlayer",
+    "/var/lib/execlayer-export",
+    "/var/log/execlayer",
+    "/run/execlayer",
+];
 const PINS: &str = "/sys/fs/bpf/execlayer";
 
 fn a_package_governs_agents_until_it_is_removed() -> Result<()> {
@@ -76,6 +83,7 @@ fn a_package_governs_agents_until_it_is_removed() -> Result<()> {
     succeed("systemctl", &["restart", "execlayer@probe.service"])?;
     until_there("begun")?;
     ensure!(is_kept()?, "something was read while the package was upgraded");
+    export::leaves_the_machine()?;
 
     // Who stops the daemon stops nothing that it enforces.
     succeed("systemctl", &["stop", "execlayerd.service"])?;
