@@ -4,12 +4,14 @@
 //! whether its result is there, so that a second run does nothing. Nothing here builds ExecLayer.
 
 mod archive;
+mod consumers;
 mod kernels;
 mod linker;
 mod packages;
 mod rootfs;
 mod rust;
 
+pub(crate) use consumers::Consumers;
 pub(crate) use kernels::Kernel;
 pub(crate) use linker::LLVM_PREFIX;
 pub(crate) use rust::Toolchain;
@@ -37,6 +39,10 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
         println!("kernel {}: {} ({})", kernel.series, kernel.release, kernel.package);
     }
     println!("root filesystem: {}", guests.rootfs.display());
+    match consumers() {
+        Ok(consumers) => println!("consumers of exports: {}", consumers.packages.join(", ")),
+        Err(error) => println!("no consumers of exports, so their tests do not run: {error:#}"),
+    }
     println!("ready");
     Ok(())
 }
@@ -84,4 +90,9 @@ pub(crate) fn guests(arch: Arch, refresh: bool) -> Result<Guests> {
         kernels: kernels::ensure(&mut archive, arch, refresh)?,
         rootfs: rootfs::ensure(&mut archive, arch)?,
     })
+}
+
+/// What the tests of exports send to. A host that cannot have it runs all other tests.
+pub(crate) fn consumers() -> Result<Consumers> {
+    consumers::ensure(&mut archive::Archive::closed(Arch::Amd64)?)
 }

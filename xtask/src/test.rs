@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything from set-up to the last guest, in one command.
 
 use crate::arch::Arch;
-use crate::{build, fuzz, paths, shell, vm};
+use crate::{build, fuzz, paths, setup, shell, vm};
 use anyhow::Result;
 use std::process::Command;
 
@@ -33,7 +33,18 @@ fn host(full: bool) -> Result<()> {
         .args(["test", "--quiet"])
         .env("EXECLAYER_BPF_OBJECT", build::object("gate", None))
         .env("EXECLAYER_JUDGE_OBJECT", build::object("judge", None));
-    if std::env::var_os("CI").is_some() {
+    let strict = std::env::var_os("CI").is_some();
+    match setup::consumers() {
+        Ok(consumers) => {
+            println!("consumers of exports: {}", consumers.packages.join(", "));
+            cargo.env("EXECLAYER_CONSUMERS", consumers.folder);
+        }
+        Err(error) if !strict => {
+            println!("no tests with consumers of exports, which cannot be had here: {error:#}");
+        }
+        Err(error) => return Err(error),
+    }
+    if strict {
         // There the kernel must judge; elsewhere a test that cannot ask it says so.
         cargo.env("EXECLAYER_REQUIRE_KERNEL", "1");
     }
