@@ -69,6 +69,8 @@ pub struct Daemon {
     is_unrecorded: bool,
     redaction: Redaction,
     health: Health,
+    /// What the trail says that fails.
+    recorded: BTreeSet<Concern>,
     kernel: String,
     started: u64,
     canary: Option<Canary>,
@@ -114,6 +116,7 @@ impl Daemon {
             is_unrecorded: false,
             redaction,
             health: Health::default(),
+            recorded: BTreeSet::new(),
             kernel,
             started: time::now(),
             canary: None,
@@ -144,7 +147,13 @@ impl Daemon {
 
     /// The canary came through.
     pub fn canary_passed(&mut self, acts: Vec<String>) {
+        self.write_of_state("tried", &acts);
         self.canary = Some(Canary { passed: true, time: time::now(), acts });
+    }
+
+    /// The gate cannot be put up.
+    pub fn failed(&mut self, why: String) {
+        self.write_of_state("failed", &[why]);
     }
 
     /// Loading and trying are done.
@@ -197,6 +206,7 @@ impl Daemon {
         let ticked = self.trail.tick();
         self.note_trail(ticked);
         self.tend_closed();
+        self.write_concerns();
         if self.scopes.was_any() || !self.options.ephemeral {
             self.idle_ticks = 0;
         } else {
@@ -242,6 +252,8 @@ impl Daemon {
         self.stopping = true;
         self.health.stop();
         self.end_questions();
+        let by = self.stopped_by.clone().unwrap_or_else(|| DAEMON.to_owned());
+        self.write_of_state("stopped", &[by]);
         self.sign_trail();
     }
 
@@ -283,6 +295,22 @@ impl Daemon {
     fn write_of_gate(&mut self, what: &'static str, by: &str) {
         self.write(line::gate(what, by, now()), None);
         self.settle();
+    }
+
+    fn write_of_state(&mut self, what: &'static str, reasons: &[String]) {
+        self.write(line::state(what, reasons, now()), None);
+        self.settle();
+    }
+
+    /// What fails now, if other things do than before. Why they do may change with every second.
+    fn write_concerns(&mut self) {
+        let concerns = self.health.concerns();
+        if concerns != self.recorded {
+            self.recorded = concerns;
+            let reasons = self.health.reasons();
+            let what = if reasons.is_empty() { "mended" } else { "degraded" };
+            self.write_of_state(what, &reasons);
+        }
     }
 
     fn write_of_trail(&mut self, found: &Found) {

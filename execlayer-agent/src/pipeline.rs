@@ -68,6 +68,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let mut daemon =
         Daemon::new(options.clone(), Box::new(gate), profiles, scopes, trail, release.clone());
     if let Err(error) = try_and_fill(&mut daemon, &mut ring, &options, &cgroup_root) {
+        daemon.failed(error.to_string());
         daemon.stop();
         if let Some(pins) = service
             && !was_pinned

@@ -1,7 +1,7 @@
 //! The daemon's state, and what is wrong with it. A failure to observe or record is a state that is
 //! shown, never silence. Must not know what caused a reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use execlayer_api::State;
 
@@ -99,7 +99,13 @@ impl Health {
         }
     }
 
-    /// What fails.
+    /// What it is that fails.
+    #[must_use]
+    pub fn concerns(&self) -> BTreeSet<Concern> {
+        self.reasons.keys().copied().collect()
+    }
+
+    /// What fails, for people.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
         self.reasons.values().cloned().collect()

@@ -43,6 +43,16 @@ struct PolicyLine<'a> {
     signers: &'a [String],
 }
 
+/// How the daemon fares.
+#[derive(Debug, Serialize)]
+struct StateLine<'a> {
+    format: u32,
+    kind: &'static str,
+    time: String,
+    what: &'static str,
+    reasons: &'a [String],
+}
+
 /// What was there when the trail was opened.
 #[derive(Debug, Serialize)]
 struct TrailLine<'a> {
@@ -245,6 +255,21 @@ pub fn lost(
 pub fn gate(what: &'static str, by: &str, real_time: u64) -> Result<Vec<u8>, serde_json::Error> {
     let time = time::rfc3339(real_time);
     line(&GateLine { format: FORMAT, kind: "gate", time, what, by, release: RELEASE })
+}
+
+/// The line of how the daemon fares. `what`: `tried` (the canary came through), `failed` (something at the start did not),
+/// `degraded`, `mended` or `stopped`; `reasons`: what was tried, or why.
+///
+/// # Errors
+///
+/// None that the fields could cause.
+pub fn state(
+    what: &'static str,
+    reasons: &[String],
+    real_time: u64,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let time = time::rfc3339(real_time);
+    line(&StateLine { format: FORMAT, kind: "state", time, what, reasons })
 }
 
 /// The line of records that are removed because the settings keep them no longer: all before number `first`.

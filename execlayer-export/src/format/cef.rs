@@ -45,6 +45,7 @@ fn name(record: &Record) -> &'static str {
         "grant" => "Grant changed",
         "policy" => "Policy changed",
         "gate" => "Gate changed",
+        "state" => "State changed",
         "trail" => "Audit trail opened",
         "removed" => "Records removed",
         "lost" => "Records lost",

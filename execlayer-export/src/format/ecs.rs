@@ -215,7 +215,7 @@ fn category(record: &Record) -> (Vec<&'static str>, Vec<&'static str>) {
         "answer" => (&["iam"], &["admin", "info"]),
         "grant" if what == "given" => (&["iam"], &["admin", "creation"]),
         "grant" => (&["iam"], &["admin", "deletion"]),
-        "policy" | "gate" => (&["configuration"], &["change"]),
+        "policy" | "gate" | "state" => (&["configuration"], &["change"]),
         "trail" => (&["process"], &["start"]),
         "removed" => (&["file"], &["deletion"]),
         "lost" => (&["intrusion_detection"], &["info"]),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Record, reading::plain, said};
 
 /// The `MESSAGE_ID` of each kind of record. They never change.
-pub const MESSAGE_IDS: [(&str, &str); 10] = [
+pub const MESSAGE_IDS: [(&str, &str); 11] = [
     ("verdict", "6d773714858b4a579f4081c77879c13b"),
     ("question", "efa538e147fd40fc867836bef4f6a2a2"),
     ("repeat", "aeb6e261d2ce481b93b62cecaedc3108"),
@@ -15,6 +15,7 @@ pub const MESSAGE_IDS: [(&str, &str); 10] = [
     ("grant", "818e32123096491193539eeaafff2b73"),
     ("policy", "244be0b0a9884d83a218de93a611895b"),
     ("gate", "b057c78f622247af8f8070d22eb8b75f"),
+    ("state", "edd61ea611af41759e44d13a5740b4dc"),
     ("trail", "b901c34508644e638d8020280f6b2a67"),
     ("removed", "b4a01efd2dab41009d35f90e9e53a6c0"),
     ("lost", "29c954769f6e43b4b0b29b274113fc16"),

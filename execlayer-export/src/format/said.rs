@@ -84,6 +84,8 @@ pub fn gravity(record: &Record) -> Gravity {
         "verdict" | "question" | "repeat" | "grant" | "policy" | "removed" => Gravity::Notice,
         "answer" if !is("answer", "allowed") => Gravity::Notice,
         "gate" if is("what", "up") => Gravity::Notice,
+        "state" if is("what", "failed") => Gravity::Error,
+        "state" if is("what", "degraded") => Gravity::Warning,
         "gate" | "lost" => Gravity::Error,
         "trail" if record.contains_key("set_aside") => Gravity::Error,
         "trail" if has("unsigned") || has("torn_bytes") => Gravity::Warning,
@@ -130,6 +132,7 @@ pub fn sentence(record: &Record) -> String {
         "grant" => grant(record, &mut said),
         "policy" => policy(record, &mut said),
         "gate" => gate(record, &mut said),
+        "state" => state(record, &mut said),
         "trail" => trail(record, &mut said),
         "removed" => write!(said, "removed the records before number {}", count(record, "first")),
         "lost" => lost(record, &mut said),
@@ -228,6 +231,19 @@ fn gate(record: &Record, said: &mut String) -> Written {
     write!(said, "the gate {what}")?;
     by(record, said)?;
     write!(said, "{then}")
+}
+
+fn state(record: &Record, said: &mut String) -> Written {
+    said.push_str(match text(record, "what") {
+        Some("tried") => "the gate was tried",
+        Some("failed") => "the gate cannot be put up",
+        Some("degraded") => "something fails",
+        Some("mended") => "nothing fails any more",
+        Some("stopped") => "the daemon stopped",
+        what => what.unwrap_or("something changed"),
+    });
+    let reasons = texts(record, "reasons");
+    if reasons.is_empty() { Ok(()) } else { write!(said, ": {}", reasons.join("; ")) }
 }
 
 fn trail(record: &Record, said: &mut String) -> Written {

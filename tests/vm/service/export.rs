@@ -50,7 +50,10 @@ pub(super) fn leaves_the_machine() -> Result<()> {
         scrape().ok().filter(|text| text.contains("execlayer_verdicts_total{agent=\"probe\""))
     })?;
     ensure!(text.contains("\nexeclayer_up 1\n"), "{text}");
-    ensure!(text.contains("execlayer_policy_version{agent=\"probe\",policy=\"probe\"} 1"), "{text}");
+    ensure!(
+        text.contains("execlayer_policy_version{agent=\"probe\",policy=\"probe\"} 1"),
+        "{text}"
+    );
     let head = until(|| fs::read_dir(HEADS).ok()?.flatten().next())?;
     let head = head.path().display().to_string();
     succeed("execlayer", &["audit", "verify", "--checkpoint", &head])?;
@@ -69,10 +72,16 @@ fn owns_nothing() -> Result<()> {
     let pid = succeed("systemctl", &["show", "--property=MainPID", "--value", UNIT])?;
     let status = fs::read_to_string(format!("/proc/{}/status", pid.trim()))?;
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
-    ensure!(field("CapEff:").is_some_and(|caps| caps.trim().trim_matches('0').is_empty()), "{status}");
+    ensure!(
+        field("CapEff:").is_some_and(|caps| caps.trim().trim_matches('0').is_empty()),
+        "{status}"
+    );
     let user = User::from_name("execlayer-export")?.context("no user")?;
     let uid = user.uid.to_string();
-    ensure!(field("Uid:").is_some_and(|ids| ids.split_whitespace().all(|id| id == uid)), "{status}");
+    ensure!(
+        field("Uid:").is_some_and(|ids| ids.split_whitespace().all(|id| id == uid)),
+        "{status}"
+    );
     let reads = |path: &str| {
         let user = ["--reuid=execlayer-export", "--regid=execlayer-audit", "--clear-groups"];
         Command::new("setpriv").args(user).args(["cat", path]).output()

@@ -9,7 +9,10 @@ use execlayer_common::{
 };
 
 use super::Bench;
-use crate::kernel::{events::tests::denied, fake::Fake};
+use crate::{
+    kernel::{events::tests::denied, fake::Fake},
+    state::Concern,
+};
 
 #[test]
 fn losses_are_written_once_each_and_degrade() {
@@ -19,7 +22,8 @@ fn losses_are_written_once_each_and_degrade() {
     bench.daemon.tick();
     bench.daemon.tick();
     let lines = bench.lines();
-    let [_up, lost] = &lines[..] else { panic!("{lines:?}") };
+    let [_up, lost, degraded] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&degraded["kind"], &degraded["what"]), (&"state".into(), &"degraded".into()));
     assert_eq!(
         (&lost["kind"], &lost["lost"], &lost["cause"]),
         (&"lost".into(), &3.into(), &"ring".into())
@@ -91,12 +95,41 @@ fn a_log_that_cannot_be_written_degrades() {
     fs::write(&path, records).unwrap();
     bench.daemon.tick();
     let lines = bench.lines();
-    let [_up, lost] = &lines[..] else { panic!("{lines:?}") };
+    let [_up, lost, degraded] = &lines[..] else { panic!("{lines:?}") };
+    assert!(degraded["reasons"][0].as_str().unwrap().contains("missing"), "{degraded}");
     assert_eq!((&lost["kind"], &lost["cause"]), (&"lost".into(), &"write".into()));
     assert_eq!((&lost["profile"], &lost["lost"], &lost["seq"]), (&1.into(), &1.into(), &2.into()));
     let degraded = bench.status().degraded;
     let missing = "events are missing from the audit trail: it says how many";
     assert_eq!(degraded, [missing], "the next record that is written mends");
+}
+
+#[test]
+fn how_the_daemon_fares_is_recorded_when_it_changes() {
+    let mut bench = Bench::new(false);
+    bench.daemon.canary_passed(vec!["exec was denied".into()]);
+    for why in ["first", "second"] {
+        bench.daemon.health.raise(Concern::Ways, why.into());
+        bench.daemon.tick();
+    }
+    bench.daemon.health.clear(Concern::Ways);
+    bench.daemon.tick();
+    bench.daemon.tick();
+    bench.daemon.stop();
+    let lines = bench.lines();
+    let states: Vec<_> = lines
+        .iter()
+        .filter(|line| line["kind"] == "state")
+        .map(|line| (line["what"].as_str().unwrap(), line["reasons"].to_string()))
+        .collect();
+    let said = |what, reasons: &str| (what, reasons.to_owned());
+    let expected = [
+        said("tried", r#"["exec was denied"]"#),
+        said("degraded", r#"["first"]"#),
+        said("mended", "[]"),
+        said("stopped", r#"["execlayerd"]"#),
+    ];
+    assert_eq!(states, expected);
 }
 
 #[test]
@@ -113,6 +146,6 @@ fn a_trail_that_somebody_changed_degrades_and_the_new_one_says_so() {
     assert!(status.degraded[0].contains("the audit trail was set aside"), "{:?}", status.degraded);
     let first = fs::read_to_string(bench.records()).unwrap();
     let first: serde_json::Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
-    assert_eq!((&first["kind"], &first["before"]["size"]), (&"trail".into(), &2.into()));
+    assert_eq!((&first["kind"], &first["before"]["size"]), (&"trail".into(), &3.into()));
     assert!(first["set_aside"].as_str().unwrap().contains("do not fit what was signed"), "{first}");
 }

@@ -37,7 +37,7 @@ impl<'a> Event<'a> {
             "answer" => self.answer(),
             "grant" => self.grant(),
             "policy" => self.policy_in_force(),
-            "gate" => self.gate(),
+            "gate" | "state" => self.gate(),
             "trail" => self.log((6, "Start")),
             "removed" => self.log((2, "Delete")),
             "lost" => self.log((OTHER, "Lose")),
