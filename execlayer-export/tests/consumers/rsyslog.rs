@@ -45,11 +45,9 @@ impl Place {
         let Self { port, .. } = self;
         let (folder, socket) = (self.folder.path().display(), self.socket());
         let socket = socket.display();
-        // A socket of this machine's own messages has another form, so its own parser is off. Octets that terminals
-        // would obey are left as they came.
+        // Messages of this machine's own programs have another form, so the socket's own parser is off.
         format!(
-            r#"global(workDirectory="{folder}" maxMessageSize="128k"
-    parser.escapeControlCharactersOnReceive="off")
+            r#"global(workDirectory="{folder}" maxMessageSize="128k")
 main_queue(queue.workerThreads="1")
 module(load="imtcp")
 module(load="imudp")

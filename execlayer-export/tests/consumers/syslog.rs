@@ -63,12 +63,23 @@ fn records() -> Vec<(u64, Item)> {
     ]
 }
 
+/// What is to arrive, of what is sent.
 fn text(format: Format, item: &Item) -> String {
     match format {
         Format::Ecs => ecs::event(&item.fields).to_string(),
-        Format::Cef => cef::line(&item.fields),
+        Format::Cef => escaped(&cef::line(&item.fields)),
         _ => String::from_utf8(item.line.clone()).unwrap(),
     }
+}
+
+/// Control characters as rsyslog writes them ("parser.escapeControlCharactersOnReceive", on by itself). JSON has none,
+/// CEF has those of a subject but its ends of lines.
+fn escaped(text: &str) -> String {
+    let escape = |c: char| match u32::from(c) {
+        code @ ..0x20 => format!("#{code:03o}"),
+        _ => c.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 fn understood(priority: u64, kind: &str, message: &str) -> Value {
