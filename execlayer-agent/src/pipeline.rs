@@ -23,7 +23,7 @@ use crate::{
     profiles::Profiles,
     record::{line, time, trail},
     scopes::Scopes,
-    why,
+    store, why,
 };
 
 /// Runs the daemon until it is asked to end.
@@ -154,7 +154,7 @@ fn try_canary(
 fn claim(options: &Options) -> Result<File, DaemonError> {
     folder(&options.run_dir, 0o755)?;
     let path = options.run_dir.join("execlayerd.lock");
-    let lock = File::create(&path).map_err(|source| file("make", &path, source))?;
+    let lock = store::lock_file(&path).map_err(|source| file("make", &path, source))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(DaemonError::AlreadyRunning(path)),

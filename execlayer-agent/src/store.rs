@@ -4,7 +4,7 @@
 use std::{
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -51,6 +51,20 @@ pub fn remove(state_dir: &Path, profile: u32) -> io::Result<()> {
 
 fn name(profile: u32) -> String {
     format!("{profile}.bundle")
+}
+
+/// A file to be locked, which nobody else can open: whoever can may lock it, too.
+///
+/// # Errors
+///
+/// If it cannot be made.
+pub fn lock_file(path: &Path) -> io::Result<fs::File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    let file = options.open(path)?;
+    // One that was there may have been made otherwise.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    Ok(file)
 }
 
 /// Writes a file of the daemon's, for root only: whole and on the disk, or not at all.

@@ -42,7 +42,7 @@ pub fn numbers(folder: &Path, of: impl Fn(&str) -> Option<u64>) -> io::Result<Ve
 ///
 /// # Errors
 ///
-/// The file, and why it cannot be read.
+/// The file, and why it cannot be read: `UnexpectedEof` if it ends before that byte.
 pub fn open(
     folder: &Path,
     first: u64,
@@ -52,8 +52,8 @@ pub fn open(
     let plain = records.join(segment::name(first));
     match File::open(&plain) {
         Ok(mut file) => {
-            return match file.seek(SeekFrom::Start(from)) {
-                Ok(_from) => Ok((plain, Box::new(BufReader::with_capacity(BUFFER, file)))),
+            return match seek(&mut file, from) {
+                Ok(()) => Ok((plain, Box::new(BufReader::with_capacity(BUFFER, file)))),
                 Err(error) => Err((plain, error)),
             };
         }
@@ -70,6 +70,13 @@ pub fn open(
         Ok(reader) => Ok((path, Box::new(BufReader::with_capacity(BUFFER, reader)))),
         Err(error) => Err((path, error)),
     }
+}
+
+fn seek(file: &mut File, from: u64) -> io::Result<()> {
+    if from > file.metadata()?.len() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than it was"));
+    }
+    file.seek(SeekFrom::Start(from)).map(|_from| ())
 }
 
 /// Why the next records cannot be had.
@@ -90,6 +97,12 @@ pub enum ReadError {
         path: PathBuf,
         /// The number.
         expected: u64,
+    },
+    /// A file is shorter than it was.
+    #[error("`{}` is shorter than it was", path.display())]
+    Cut {
+        /// Which.
+        path: PathBuf,
     },
     /// The log ends before the record that comes next: it is another one, or lost its end with the power.
     #[error("the log has {size} records only")]
@@ -118,8 +131,15 @@ struct Place {
     seq: u64,
 }
 
+impl Place {
+    /// Whether it is another one than a file's beginning.
+    const fn is_known(self) -> bool {
+        self.byte > 0
+    }
+}
+
 /// A place in a log: the records behind it come next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tail {
     folder: PathBuf,
     next: u64,
@@ -146,9 +166,8 @@ impl Tail {
     ///
     /// A [`ReadError`]. The place stays the same.
     pub fn read(&mut self, most: usize, bytes: usize) -> Result<Chunk, ReadError> {
-        let failed = |source| ReadError::File { path: self.folder.join(segment::FOLDER), source };
         // A later segment in this list says that those before it are whole.
-        let segments = segments(&self.folder).map_err(failed)?;
+        let segments = self.segments()?;
         let mut chunk = Chunk { first: self.next, ..Chunk::default() };
         let (mut next, mut place) = (self.next, self.place);
         for (index, &first) in segments.iter().enumerate() {
@@ -161,12 +180,26 @@ impl Tail {
                 if !chunk.records.is_empty() {
                     break;
                 }
+                // A file that changes its name while a folder is read may be in no list.
+                if self.segments()? != segments {
+                    return Ok(chunk);
+                }
                 chunk.removed += first - next;
                 (next, chunk.first) = (first, first);
             }
             let begin = Place { segment: first, byte: 0, seq: first };
             let mut at = place.filter(|place| place.segment == first).unwrap_or(begin);
-            let is_full = self.take(&mut at, next, (most, bytes), &mut chunk)?;
+            let before = chunk.records.len();
+            let mut taken = self.take(&mut at, next, (most, bytes), &mut chunk);
+            // A daemon that could not write all of a record has cut it off: the place may be in another one now.
+            if matches!(taken, Err(ReadError::Order { .. } | ReadError::Cut { .. }))
+                && at.is_known()
+            {
+                chunk.records.truncate(before);
+                at = begin;
+                taken = self.take(&mut at, next, (most, bytes), &mut chunk);
+            }
+            let is_full = taken?;
             place = Some(at);
             if at.seq < next && later.is_none() {
                 return Err(ReadError::Shorter { size: at.seq });
@@ -183,6 +216,11 @@ impl Tail {
         Ok(chunk)
     }
 
+    fn segments(&self) -> Result<Vec<u64>, ReadError> {
+        let failed = |source| ReadError::File { path: self.folder.join(segment::FOLDER), source };
+        segments(&self.folder).map_err(failed)
+    }
+
     /// Takes records of one segment, from `next` on; whether no more are wanted.
     fn take(
         &self,
@@ -191,8 +229,13 @@ impl Tail {
         (most, bytes): (usize, usize),
         chunk: &mut Chunk,
     ) -> Result<bool, ReadError> {
-        let (path, mut reader) = open(&self.folder, at.segment, at.byte)
-            .map_err(|(path, source)| ReadError::File { path, source })?;
+        let (path, mut reader) =
+            open(&self.folder, at.segment, at.byte).map_err(|(path, source)| {
+                match source.kind() == io::ErrorKind::UnexpectedEof {
+                    true => ReadError::Cut { path },
+                    false => ReadError::File { path, source },
+                }
+            })?;
         let mut size: usize = chunk.records.iter().map(Vec::len).sum();
         let mut line = Vec::new();
         loop {
@@ -270,6 +313,21 @@ mod tests {
         assert_eq!(numbers(&tail.read(100, 1).unwrap()), (0, 103, 1));
         assert_eq!(numbers(&tail.read(1_000, 1 << 20).unwrap()), (0, 104, 196));
         assert_eq!(tail.next(), 300);
+    }
+
+    #[test]
+    fn a_file_whose_end_was_cut_off_is_read_again_from_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        put(folder.path(), 0, &lines(0, 10));
+        let mut tail = Tail::from(folder.path(), 0);
+        assert_eq!(numbers(&tail.read(100, 1 << 20).unwrap()), (0, 0, 10));
+        // Two of them were no records after all.
+        put(folder.path(), 0, &lines(0, 8));
+        assert!(matches!(tail.read(100, 1 << 20), Err(ReadError::Shorter { size: 8 })));
+        let other = format!("{}\"longer\":\"than before\"}}\n", segment::begin(8));
+        put(folder.path(), 0, &(lines(0, 8) + &other + &lines(9, 20)));
+        let chunk = tail.read(100, 1 << 20).unwrap();
+        assert_eq!(numbers(&chunk), (0, 10, 10));
     }
 
     #[test]

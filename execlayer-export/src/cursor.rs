@@ -97,7 +97,11 @@ impl Cursor {
         let mut file = File::create(&new)?;
         file.write_all(&serde_json::to_vec(&self.state)?)?;
         file.sync_all()?;
-        fs::rename(&new, &self.path)
+        fs::rename(&new, &self.path)?;
+        match self.path.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
     }
 
     /// Compares with the log that is there now, and goes back if it has changed.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use execlayer_audit::{
-    read::{ReadError, Tail},
+    read::{Chunk, ReadError, Tail},
     segment,
 };
 use serde_json::Value;
@@ -31,6 +31,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// Records in a row that were refused, after which each next one is tried twice, with a pause: it may be all of them.
+const DOUBTS: u32 = 3;
+
 /// Why a sink cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BeginError {
@@ -43,6 +46,14 @@ pub enum BeginError {
         folder: PathBuf,
         /// What is wrong.
         source: io::Error,
+    },
+    /// The log, where a sink is to begin at its end.
+    #[error("cannot tell where sink `{name}` begins: {problem}")]
+    Log {
+        /// The sink.
+        name: String,
+        /// What is wrong.
+        problem: String,
     },
 }
 
@@ -62,6 +73,8 @@ pub struct Delivery {
     settings: Settings,
     log: PathBuf,
     cursor: Cursor,
+    /// The cursor is ahead of what is on the disk.
+    is_unstored: bool,
     tail: Tail,
     /// The log's folder of records: another one is another log.
     identity: Option<(u64, u64)>,
@@ -70,6 +83,9 @@ pub struct Delivery {
     /// Records of the next batch, at most.
     most: usize,
     failures: u32,
+    /// Records in a row that were refused, and the one that is tried once more.
+    refusals: u32,
+    doubted: Option<u64>,
 }
 
 impl Delivery {
@@ -84,19 +100,19 @@ impl Delivery {
         sink: Box<dyn Sink>,
         counts: Arc<Counts>,
     ) -> Result<Self, BeginError> {
-        let failed = |source| BeginError::State {
-            name: settings.name.clone(),
-            folder: states.to_owned(),
-            source,
-        };
+        let name = settings.name.clone();
+        let failed =
+            |source| BeginError::State { name: name.clone(), folder: states.to_owned(), source };
         let cursor = match Cursor::load(states, &settings.name).map_err(failed)? {
             Some(cursor) => cursor,
             None => {
-                let next = match settings.begin {
-                    Begin::Oldest => 0,
-                    Begin::Now => signed_size(log),
-                };
-                let cursor = Cursor::begin(states, &settings.name, next);
+                let mut cursor = Cursor::begin(states, &settings.name, 0);
+                if settings.begin == Begin::Now {
+                    let at_end = end_of(log)
+                        .map_err(|problem| BeginError::Log { name: name.clone(), problem })?;
+                    cursor.state.next = at_end.as_ref().map_or(0, |mark| mark.seq + 1);
+                    (cursor.state.last, cursor.state.signed) = (at_end.clone(), at_end);
+                }
                 cursor.store().map_err(failed)?;
                 cursor
             }
@@ -106,12 +122,15 @@ impl Delivery {
             settings,
             log: log.to_owned(),
             cursor,
+            is_unstored: false,
             tail,
             identity: None,
             sink,
             counts,
             most: MOST,
             failures: 0,
+            refusals: 0,
+            doubted: None,
         })
     }
 
@@ -119,8 +138,8 @@ impl Delivery {
     pub fn turn(&mut self) -> Turn {
         match self.try_turn() {
             Ok(turn) => {
-                if self.failures > 0 && turn == Turn::Moved {
-                    tracing::info!("sink `{}` takes records again", self.settings.name);
+                if self.failures > 0 {
+                    tracing::info!("sink `{}` works again", self.settings.name);
                     self.failures = 0;
                 }
                 self.tell(None);
@@ -151,71 +170,107 @@ impl Delivery {
     }
 
     fn try_turn(&mut self) -> Result<Turn, String> {
+        self.store()?;
         self.recognise()?;
+        let before = self.tail.clone();
         let chunk = match self.tail.read(self.most, BYTES) {
-            Err(ReadError::Shorter { .. }) => {
-                self.compare()?;
-                return Ok(Turn::Moved);
+            Err(ReadError::Shorter { size }) => {
+                return match self.compare()? {
+                    Found::Same => Err(format!("the log has {size} records only")),
+                    Found::Shortened | Found::Another => Ok(Turn::Moved),
+                };
             }
             read => read.map_err(|error| error.to_string())?,
         };
-        let signed = signed_size(&self.log);
-        if chunk.removed > 0 {
-            tracing::warn!(
-                "sink `{}`: {} records were removed before they were sent",
-                self.settings.name,
-                chunk.removed
-            );
-            self.cursor.state.lost += chunk.removed;
-        }
-        let numbered = || (chunk.first..).zip(&chunk.records);
         let items: Vec<_> = chunk
             .records
             .iter()
             .map(|line| item(line))
             .filter(|item| self.is_wanted(item))
             .collect();
-        match self.send(&items) {
-            Ok(()) => {}
-            Err(Trouble::Refused(why)) if chunk.records.len() > 1 => {
-                // Which of them it is, smaller batches show.
-                self.most = chunk.records.len().div_ceil(2);
-                self.tail = Tail::from(&self.log, chunk.first);
-                tracing::debug!("sink `{}`: {why}", self.settings.name);
-                return Ok(Turn::Moved);
-            }
-            Err(Trouble::Refused(why)) => {
-                tracing::warn!(
-                    "sink `{}` does not have record {}: {why}",
-                    self.settings.name,
-                    chunk.first
-                );
-                self.cursor.state.refused += 1;
-            }
+        let refused = match self.send(&items) {
+            Ok(()) => 0,
+            Err(Trouble::Refused(why)) => match self.refused(&chunk, &why) {
+                Ok(true) => 1,
+                again => {
+                    self.tail = before;
+                    return again.map(|_smaller| Turn::Moved);
+                }
+            },
             Err(Trouble::Later(why)) => {
-                self.tail = Tail::from(&self.log, self.cursor.state.next);
+                self.tail = before;
                 return Err(why);
             }
+        };
+        if refused == 0 && !items.is_empty() {
+            (self.refusals, self.doubted) = (0, None);
+            // What was refused is behind it; more at once may be, too.
+            self.most = (self.most * 2).min(MOST);
         }
-        if chunk.records.is_empty() && chunk.removed == 0 {
-            return Ok(Turn::Idle);
-        }
-        self.most = MOST;
-        self.counts.sent(&self.settings.name, items.len() as u64);
-        let state = &mut self.cursor.state;
-        state.next = self.tail.next();
-        if let Some((seq, line)) = numbered().last() {
-            state.last = Some(Mark::of(seq, line));
-        }
-        if let Some((seq, line)) = numbered().take_while(|(seq, _line)| *seq < signed).last() {
-            state.signed = Some(Mark::of(seq, line));
-        }
-        self.cursor.store().map_err(|error| format!("cannot store how far it is: {error}"))?;
-        Ok(Turn::Moved)
+        self.mark(&chunk, refused)?;
+        self.counts.sent(&self.settings.name, items.len() as u64 - refused);
+        let is_idle = chunk.records.is_empty() && chunk.removed == 0;
+        Ok(if is_idle { Turn::Idle } else { Turn::Moved })
     }
 
     fn send(&mut self, items: &[Item]) -> Result<(), Trouble> {
         if items.is_empty() { Ok(()) } else { self.sink.send(items) }
+    }
+
+    /// What becomes of a batch that is refused: `true` if its one record is passed over, `false` if a smaller one is to be
+    /// tried.
+    fn refused(&mut self, chunk: &Chunk, why: &str) -> Result<bool, String> {
+        if chunk.records.len() > 1 {
+            // Which of them it is, smaller batches show.
+            self.most = chunk.records.len().div_ceil(2);
+            tracing::debug!("sink `{}`: {why}", self.settings.name);
+            return Ok(false);
+        }
+        if self.refusals >= DOUBTS && self.doubted != Some(chunk.first) {
+            self.doubted = Some(chunk.first);
+            return Err(why.to_owned());
+        }
+        self.refusals = self.refusals.saturating_add(1);
+        let name = &self.settings.name;
+        tracing::warn!("sink `{name}` does not have record {}: {why}", chunk.first);
+        Ok(true)
+    }
+
+    /// Notes what was taken, or passed over.
+    fn mark(&mut self, chunk: &Chunk, refused: u64) -> Result<(), String> {
+        let signed = head(&self.log)?.map_or(0, |(size, _note)| size);
+        let state = &mut self.cursor.state;
+        let before = state.clone();
+        if chunk.removed > 0 {
+            let (name, removed) = (&self.settings.name, chunk.removed);
+            tracing::warn!("sink `{name}`: {removed} records were removed before they were sent");
+        }
+        state.lost += chunk.removed;
+        state.refused += refused;
+        state.next = self.tail.next();
+        let numbered = || (chunk.first..).zip(&chunk.records);
+        if let Some((seq, line)) = numbered().last() {
+            state.last = Some(Mark::of(seq, line));
+        }
+        let covered = numbered().take_while(|(seq, _line)| *seq < signed).last();
+        if let Some((seq, line)) = covered {
+            state.signed = Some(Mark::of(seq, line));
+        }
+        // It may have been covered since.
+        if state.last.as_ref().is_some_and(|last| last.seq < signed) {
+            state.signed.clone_from(&state.last);
+        }
+        self.is_unstored |= *state != before;
+        self.store()
+    }
+
+    fn store(&mut self) -> Result<(), String> {
+        if self.is_unstored {
+            let stored = self.cursor.store();
+            stored.map_err(|error| format!("cannot store how far it is: {error}"))?;
+            self.is_unstored = false;
+        }
+        Ok(())
     }
 
     fn is_wanted(&self, item: &Item) -> bool {
@@ -226,19 +281,15 @@ impl Delivery {
 
     /// Looks whether the log is the one that it was.
     fn recognise(&mut self) -> Result<(), String> {
-        let folder = self.log.join(segment::FOLDER);
-        let metadata = fs::metadata(&folder);
-        let metadata =
-            metadata.map_err(|error| format!("cannot read `{}`: {error}", folder.display()))?;
-        let identity = Some((metadata.dev(), metadata.ino()));
-        if identity != self.identity {
+        let identity = identity(&self.log)?;
+        if Some(identity) != self.identity {
             self.compare()?;
-            self.identity = identity;
+            self.identity = Some(identity);
         }
         Ok(())
     }
 
-    fn compare(&mut self) -> Result<(), String> {
+    fn compare(&mut self) -> Result<Found, String> {
         let before = self.cursor.state.next;
         let found = self.cursor.compare(&self.log).map_err(|error| error.to_string())?;
         let name = &self.settings.name;
@@ -253,8 +304,11 @@ impl Delivery {
                  sent: it is sent from its beginning"
             ),
         }
-        self.tail = Tail::from(&self.log, self.cursor.state.next);
-        Ok(())
+        if found != Found::Same {
+            self.is_unstored = true;
+            self.tail = Tail::from(&self.log, self.cursor.state.next);
+        }
+        Ok(found)
     }
 
     fn tell(&self, trouble: Option<String>) {
@@ -269,17 +323,44 @@ fn item(line: &[u8]) -> Item {
     Item { line: line.to_vec(), fields }
 }
 
-/// How many records the newest signed head covers; nobody checks its signature here.
-#[must_use]
-pub fn signed_size(log: &Path) -> u64 {
-    head(log).map_or(0, |(size, _note)| size)
+/// Which folder of records it is: another log is in another one.
+///
+/// # Errors
+///
+/// If it cannot be looked at, for people.
+pub fn identity(log: &Path) -> Result<(u64, u64), String> {
+    let folder = log.join(segment::FOLDER);
+    let metadata = fs::metadata(&folder);
+    let metadata =
+        metadata.map_err(|error| format!("cannot read `{}`: {error}", folder.display()))?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
-/// The newest signed head: its size, and its text.
-#[must_use]
-pub fn head(log: &Path) -> Option<(u64, String)> {
-    let note = fs::read_to_string(log.join(segment::CHECKPOINT)).ok()?;
-    Some((note.lines().nth(1)?.parse().ok()?, note))
+/// The newest signed head: its size, and its text. None if there is none yet. Nobody checks its signature here.
+///
+/// # Errors
+///
+/// If it cannot be read, for people.
+pub fn head(log: &Path) -> Result<Option<(u64, String)>, String> {
+    let path = log.join(segment::CHECKPOINT);
+    let note = match fs::read_to_string(&path) {
+        Ok(note) => note,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("cannot read `{}`: {error}", path.display())),
+    };
+    let size = note.lines().nth(1).and_then(|size| size.parse().ok());
+    let size = size.ok_or_else(|| format!("`{}` is no signed head", path.display()))?;
+    Ok(Some((size, note)))
+}
+
+/// The last record that the newest head covers.
+fn end_of(log: &Path) -> Result<Option<Mark>, String> {
+    let Some((size, _note)) = head(log)? else { return Ok(None) };
+    let Some(seq) = size.checked_sub(1) else { return Ok(None) };
+    let chunk = Tail::from(log, seq).read(1, 1).map_err(|error| error.to_string())?;
+    let record = chunk.records.first().filter(|_record| chunk.removed == 0);
+    let record = record.ok_or_else(|| format!("record {seq} is not there"))?;
+    Ok(Some(Mark::of(seq, record)))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     counts::Counts,
-    cursor::Cursor,
+    cursor::{Cursor, Mark},
     deliver::{BeginError, Turn, head},
     settings::Settings,
     sink::{Sink, Trouble},
@@ -23,7 +23,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(10);
 pub struct Publication {
     settings: Settings,
     log: PathBuf,
-    /// `next` is the size of the head that was sent last.
+    /// `next` is the size of the head that was sent last, and `last` the mark of its text.
     cursor: Cursor,
     sink: Box<dyn Sink>,
     counts: Arc<Counts>,
@@ -85,9 +85,10 @@ impl Publication {
         if self.sent_at.is_some_and(|moment| moment.elapsed() < every) {
             return Ok(Turn::Idle);
         }
-        let Some((size, note)) = head(&self.log) else { return Ok(Turn::Idle) };
-        // A smaller one is another log's.
-        if size == self.cursor.state.next {
+        let Some((size, note)) = head(&self.log)? else { return Ok(Turn::Idle) };
+        // Also of the same size it may be another log's.
+        let mark = Some(Mark::of(size, note.as_bytes()));
+        if mark == self.cursor.state.last {
             return Ok(Turn::Idle);
         }
         match self.sink.send_head(size, &note) {
@@ -100,7 +101,7 @@ impl Publication {
             Err(Trouble::Later(why)) => return Err(why),
         }
         self.sent_at = Some(Instant::now());
-        self.cursor.state.next = size;
+        (self.cursor.state.next, self.cursor.state.last) = (size, mark);
         self.cursor.store().map_err(|error| format!("cannot store how far it is: {error}"))?;
         Ok(Turn::Moved)
     }
@@ -148,6 +149,8 @@ mod tests {
         sign(9);
         assert_eq!((seldom.turn(), there()), (Turn::Idle, 2));
         fs::remove_dir_all(heads.path()).unwrap();
+        fs::write(heads.path(), "in the way").unwrap();
         assert_eq!(often.turn(), Turn::Failed);
+        fs::remove_file(heads.path()).unwrap();
     }
 }

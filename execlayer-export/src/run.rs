@@ -1,9 +1,11 @@
 //! Everything at once: a thread for each sink, one that counts, and the endpoint. One that waits keeps no other waiting.
 
 use std::{
+    fs::{File, TryLockError},
     io,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use execlayer_api::places;
@@ -11,12 +13,17 @@ use execlayer_api::places;
 use crate::{
     counts::Counts,
     deliver::{BeginError, Delivery, Turn},
-    metrics::{self, Shown, Watch},
+    metrics::{self, Place, Shown, Watch},
     options::Options,
     publish::Publication,
     settings::{self, Format, Settings, SettingsError},
     sink,
 };
+
+/// Between two tries to listen where another one does.
+const BINDING: Duration = Duration::from_secs(5);
+/// Scrapes at once.
+const SERVERS: usize = 4;
 
 /// Why it does not run.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +37,12 @@ pub enum ExportError {
     /// There is nothing to do.
     #[error("there is nothing to do: no sink in `{0}`, and no --metrics")]
     Nothing(String),
-    /// The endpoint.
-    #[error("cannot serve metrics: {0}")]
-    Endpoint(io::Error),
+    /// Another one.
+    #[error("another `execlayerd export` uses `{0}`")]
+    InUse(String),
+    /// Where is written down how far each sink is.
+    #[error("cannot use `{0}`: {1}")]
+    States(String, io::Error),
     /// A thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -112,6 +122,7 @@ pub fn run(options: &Options) -> Result<(), ExportError> {
     if sinks.is_empty() && options.metrics.is_none() {
         return Err(ExportError::Nothing(options.sinks.display().to_string()));
     }
+    let _lock = lock(options)?;
     let counts = Arc::new(Counts::default());
     let mut works = Vec::new();
     for settings in sinks {
@@ -136,24 +147,57 @@ pub fn run(options: &Options) -> Result<(), ExportError> {
         tracing::info!("sink `{name}` is at work");
         threads.push(spawn(&name, move || work.run())?);
     }
-    if let Some(place) = &options.metrics {
+    if let Some(place) = options.metrics.clone() {
         let (watch, log) = (Arc::new(Watch::default()), options.audit.clone());
         let status = options.run_dir.join(places::STATUS_SOCKET);
-        let shown = Arc::new(Shown { watch: Arc::clone(&watch), counts, status });
-        let server = metrics::serve(place, shown).map_err(ExportError::Endpoint)?;
-        if let Some(address) = server.address() {
-            tracing::info!("metrics are at http://{address}/metrics");
-        }
-        threads.push(spawn("metrics", move || {
-            loop {
-                server.turn();
-            }
-        })?);
+        let shown = Arc::new(Shown::new(Arc::clone(&watch), counts, status));
+        threads.push(spawn("metrics", move || serve(&place, &shown))?);
         threads.push(spawn("watch", move || watch.run(&log))?);
     }
     // None of them ends by itself.
     threads.into_iter().for_each(|thread| drop(thread.join()));
     Ok(())
+}
+
+/// One process at a time says how far the sinks are.
+fn lock(options: &Options) -> Result<File, ExportError> {
+    let path = options.state_dir.join("lock");
+    let name = || options.state_dir.display().to_string();
+    let file = File::create(path).map_err(|error| ExportError::States(name(), error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ExportError::InUse(name())),
+        Err(TryLockError::Error(error)) => Err(ExportError::States(name(), error)),
+    }
+}
+
+/// Serves metrics, as soon as the place is free: whoever has it keeps no record from being sent.
+fn serve(place: &Place, shown: &Arc<Shown>) {
+    let mut is_said = false;
+    let server = loop {
+        match metrics::serve(place, Arc::clone(shown)) {
+            Ok(server) => break server,
+            Err(error) if !is_said => {
+                tracing::warn!("cannot serve metrics: {error}; it is tried again");
+                is_said = true;
+            }
+            Err(_same) => {}
+        }
+        thread::sleep(BINDING);
+    };
+    if let Some(address) = server.address() {
+        tracing::info!("metrics are at http://{address}/metrics");
+    }
+    // One that says nothing keeps only one of them waiting.
+    thread::scope(|scope| {
+        for _ in 0..SERVERS {
+            scope.spawn(|| {
+                loop {
+                    server.turn();
+                }
+            });
+        }
+    });
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ExportError> {

@@ -182,7 +182,17 @@ pub fn read(folder: &Path) -> Result<Vec<Settings>, SettingsError> {
         }
     }
     paths.sort();
-    paths.iter().map(|path| read_one(path)).collect()
+    let mut all: Vec<Settings> = Vec::new();
+    for path in paths {
+        let settings = read_one(&path)?;
+        let is_file = matches!(settings.target, Target::File(_));
+        if let Some(other) = all.iter().find(|one| is_file && one.target == settings.target) {
+            let problem = format!("it writes to the same file as `{}`", other.name);
+            return Err(SettingsError::Wrong { path, problem });
+        }
+        all.push(settings);
+    }
+    Ok(all)
 }
 
 fn read_one(path: &Path) -> Result<Settings, SettingsError> {
@@ -350,6 +360,17 @@ mod tests {
             let problem = read_as(name, text).unwrap_err();
             assert!(problem.contains(part) && problem.contains(name), "{text}: {problem}");
         }
+    }
+
+    #[test]
+    fn two_sinks_do_not_write_to_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.json", "b.json"] {
+            let text = r#"{"to":"file:/x","format":"cef"}"#;
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let problem = read(folder.path()).unwrap_err().to_string();
+        assert!(problem.contains("b.json") && problem.contains("`a`"), "{problem}");
     }
 
     #[test]

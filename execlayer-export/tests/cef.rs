@@ -139,6 +139,22 @@ fn each_key_is_of_the_dictionary_or_the_products_own_and_its_value_fits() {
     }
 }
 
+/// Control characters that CEF has no form for, as they are written.
+fn shown(text: &str) -> String {
+    let write = |c: char| match c {
+        '\n' | '\r' => c.to_string(),
+        c if c.is_ascii_control() => format!("\\x{:02x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.chars().map(write).collect()
+}
+
+#[test]
+fn a_control_character_is_written_out() {
+    let line = cef::line(&record(json!({ "kind": "verdict", "host": "a\0\tb\u{1b}[31m" })));
+    assert!(line.contains("dvchost=a\\\\x00\\\\x09b\\\\x1b[31m"), "{line}");
+}
+
 proptest! {
     #![proptest_config(common::cases(1_000))]
 
@@ -157,8 +173,8 @@ proptest! {
         let said = said::sentence(&record).chars().take(1_023).collect::<String>();
         prop_assert_eq!(&pairs["msg"], &said);
         for (name, key) in [("host", "dvchost"), ("rule", "cs1"), ("agent", "cs3")] {
-            let text = record.get(name).and_then(Value::as_str);
-            prop_assert_eq!(pairs.get(key).map(String::as_str), text);
+            let text = record.get(name).and_then(Value::as_str).map(shown);
+            prop_assert_eq!(pairs.get(key), text.as_ref());
         }
     }
 }

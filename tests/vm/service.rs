@@ -17,7 +17,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 crate::tests! {
-    a_package_governs_agents_until_it_is_removed => .lanes(&[Lane::Service]).limit(290)
+    a_package_governs_agents_until_it_is_removed => .lanes(&[Lane::Service]).limit(590)
 }
 
 pub(crate) const PACKAGE: &str = "/opt/execlayer/execlayer.deb";

@@ -14,7 +14,11 @@ use std::{
 
 use execlayer_common::provenance::DeciderKind;
 use nix::{
-    sys::{prctl, signal::Signal},
+    sys::{
+        prctl,
+        signal::Signal,
+        stat::{self, Mode},
+    },
     unistd::{self, Gid, Pid, Uid},
 };
 use ureq::Agent;
@@ -71,6 +75,8 @@ fn give_up_privileges(parent: i32) -> io::Result<()> {
         unistd::setresuid(uid, uid, uid)?;
     }
     prctl::set_no_new_privs()?;
+    // The daemon's leaves its group something to read.
+    stat::umask(Mode::from_bits_truncate(0o077));
     // After the change of users, which resets it.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     if unistd::getppid() != Pid::from_raw(parent) {

@@ -61,6 +61,8 @@ pub(crate) struct Record<'a> {
     pub(crate) digest: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(crate) signers: Vec<String>,
+    #[serde(default)]
+    pub(crate) reasons: Vec<String>,
     #[serde(borrow, default)]
     pub(crate) message: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -136,7 +138,7 @@ pub(crate) struct Filter {
     /// Only what this rule decided
     #[arg(long, value_name = "ID")]
     rule: Option<String>,
-    /// Only of this kind: verdict, repeat, question, answer, grant, policy, gate, lost, removed or trail
+    /// Only of this kind: verdict, repeat, question, answer, grant, policy, gate, state, lost, removed or trail
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
     /// Only about paths that a policy's pattern matches, such as '/etc/**'

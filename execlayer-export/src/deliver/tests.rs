@@ -22,6 +22,7 @@ struct Other {
     calls: u64,
     fails_each: u64,
     refuses: Option<u64>,
+    refuses_all: bool,
 }
 
 impl Sink for Other {
@@ -33,7 +34,7 @@ impl Sink for Other {
             self.taken.lock().unwrap().extend(seqs.first());
             return Err(Trouble::Later("not now".into()));
         }
-        if seqs.iter().any(|seq| Some(*seq) == self.refuses) {
+        if self.refuses_all || seqs.iter().any(|seq| Some(*seq) == self.refuses) {
             return Err(Trouble::Refused("not that".into()));
         }
         self.taken.lock().unwrap().extend(seqs);
@@ -200,4 +201,73 @@ fn a_state_that_is_damaged_is_named() {
         Delivery::begin(settings(), places, Box::new(Other::default()), Arc::clone(&bench.counts));
     let problem = begun.err().unwrap().to_string();
     assert!(problem.contains("sink `a`") && problem.contains("line 1"), "{problem}");
+}
+
+#[test]
+fn a_receiver_that_refuses_everything_does_not_use_up_the_log() {
+    let bench = Bench::new();
+    put(bench.log.path(), 0, 2_000);
+    let mut delivery = bench.begin(settings(), Other { refuses_all: true, ..Other::default() });
+    let mut pauses = 0;
+    for _ in 0..100 {
+        pauses += u64::from(delivery.turn() == Turn::Failed);
+    }
+    let refused = bench.counts.now()["a"].refused;
+    assert!(refused > 3 && refused <= pauses + 3, "{refused} refused, {pauses} pauses");
+    assert_eq!(bench.counts.now()["a"].sent, 0);
+}
+
+#[test]
+fn what_is_missing_is_counted_once_however_often_it_is_tried() {
+    let bench = Bench::new();
+    put(bench.log.path(), 256, 300);
+    let mut delivery = bench.begin(settings(), Other { fails_each: 1, ..Other::default() });
+    for _ in 0..5 {
+        assert_eq!(delivery.turn(), Turn::Failed);
+    }
+    let mut delivery = bench.begin(settings(), Other::default());
+    bench.all(&mut delivery);
+    assert_eq!(bench.counts.now()["a"].lost, 256);
+}
+
+#[test]
+fn a_sink_that_began_now_notices_another_log_before_it_has_sent_anything() {
+    let bench = Bench::new();
+    put(bench.log.path(), 0, 20);
+    sign(bench.log.path(), 20);
+    let now = Settings { begin: Begin::Now, ..settings() };
+    drop(bench.begin(now.clone(), Other::default()));
+    let records = bench.log.path().join("records");
+    fs::write(records.join(segment::name(0)), "{\"seq\":0,\"other\":1}\n").unwrap();
+    let mut delivery = bench.begin(now, Other::default());
+    bench.all(&mut delivery);
+    assert_eq!(bench.taken(), [0]);
+}
+
+#[test]
+fn a_head_that_comes_later_covers_what_was_sent() {
+    let bench = Bench::new();
+    put(bench.log.path(), 0, 10);
+    let mut delivery = bench.begin(settings(), Other::default());
+    bench.all(&mut delivery);
+    sign(bench.log.path(), 10);
+    bench.all(&mut delivery);
+    put(bench.log.path(), 0, 12);
+    bench.all(&mut delivery);
+    put(bench.log.path(), 0, 11);
+    bench.taken();
+    let mut delivery = bench.begin(settings(), Other::default());
+    bench.all(&mut delivery);
+    assert_eq!(bench.taken(), [10], "and nothing before the head");
+}
+
+#[test]
+fn a_head_that_cannot_be_read_is_trouble_and_not_the_beginning() {
+    let bench = Bench::new();
+    put(bench.log.path(), 0, 10);
+    fs::write(bench.log.path().join(segment::CHECKPOINT), "damaged").unwrap();
+    let places = (bench.log.path(), bench.states.path());
+    let now = Settings { begin: Begin::Now, ..settings() };
+    let begun = Delivery::begin(now, places, Box::new(Other::default()), Arc::clone(&bench.counts));
+    assert!(begun.err().unwrap().to_string().contains("no signed head"));
 }

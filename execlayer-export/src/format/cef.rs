@@ -171,7 +171,18 @@ fn of_header(value: &str) -> String {
     value.replace(['\n', '\r'], " ")
 }
 
+/// Ends of lines have a form of their own. Other control characters have none, and receivers make of them what they like.
 fn of_extension(value: &str) -> String {
-    let value = value.replace('\\', "\\\\").replace('=', "\\=");
-    value.replace('\n', "\\n").replace('\r', "\\r")
+    let mut escaped = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '\\' => escaped.push_str("\\\\"),
+            '=' => escaped.push_str("\\="),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            c if c.is_ascii_control() => escaped.push_str(&format!("\\\\x{:02x}", u32::from(c))),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }

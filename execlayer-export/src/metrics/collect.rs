@@ -36,6 +36,8 @@ impl Collector for Moment {
 
 impl Moment {
     fn encode_records(&self, out: &mut Out<'_>) -> fmt::Result {
+        let readable = [(vec![], u64::from(self.tally.is_readable))];
+        out.gauge("audit_readable", "Whether the audit trail can be read", readable)?;
         let verdicts = self.tally.verdicts.iter().map(|(series, count)| {
             let labels = vec![
                 ("agent", series.agent.as_str()),

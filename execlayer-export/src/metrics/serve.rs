@@ -11,10 +11,11 @@ use std::{
     },
     path::{Path, PathBuf},
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use execlayer_api::Status;
 use prometheus_client::{encoding::text, registry::Registry};
 
 use super::{collect::Moment, status, tally::Watch};
@@ -22,7 +23,10 @@ use crate::counts::Counts;
 
 const MAX_REQUEST: usize = 8 << 10;
 const MAX_HEADERS: usize = 64;
+/// For a whole connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long what the daemon said is shown.
+const FRESH: Duration = Duration::from_secs(2);
 /// As the specification of OpenMetrics 1.0 has it.
 const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -69,12 +73,32 @@ impl FromStr for Place {
 /// What is shown.
 #[derive(Debug)]
 pub struct Shown {
-    /// What the records say.
-    pub watch: Arc<Watch>,
-    /// What the sinks have done.
-    pub counts: Arc<Counts>,
-    /// Where the daemon says how it is.
-    pub status: PathBuf,
+    watch: Arc<Watch>,
+    counts: Arc<Counts>,
+    status: PathBuf,
+    /// What the daemon said, and when: it has other things to do than to be asked.
+    said: Mutex<Option<(Instant, Option<Status>)>>,
+}
+
+impl Shown {
+    /// What the records say, what the sinks have done, and the socket on which the daemon says how it is.
+    #[must_use]
+    pub fn new(watch: Arc<Watch>, counts: Arc<Counts>, status: PathBuf) -> Self {
+        Self { watch, counts, status, said: Mutex::default() }
+    }
+
+    /// How the daemon was a moment ago.
+    fn status(&self) -> Option<Status> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*said {
+            Some((moment, status)) if moment.elapsed() < FRESH => status.clone(),
+            _ => {
+                let status = status::ask(&self.status).ok();
+                *said = Some((Instant::now(), status.clone()));
+                status
+            }
+        }
+    }
 }
 
 /// Listens.
@@ -131,26 +155,71 @@ impl Server {
 
     /// Answers one connection.
     pub fn turn(&self) {
-        let served = match &self.listener {
-            Listener::Unix(listener) => listener.accept().and_then(|(stream, _from)| {
-                UnixStream::set_read_timeout(&stream, Some(PATIENCE))?;
-                UnixStream::set_write_timeout(&stream, Some(PATIENCE))?;
-                answer(&self.shown, stream)
-            }),
-            Listener::Tcp(listener) => listener.accept().and_then(|(stream, _from)| {
-                TcpStream::set_read_timeout(&stream, Some(PATIENCE))?;
-                TcpStream::set_write_timeout(&stream, Some(PATIENCE))?;
-                answer(&self.shown, stream)
-            }),
+        let accepted = match &self.listener {
+            Listener::Unix(listener) => {
+                listener.accept().map(|(stream, _from)| Client::Unix(stream))
+            }
+            Listener::Tcp(listener) => listener.accept().map(|(stream, _from)| Client::Tcp(stream)),
         };
+        let served = accepted.and_then(|client| {
+            answer(&self.shown, &mut Timed { client, until: Instant::now() + PATIENCE })
+        });
         if let Err(error) = served {
             tracing::debug!("a scrape ended early: {error}");
         }
     }
 }
 
-fn answer(shown: &Shown, mut stream: impl Read + Write) -> io::Result<()> {
-    let (status, body) = match target(&mut stream)? {
+enum Client {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+/// A connection that ends in time, however little comes or goes at once.
+struct Timed {
+    client: Client,
+    until: Instant,
+}
+
+impl Timed {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left()?;
+        match &mut self.client {
+            Client::Unix(stream) => {
+                stream.set_read_timeout(left).and_then(|()| stream.read(buffer))
+            }
+            Client::Tcp(stream) => stream.set_read_timeout(left).and_then(|()| stream.read(buffer)),
+        }
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left()?;
+        match &mut self.client {
+            Client::Unix(stream) => {
+                stream.set_write_timeout(left).and_then(|()| stream.write(bytes))
+            }
+            Client::Tcp(stream) => {
+                stream.set_write_timeout(left).and_then(|()| stream.write(bytes))
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn answer(shown: &Shown, stream: &mut Timed) -> io::Result<()> {
+    let (status, body) = match target(stream)? {
         Some(target) if target == "/metrics" => match render(shown) {
             Ok(text) => ("200 OK", text),
             Err(_error) => ("500 Internal Server Error", "the metrics cannot be written\n".into()),
@@ -170,7 +239,6 @@ fn answer(shown: &Shown, mut stream: impl Read + Write) -> io::Result<()> {
 
 /// The path that a GET asks for.
 fn target(stream: &mut impl Read) -> io::Result<Option<String>> {
-    let until = Instant::now() + PATIENCE;
     let (mut bytes, mut buffer) = (Vec::new(), [0; 1_024]);
     loop {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -180,8 +248,7 @@ fn target(stream: &mut impl Read) -> io::Result<Option<String>> {
                 let path = request.path.unwrap_or_default();
                 return Ok(Some(path.split('?').next().unwrap_or_default().to_owned()));
             }
-            Ok(httparse::Status::Partial)
-                if bytes.len() < MAX_REQUEST && Instant::now() < until => {}
+            Ok(httparse::Status::Partial) if bytes.len() < MAX_REQUEST => {}
             Ok(_) | Err(_) => return Ok(None),
         }
         let count = stream.read(&mut buffer)?;
@@ -193,11 +260,8 @@ fn target(stream: &mut impl Read) -> io::Result<Option<String>> {
 }
 
 fn render(shown: &Shown) -> Result<String, std::fmt::Error> {
-    let moment = Moment {
-        tally: shown.watch.now(),
-        status: status::ask(&shown.status).ok(),
-        sinks: shown.counts.now(),
-    };
+    let moment =
+        Moment { tally: shown.watch.now(), status: shown.status(), sinks: shown.counts.now() };
     let mut registry = Registry::with_prefix("execlayer");
     registry.register_collector(Box::new(moment));
     let mut text = String::new();

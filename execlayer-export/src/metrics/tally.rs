@@ -12,7 +12,10 @@ use execlayer_audit::read::{ReadError, Tail};
 use prometheus_client::metrics::histogram::Histogram;
 use serde_json::Value;
 
-use crate::{deliver::signed_size, format::Record};
+use crate::{
+    deliver::{head, identity},
+    format::Record,
+};
 
 /// Time series of verdicts; more rules than these share one.
 const MAX_SERIES: usize = 4_096;
@@ -46,6 +49,8 @@ pub(super) struct Tally {
     pub(super) held: Histogram,
     /// Records in the log, as far as they were read.
     pub(super) size: u64,
+    /// They can be read.
+    pub(super) is_readable: bool,
 }
 
 impl Default for Tally {
@@ -56,6 +61,7 @@ impl Default for Tally {
             answers: BTreeMap::new(),
             held: Histogram::new(BUCKETS),
             size: 0,
+            is_readable: true,
         }
     }
 }
@@ -110,37 +116,65 @@ impl Watch {
 
     /// Counts from now on, for good.
     pub fn run(&self, log: &Path) {
-        let mut tail = Tail::from(log, signed_size(log));
+        let mut place = None;
         loop {
-            if !self.turn(log, &mut tail) {
+            let (size, is_moving) = match turn(&mut place, log, &mut |record| {
+                self.tally().count(record);
+            }) {
+                Ok((size, is_moving)) => (Some(size), is_moving),
+                Err(problem) => {
+                    tracing::debug!("the metrics stand still: {problem}");
+                    (None, false)
+                }
+            };
+            let mut tally = self.tally();
+            tally.size = size.unwrap_or(tally.size);
+            tally.is_readable = size.is_some();
+            drop(tally);
+            if !is_moving {
                 thread::sleep(PAUSE);
             }
         }
     }
+}
 
-    /// Whether there was something.
-    fn turn(&self, log: &Path, tail: &mut Tail) -> bool {
-        let chunk = match tail.read(MOST, BYTES) {
-            Ok(chunk) => chunk,
-            // Another log: what it has is new.
-            Err(ReadError::Shorter { .. }) => {
-                *tail = Tail::from(log, 0);
-                return false;
-            }
-            Err(error) => {
-                tracing::debug!("the metrics stand still: {error}");
-                return false;
-            }
-        };
-        let mut tally = self.tally();
-        for line in &chunk.records {
-            if let Ok(record) = serde_json::from_slice(line) {
-                tally.count(&record);
-            }
+/// A log, by its folder, and what of it was counted.
+type Place = Option<((u64, u64), Tail)>;
+
+/// Counts what is new; the log's size by then, and whether there was something.
+fn turn(
+    place: &mut Place,
+    log: &Path,
+    count: &mut dyn FnMut(&Record),
+) -> Result<(u64, bool), String> {
+    let now = identity(log)?;
+    let mut tail = match place.take() {
+        Some((before, tail)) if before == now => tail,
+        // What another log has is new; of the first one it is what comes.
+        Some(_another) => Tail::from(log, 0),
+        None => Tail::from(log, head(log)?.map_or(0, |(size, _note)| size)),
+    };
+    let read = tail.read(MOST, BYTES);
+    let chunk = match read {
+        Ok(chunk) => chunk,
+        // It lost its end.
+        Err(ReadError::Shorter { size }) => {
+            *place = Some((now, Tail::from(log, size)));
+            return Ok((size, false));
         }
-        tally.size = tail.next();
-        !chunk.records.is_empty()
+        Err(error) => {
+            *place = Some((now, tail));
+            return Err(error.to_string());
+        }
+    };
+    for line in &chunk.records {
+        if let Ok(record) = serde_json::from_slice(line) {
+            count(&record);
+        }
     }
+    let size = tail.next();
+    *place = Some((now, tail));
+    Ok((size, !chunk.records.is_empty()))
 }
 
 #[cfg(test)]

@@ -2,16 +2,19 @@
 //! be moved away at any time. Must not remove anything.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, DirBuilder, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
+
+use execlayer_audit::Hash;
 
 use super::{Item, Sink, Trouble, lines, no_heads};
 use crate::settings::Format;
 
 const MODE: u32 = 0o640;
+const FOLDER: u32 = 0o750;
 
 /// Lines of a file.
 #[derive(Debug)]
@@ -26,16 +29,24 @@ impl Lines {
     }
 
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(MODE)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&self.path)?;
+        // A pipe without a reader is an error, and nothing to wait for.
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(MODE).custom_flags(flags);
+        let mut file = options.open(&self.path)?;
         let before = file.metadata()?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_data());
-        // No half of a line is left before the whole comes again; a device or a pipe has no such end.
-        if written.is_err() && before.is_file() {
+        // A device or a pipe has no end that could be looked at.
+        if !before.is_file() {
+            return file.write_all(bytes);
+        }
+        let mut last = [b'\n'];
+        if let Some(at) = before.len().checked_sub(1) {
+            file.read_exact_at(&mut last, at)?;
+        }
+        // Half of a line, of a process that was killed: it comes again.
+        let mend: &[u8] = if last == *b"\n" { b"" } else { b"\n" };
+        let written = file.write_all(&[mend, bytes].concat()).and_then(|()| file.sync_data());
+        if written.is_err() {
             file.set_len(before.len())?;
         }
         written
@@ -64,12 +75,25 @@ impl Heads {
         Self { folder: folder.to_owned() }
     }
 
-    /// Never over one that is there: the same size has one head only.
+    /// Never over one that is there. Another one of the same size is another log's, or a forgery: both are kept.
     fn put(&self, size: u64, note: &str) -> io::Result<()> {
-        let path = self.folder.join(format!("{size:020}.checkpoint"));
+        let mut path = self.folder.join(format!("{size:020}.checkpoint"));
         let new = self.folder.join(format!(".{size:020}.new"));
-        if path.exists() {
-            return Ok(());
+        match fs::read(&path) {
+            Ok(there) if there == note.as_bytes() => return Ok(()),
+            Ok(_other) => {
+                let Hash([a, b, c, d, ..]) = Hash::of_leaf(note.as_bytes());
+                let mark = format!("{a:02x}{b:02x}{c:02x}{d:02x}");
+                let name = path.display().to_string();
+                tracing::warn!("`{name}` is another head of as many records: see both");
+                path = self.folder.join(format!("{size:020}-{mark}.checkpoint"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        match DirBuilder::new().mode(FOLDER).create(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
         }
         let mut file = OpenOptions::new()
             .write(true)
@@ -119,6 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn half_a_line_of_one_that_was_killed_does_not_take_the_next_one_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.jsonl");
+        fs::write(&path, "{\"seq\":0,\"ho").unwrap();
+        Lines::new(&path, Format::Records).send(&[item(0)]).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!((lines.len(), lines[1].as_bytes()), (2, &*item(0).line));
+    }
+
+    #[test]
     fn a_disk_that_is_full_is_said_and_a_link_is_not_followed() {
         let mut lines = Lines::new("/dev/full".as_ref(), Format::Cef);
         assert!(lines.send(&[item(0)]).unwrap_err().to_string().contains("/dev/full"));
@@ -134,10 +169,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut heads = Heads::new(folder.path());
         heads.send_head(256, "first\n").unwrap();
+        heads.send_head(256, "first\n").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         heads.send_head(256, "other\n").unwrap();
         let path = folder.path().join("00000000000000000256.checkpoint");
         assert_eq!(fs::read_to_string(path).unwrap(), "first\n");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(Heads::new(&folder.path().join("none")).send_head(1, "").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "both are kept");
+        let below = folder.path().join("heads");
+        Heads::new(&below).send_head(1, "").unwrap();
+        assert_eq!(fs::read_dir(&below).unwrap().count(), 1, "its folder is made");
+        assert!(Heads::new(&folder.path().join("no/where")).send_head(1, "").is_err());
     }
 }

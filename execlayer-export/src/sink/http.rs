@@ -1,7 +1,9 @@
 //! A POST for each batch. What has status 2xx was taken. Must not follow a redirect, nor send secrets anywhere else.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,7 +11,7 @@ use std::{
 use ureq::{
     Agent,
     http::{
-        StatusCode,
+        StatusCode, Uri,
         header::{CONTENT_TYPE, HeaderName, HeaderValue},
     },
 };
@@ -64,8 +66,14 @@ impl Posts {
 
     fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
         let Some(path) = &self.headers else { return Ok(Vec::new()) };
-        let text = fs::read_to_string(path)
-            .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+        let failed = |error: io::Error| format!("cannot read `{}`: {error}", path.display());
+        let mut file = File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.mode() & 0o007 != 0 {
+            let path = path.display();
+            return Err(format!("others can reach `{path}`, which has secrets: chmod o= `{path}`"));
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(failed)?;
         let lines = (1..).zip(text.lines()).filter(|(_number, line)| !line.trim().is_empty());
         let header = |(number, line): (u32, &str)| {
             let wrong = || format!("`{}`: line {number} is no `Name: value`", path.display());
@@ -78,11 +86,19 @@ impl Posts {
         lines.map(header).collect()
     }
 
+    /// Where, without what may be a secret in the rest of the URL.
+    fn host(&self) -> String {
+        let uri: Option<Uri> = self.url.parse().ok();
+        let host = uri.as_ref().and_then(|uri| uri.authority()).map(ToString::to_string);
+        host.unwrap_or_default()
+    }
+
     fn exchange(&self, kind: &'static str, body: &[u8]) -> Result<(), Trouble> {
+        let host = self.host();
         let status = self
             .post(kind, body)
-            .map_err(|problem| Trouble::Later(format!("{}: {problem}", self.url)))?;
-        let said = format!("{}: status {}", self.url, status.as_u16());
+            .map_err(|problem| Trouble::Later(format!("{host}: {problem}")))?;
+        let said = format!("{host}: status {}", status.as_u16());
         match status {
             status if status.is_success() => Ok(()),
             // It has read it and will not have it, or not so much at once.
@@ -118,6 +134,7 @@ mod tests {
         fs,
         io::{Read, Write},
         net::TcpListener,
+        os::unix::fs::PermissionsExt,
         thread::{self, JoinHandle},
     };
 
@@ -151,6 +168,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let headers = folder.path().join("headers");
         fs::write(&headers, "Authorization: Bearer abc\n\nX-Tenant: 7\n").unwrap();
+        let mode = |mode| fs::set_permissions(&headers, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o640);
         let (url, thread) = server("204 No Content");
         let mut posts = Posts::new(&url, None, Some(&headers), Format::Records);
         posts.send(&[item(0), item(1)]).unwrap();
@@ -167,6 +186,9 @@ mod tests {
         fs::write(&headers, "Authorization: Bearer abc\nnonsense\n").unwrap();
         let trouble = posts.send(&[item(0)]).unwrap_err().to_string();
         assert!(trouble.contains("line 2") && !trouble.contains("abc"), "{trouble}");
+        mode(0o644);
+        let trouble = posts.send(&[item(0)]).unwrap_err().to_string();
+        assert!(trouble.contains("chmod o="), "{trouble}");
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Endpoint {
         counts.sent("siem", 7);
         counts.tell("siem", 4, (0, 0), None);
         counts.tell("backup", 1, (3, 2), Some("it does not answer".into()));
-        let shown = Arc::new(Shown { watch: Arc::clone(&watch), counts, status });
+        let shown = Arc::new(Shown::new(Arc::clone(&watch), counts, status));
         let server = serve(&"127.0.0.1:0".parse().unwrap(), shown).unwrap();
         let address = server.address().unwrap();
         thread::spawn(move || watch.run(&log));

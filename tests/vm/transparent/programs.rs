@@ -37,7 +37,7 @@ const PROGRAMS: &[Program] = &[
     ),
     (
         "rsync",
-        "rsync -aHAX --delete a b deep o/ && rsync -aHAXv --delete a b deep o/ | head -3; \
+        "rsync -aHAX --delete a b deep o/ && rsync -aHAXv --delete a b deep o/ | head -1; \
       ls -R o; echo $?",
         true,
     ),

@@ -82,7 +82,7 @@ pub fn open(settings: Settings) -> Result<(Trail, Found), TrailError> {
     let folder = settings.folder.clone();
     let failed = |source| TrailError::Io { folder: folder.clone(), source };
     files::make_folder(&folder).map_err(failed)?;
-    let mut locked = lock(&folder)?;
+    let locked = lock(&folder)?;
     let (device, lost_key) = Device::load(&settings.state_dir).map_err(failed)?;
     let before = copy_of_head(&settings.state_dir, &device);
     let resumed = match &lost_key {
@@ -107,7 +107,6 @@ pub fn open(settings: Settings) -> Result<(Trail, Found), TrailError> {
         found.set_aside =
             Some(format!("{problem}: it is now in `{}`", Path::new(&aside).display()));
         files::make_folder(&folder).map_err(failed)?;
-        locked = lock(&folder)?;
     }
     files::make_folder(&folder.join(segment::FOLDER)).map_err(failed)?;
     let accounts = Accounts::load(&settings.state_dir);
@@ -443,10 +442,13 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// One writer at a time: held until the file is closed, however that comes about.
+/// One writer at a time: held until the file is closed, however that comes about. A file of its own that nobody else can
+/// open: whoever may read the folder could lock that.
 fn lock(folder: &Path) -> Result<File, TrailError> {
     let failed = |source| TrailError::Io { folder: folder.to_owned(), source };
-    let file = File::open(folder).map_err(failed)?;
+    let mut path = folder.as_os_str().to_owned();
+    path.push(".lock");
+    let file = store::lock_file(Path::new(&path)).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(TrailError::InUse(folder.to_owned())),

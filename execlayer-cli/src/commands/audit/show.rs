@@ -162,6 +162,10 @@ fn about(record: &Record<'_>) -> (String, Option<bool>) {
                 None,
             ),
         },
+        "state" => (
+            format!("the daemon: {what}: {}", record.reasons.join("; ")),
+            Some(matches!(what, "failed" | "degraded")),
+        ),
         "removed" => {
             (format!("records before {} are removed", record.first.unwrap_or_default()), None)
         }

@@ -12,7 +12,7 @@ use super::{Place, Shown, serve};
 use crate::metrics::Watch;
 
 fn shown(status: std::path::PathBuf) -> Arc<Shown> {
-    Arc::new(Shown { watch: Arc::new(Watch::default()), counts: Arc::default(), status })
+    Arc::new(Shown::new(Arc::new(Watch::default()), Arc::default(), status))
 }
 
 fn said(mut stream: impl Read + Write, request: &str) -> String {
