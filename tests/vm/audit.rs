@@ -268,7 +268,7 @@ fn accounted(folder: &Path) -> Result<Vec<Value>> {
 }
 
 /// Events, lost ones and bytes of each profile, as the kernel counts them.
-fn counts() -> Result<Vec<[u64; 3]>> {
+pub(crate) fn counts() -> Result<Vec<[u64; 3]>> {
     let pin = format!("/sys/fs/bpf/execlayer/maps/{}", hooks::MAP_COUNTS);
     let map: Array<MapData, [u64; 3]> = Array::try_from(Map::Array(MapData::from_pin(pin)?))?;
     Ok(map.iter().collect::<Result<_, _>>()?)

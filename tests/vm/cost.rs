@@ -7,6 +7,7 @@
 
 mod acts;
 mod empty;
+mod events;
 mod landlock;
 mod load;
 
@@ -72,6 +73,11 @@ pub(crate) fn role() -> Option<ExitCode> {
         "acts" => acts::all().map(|acts| println!("{acts}")),
         "landlock" => landlock::enter().and_then(|()| acts::all()).map(|acts| println!("{acts}")),
         "denials" => load::denials(),
+        "events" => events::all(),
+        "flood" => {
+            let pace = arguments.next().and_then(|pace| pace.parse().ok());
+            pace.context("no pace").and_then(events::flood)
+        }
         _ => return None,
     };
     Some(match done {

@@ -4,6 +4,7 @@
 //! has its file below `bench/`. Nothing here asserts a time.
 
 mod audit;
+mod events;
 mod guest;
 mod hold;
 mod kernel;
@@ -44,6 +45,8 @@ enum Part {
     Hold,
     /// Writing the audit trail, and reading it
     Audit,
+    /// Events from the kernel to the audit trail, in a guest
+    Events,
 }
 
 impl Part {
@@ -56,6 +59,7 @@ impl Part {
             Self::Guest => "guest",
             Self::Hold => "hold",
             Self::Audit => "audit",
+            Self::Events => "events",
         }
     }
 
@@ -68,6 +72,7 @@ impl Part {
             Self::Guest => guest::measure(),
             Self::Hold => hold::measure(),
             Self::Audit => audit::measure(),
+            Self::Events => events::measure(),
         }
     }
 
@@ -80,6 +85,7 @@ impl Part {
             Self::Guest => guest::table(measured),
             Self::Hold => hold::table(measured),
             Self::Audit => audit::table(measured),
+            Self::Events => events::table(measured),
         }
     }
 }
