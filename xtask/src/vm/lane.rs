@@ -99,7 +99,7 @@ impl Lane {
         match self {
             _ if arch == Arch::Arm64 => series == ONE_SERIES,
             Self::Plain => true,
-            // Between the two the walk over an overlay is the same.
+            // What overlayfs adds to a name is what these two differ in most; the plain lane sees every kernel.
             Self::Overlay => series == OLDEST || series == NEWEST,
             Self::Hold | Self::Bypass => series == OLDEST,
             Self::Subjects | Self::Service | Self::Stress | Self::Smoke => series == ONE_SERIES,
