@@ -304,11 +304,13 @@ impl Daemon {
 
     /// What fails now, if other things do than before. Why they do may change with every second.
     fn write_concerns(&mut self) {
-        let concerns = self.health.concerns();
+        let mut concerns = self.health.concerns();
+        // On a disk that is almost full it comes and goes, and `lost` records say what came of it.
+        concerns.remove(&Concern::Trail);
         if concerns != self.recorded {
             self.recorded = concerns;
             let reasons = self.health.reasons();
-            let what = if reasons.is_empty() { "mended" } else { "degraded" };
+            let what = if self.recorded.is_empty() { "mended" } else { "degraded" };
             self.write_of_state(what, &reasons);
         }
     }
