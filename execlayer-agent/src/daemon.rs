@@ -304,14 +304,19 @@ impl Daemon {
 
     /// What fails now, if other things do than before. Why they do may change with every second.
     fn write_concerns(&mut self) {
-        let mut concerns = self.health.concerns();
         // On a disk that is almost full it comes and goes, and `lost` records say what came of it.
-        concerns.remove(&Concern::Trail);
-        if concerns != self.recorded {
-            self.recorded = concerns;
-            let reasons = self.health.reasons();
-            let what = if self.recorded.is_empty() { "mended" } else { "degraded" };
-            self.write_of_state(what, &reasons);
+        let concerns = self.health.concerns_but(Concern::Trail);
+        if concerns.keys().eq(&self.recorded) {
+            return;
+        }
+        let reasons: Vec<_> = concerns.values().cloned().collect();
+        let what = if reasons.is_empty() { "mended" } else { "degraded" };
+        let recorded = concerns.into_keys().collect();
+        let before = self.trail.unwritten();
+        self.write_of_state(what, &reasons);
+        // What was not written is said again.
+        if self.trail.unwritten() == before {
+            self.recorded = recorded;
         }
     }
 
@@ -351,21 +356,21 @@ impl Daemon {
         match written {
             Ok(true) => {
                 self.health.clear(Concern::Trail);
-                self.tell_unrecorded(false);
             }
             Ok(false) => {}
             Err(error) => {
-                self.tell_unrecorded(self.options.audit_failure == Unwritten::Deny);
                 let (name, count) = (self.trail.name(), self.trail.unwritten());
                 let reason =
                     format!("cannot write to `{name}` ({count} records are missing): {error}");
                 self.health.raise(Concern::Trail, reason);
             }
         }
+        self.tell_unrecorded();
     }
 
     /// Says to the kernel whether what must be recorded is denied.
-    fn tell_unrecorded(&mut self, is_denied: bool) {
+    fn tell_unrecorded(&mut self) {
+        let is_denied = self.trail.is_failing() && self.options.audit_failure == Unwritten::Deny;
         if self.is_unrecorded == is_denied {
             return;
         }

@@ -1,7 +1,7 @@
 //! The daemon's state, and what is wrong with it. A failure to observe or record is a state that is
 //! shown, never silence. Must not know what caused a reason.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use execlayer_api::State;
 
@@ -99,10 +99,12 @@ impl Health {
         }
     }
 
-    /// What it is that fails.
+    /// What it is that fails and why, but for one of them.
     #[must_use]
-    pub fn concerns(&self) -> BTreeSet<Concern> {
-        self.reasons.keys().copied().collect()
+    pub fn concerns_but(&self, but: Concern) -> BTreeMap<Concern, String> {
+        let mut concerns = self.reasons.clone();
+        concerns.remove(&but);
+        concerns
     }
 
     /// What fails, for people.

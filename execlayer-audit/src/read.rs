@@ -98,8 +98,8 @@ pub enum ReadError {
         /// The number.
         expected: u64,
     },
-    /// A file is shorter than it was.
-    #[error("`{}` is shorter than it was", path.display())]
+    /// A file does not have any more what was read of it. The next reading begins with the file's beginning.
+    #[error("`{}` is not what it was any more", path.display())]
     Cut {
         /// Which.
         path: PathBuf,
@@ -189,17 +189,17 @@ impl Tail {
             }
             let begin = Place { segment: first, byte: 0, seq: first };
             let mut at = place.filter(|place| place.segment == first).unwrap_or(begin);
-            let before = chunk.records.len();
-            let mut taken = self.take(&mut at, next, (most, bytes), &mut chunk);
-            // A daemon that could not write all of a record has cut it off: the place may be in another one now.
-            if matches!(taken, Err(ReadError::Order { .. } | ReadError::Cut { .. }))
-                && at.is_known()
-            {
-                chunk.records.truncate(before);
-                at = begin;
-                taken = self.take(&mut at, next, (most, bytes), &mut chunk);
-            }
-            let is_full = taken?;
+            let was_known = at.is_known();
+            let is_full = match self.take(&mut at, next, (most, bytes), &mut chunk) {
+                // What is before it is good; what is wrong comes next.
+                Err(_error) if !chunk.records.is_empty() => true,
+                // A daemon that could not write all of a record has cut it off: others may have its place.
+                Err(ReadError::Order { path, .. } | ReadError::Cut { path }) if was_known => {
+                    self.place = None;
+                    return Err(ReadError::Cut { path });
+                }
+                taken => taken?,
+            };
             place = Some(at);
             if at.seq < next && later.is_none() {
                 return Err(ReadError::Shorter { size: at.seq });
@@ -323,6 +323,7 @@ mod tests {
         assert_eq!(numbers(&tail.read(100, 1 << 20).unwrap()), (0, 0, 10));
         // Two of them were no records after all.
         put(folder.path(), 0, &lines(0, 8));
+        assert!(matches!(tail.read(100, 1 << 20), Err(ReadError::Cut { .. })));
         assert!(matches!(tail.read(100, 1 << 20), Err(ReadError::Shorter { size: 8 })));
         let other = format!("{}\"longer\":\"than before\"}}\n", segment::begin(8));
         put(folder.path(), 0, &(lines(0, 8) + &other + &lines(9, 20)));
@@ -343,7 +344,9 @@ mod tests {
         assert!(matches!(tail.read(1, 1), Err(ReadError::Shorter { size: 800 })));
         put(folder.path(), 768, &(lines(768, 780) + &lines(781, 800)));
         let mut tail = Tail::from(folder.path(), 770);
+        assert_eq!(numbers(&tail.read(100, 1 << 20).unwrap()), (0, 770, 10), "up to the wrong one");
+        assert!(matches!(tail.read(100, 1 << 20), Err(ReadError::Cut { .. })));
         assert!(matches!(tail.read(100, 1 << 20), Err(ReadError::Order { expected: 780, .. })));
-        assert_eq!(tail.next(), 770);
+        assert_eq!(tail.next(), 780);
     }
 }

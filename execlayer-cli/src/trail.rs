@@ -111,8 +111,11 @@ impl Log {
         from: u64,
         mut each: impl FnMut(Line<'_>) -> Result<(), CliError>,
     ) -> Result<u64, CliError> {
-        let (path, mut reader) = read::open(&self.folder, first, from)
-            .map_err(|(path, error)| files::cannot("read", &path, &error))?;
+        let (path, mut reader) = match read::open(&self.folder, first, from) {
+            // A record that the daemon could not write whole was cut off.
+            Err((_path, error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(from),
+            opened => opened.map_err(|(path, error)| files::cannot("read", &path, &error))?,
+        };
         let failed = |error| files::cannot("read", &path, &error);
         let (mut line, mut end) = (Vec::new(), from);
         while reader.read_until(b'\n', &mut line).map_err(failed)? != 0 {

@@ -137,6 +137,11 @@ impl Delivery {
     /// Sends what comes next.
     pub fn turn(&mut self) -> Turn {
         match self.try_turn() {
+            // It may be the receiver that is wrong: the next pause is longer.
+            Ok(turn) if self.refusals > DOUBTS => {
+                self.tell(Some("it refuses one record after another".to_owned()));
+                turn
+            }
             Ok(turn) => {
                 if self.failures > 0 {
                     tracing::info!("sink `{}` works again", self.settings.name);
@@ -180,6 +185,7 @@ impl Delivery {
                     Found::Shortened | Found::Another => Ok(Turn::Moved),
                 };
             }
+            Err(ReadError::Cut { .. }) => return self.compare().map(|_found| Turn::Moved),
             read => read.map_err(|error| error.to_string())?,
         };
         let items: Vec<_> = chunk
@@ -202,10 +208,12 @@ impl Delivery {
                 return Err(why);
             }
         };
-        if refused == 0 && !items.is_empty() {
-            (self.refusals, self.doubted) = (0, None);
+        if refused == 0 {
             // What was refused is behind it; more at once may be, too.
             self.most = (self.most * 2).min(MOST);
+        }
+        if refused == 0 && !items.is_empty() {
+            (self.refusals, self.doubted) = (0, None);
         }
         self.mark(&chunk, refused)?;
         self.counts.sent(&self.settings.name, items.len() as u64 - refused);

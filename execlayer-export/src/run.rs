@@ -1,8 +1,9 @@
 //! Everything at once: a thread for each sink, one that counts, and the endpoint. One that waits keeps no other waiting.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io,
+    os::unix::fs::OpenOptionsExt,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -163,7 +164,10 @@ pub fn run(options: &Options) -> Result<(), ExportError> {
 fn lock(options: &Options) -> Result<File, ExportError> {
     let path = options.state_dir.join("lock");
     let name = || options.state_dir.display().to_string();
-    let file = File::create(path).map_err(|error| ExportError::States(name(), error))?;
+    // Whoever can open it can lock it, too.
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path).map_err(|error| ExportError::States(name(), error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(ExportError::InUse(name())),

@@ -107,6 +107,9 @@ pub struct Trail {
     signed: u64,
     signed_at: u64,
     is_unsynced: bool,
+    /// The last records could not be written, or those that were not made to survive.
+    is_unwritable: bool,
+    is_unsyncable: bool,
     closed: Closed,
     /// Which of the kernel's events are in records.
     accounts: Accounts,
@@ -155,6 +158,7 @@ impl Trail {
             return Ok(false);
         }
         let written = self.put(&gathered);
+        self.is_unwritable = written.is_err();
         if let Err(error) = written {
             ends.iter().for_each(|&(_end, weight)| self.count_unwritten(weight));
             return Err(error);
@@ -266,6 +270,13 @@ impl Trail {
         closed::remove(&self.settings.folder, due)
     }
 
+    /// Whether records get to the disk no more. A head that cannot be signed, or a file that cannot be compressed, is
+    /// another matter.
+    #[must_use]
+    pub const fn is_failing(&self) -> bool {
+        self.is_unwritable || self.is_unsyncable
+    }
+
     /// Records that could not be written.
     #[must_use]
     pub const fn unwritten(&self) -> u64 {
@@ -348,7 +359,9 @@ impl Trail {
 
     fn make_durable(&mut self) -> io::Result<()> {
         if self.is_unsynced {
-            self.segment.sync()?;
+            let synced = self.segment.sync();
+            self.is_unsyncable = synced.is_err();
+            synced?;
             self.is_unsynced = false;
         }
         Ok(())

@@ -271,3 +271,20 @@ fn a_head_that_cannot_be_read_is_trouble_and_not_the_beginning() {
     let begun = Delivery::begin(now, places, Box::new(Other::default()), Arc::clone(&bench.counts));
     assert!(begun.err().unwrap().to_string().contains("no signed head"));
 }
+
+#[test]
+fn a_record_that_was_cut_off_and_another_in_its_place_are_both_sent() {
+    let bench = Bench::new();
+    put(bench.log.path(), 0, 10);
+    sign(bench.log.path(), 8);
+    let mut delivery = bench.begin(settings(), Other::default());
+    bench.all(&mut delivery);
+    assert_eq!(bench.taken().len(), 10);
+    let path = bench.log.path().join("records").join(segment::name(0));
+    let text = fs::read_to_string(&path).unwrap();
+    let kept: String = text.split_inclusive('\n').take(9).collect();
+    fs::write(&path, kept + "{\"seq\":9,\"kind\":\"lost\",\"lost\":1}\n{\"seq\":10,\"a\":1}\n")
+        .unwrap();
+    bench.all(&mut delivery);
+    assert_eq!(bench.taken(), [8, 9, 10], "from the last head on");
+}

@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,6 +26,8 @@ const MAX_REQUEST: usize = 8 << 10;
 const MAX_HEADERS: usize = 64;
 /// For a whole connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// After something that went wrong.
+const BREATH: Duration = Duration::from_millis(100);
 /// For how long what the daemon said is shown.
 const FRESH: Duration = Duration::from_secs(2);
 /// As the specification of OpenMetrics 1.0 has it.
@@ -166,6 +169,8 @@ impl Server {
         });
         if let Err(error) = served {
             tracing::debug!("a scrape ended early: {error}");
+            // Out of descriptors, perhaps: give others time to end.
+            thread::sleep(BREATH);
         }
     }
 }

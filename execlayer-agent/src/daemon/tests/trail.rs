@@ -11,6 +11,7 @@ use execlayer_common::{
 use super::Bench;
 use crate::{
     kernel::{events::tests::denied, fake::Fake},
+    record::trail::Unwritten,
     state::Concern,
 };
 
@@ -102,6 +103,32 @@ fn a_log_that_cannot_be_written_degrades() {
     let degraded = bench.status().degraded;
     let missing = "events are missing from the audit trail: it says how many";
     assert_eq!(degraded, [missing], "the next record that is written mends");
+}
+
+#[test]
+fn what_must_be_recorded_is_denied_for_as_long_as_nothing_can_be() {
+    for (setting, denied_then) in [(Unwritten::Deny, 1), (Unwritten::Count, 0)] {
+        let mut bench = Bench::new(false);
+        bench.daemon.options.audit_failure = setting;
+        bench.daemon.tick();
+        let word = |bench: &mut Bench| {
+            bench.daemon.gate.as_fake().words.get(&words::UNRECORDED).copied().unwrap_or_default()
+        };
+        assert_eq!(word(&mut bench), 0);
+        let (path, records) = (bench.records(), fs::read(bench.records()).unwrap());
+        bench.daemon.trail.forget_file();
+        fs::remove_file(&path).unwrap();
+        bench.daemon.observe(&denied(b"/x", b"/y"));
+        bench.daemon.settle();
+        assert_eq!(word(&mut bench), denied_then);
+        // A head that can be signed says nothing about records.
+        bench.daemon.note_trail(Ok(true));
+        assert_eq!(word(&mut bench), denied_then);
+        fs::write(&path, records).unwrap();
+        bench.daemon.observe(&denied(b"/x", b"/y"));
+        bench.daemon.settle();
+        assert_eq!(word(&mut bench), 0);
+    }
 }
 
 #[test]

@@ -42,7 +42,11 @@ impl Segment {
             .mode(FILE)
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)?;
-        File::open(&records)?.sync_all()?;
+        if let Err(error) = File::open(&records).and_then(|folder| folder.sync_all()) {
+            // The segment before it goes on: an empty one behind it would say that it is whole.
+            fs::remove_file(&path)?;
+            return Err(error);
+        }
         Ok(Self {
             path,
             file: Some(file),

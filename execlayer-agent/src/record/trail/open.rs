@@ -21,6 +21,8 @@ use super::{
 };
 use crate::{record::time, store, trust};
 
+/// What is locked, in the folder.
+const LOCK: &str = ".lock";
 /// Longer than any signed head.
 const MAX_HEAD: usize = 64 << 10;
 
@@ -82,7 +84,7 @@ pub fn open(settings: Settings) -> Result<(Trail, Found), TrailError> {
     let folder = settings.folder.clone();
     let failed = |source| TrailError::Io { folder: folder.clone(), source };
     files::make_folder(&folder).map_err(failed)?;
-    let locked = lock(&folder)?;
+    let mut locked = lock(&folder)?;
     let (device, lost_key) = Device::load(&settings.state_dir).map_err(failed)?;
     let before = copy_of_head(&settings.state_dir, &device);
     let resumed = match &lost_key {
@@ -107,6 +109,7 @@ pub fn open(settings: Settings) -> Result<(Trail, Found), TrailError> {
         found.set_aside =
             Some(format!("{problem}: it is now in `{}`", Path::new(&aside).display()));
         files::make_folder(&folder).map_err(failed)?;
+        locked = lock(&folder)?;
     }
     files::make_folder(&folder.join(segment::FOLDER)).map_err(failed)?;
     let accounts = Accounts::load(&settings.state_dir);
@@ -181,6 +184,8 @@ fn finish(
         signed,
         signed_at: 0,
         is_unsynced: true,
+        is_unwritable: false,
+        is_unsyncable: false,
         closed: Closed::default(),
         accounts,
         unwritten: BTreeMap::new(),
@@ -267,7 +272,7 @@ fn has_begun(folder: &Path) -> io::Result<bool> {
     }
     Ok(fs::read_dir(folder)?.flatten().any(|entry| {
         let name = entry.file_name();
-        name != segment::FOLDER && name != segment::PUBLIC_KEY && name != "log.new"
+        name != segment::FOLDER && name != segment::PUBLIC_KEY && name != "log.new" && name != LOCK
     }))
 }
 
@@ -439,16 +444,14 @@ fn copy_of_head(state_dir: &Path, device: &Device) -> Option<Checkpoint> {
 }
 
 fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+    fs::read_dir(folder).is_ok_and(|entries| entries.flatten().all(|one| one.file_name() == LOCK))
 }
 
 /// One writer at a time: held until the file is closed, however that comes about. A file of its own that nobody else can
 /// open: whoever may read the folder could lock that.
 fn lock(folder: &Path) -> Result<File, TrailError> {
     let failed = |source| TrailError::Io { folder: folder.to_owned(), source };
-    let mut path = folder.as_os_str().to_owned();
-    path.push(".lock");
-    let file = store::lock_file(Path::new(&path)).map_err(failed)?;
+    let file = store::lock_file(&folder.join(LOCK)).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(TrailError::InUse(folder.to_owned())),
