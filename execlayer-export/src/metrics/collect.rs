@@ -146,15 +146,8 @@ impl Out<'_> {
         help: &str,
         values: impl IntoIterator<Item = (Labels<'l>, u64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (labels, value) in values {
-            let value = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            if labels.is_empty() {
-                return value.encode(family);
-            }
-            value.encode(family.encode_family(&labels)?)?;
-        }
-        Ok(())
+        let gauge = |value| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        self.family(name, help, gauge, values)
     }
 
     fn counter<'l>(
@@ -163,13 +156,23 @@ impl Out<'_> {
         help: &str,
         values: impl IntoIterator<Item = (Labels<'l>, u64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        self.family(name, help, ConstCounter::new, values)
+    }
+
+    fn family<'l, M: EncodeMetric>(
+        &mut self,
+        name: &str,
+        help: &str,
+        metric: impl Fn(u64) -> M,
+        values: impl IntoIterator<Item = (Labels<'l>, u64)>,
+    ) -> fmt::Result {
+        let kind = metric(0).metric_type();
+        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
         for (labels, value) in values {
-            let value = ConstCounter::new(value);
             if labels.is_empty() {
-                return value.encode(family);
+                return metric(value).encode(family);
             }
-            value.encode(family.encode_family(&labels)?)?;
+            metric(value).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }

@@ -64,16 +64,8 @@ impl Way {
     fn is_open(&self) -> bool {
         match self {
             Self::Datagrams(_) | Self::Udp(_) => true,
-            Self::Stream(stream) => {
-                stream.set_nonblocking(true).is_ok()
-                    && is_silent(stream)
-                    && stream.set_nonblocking(false).is_ok()
-            }
-            Self::Tcp(stream) => {
-                stream.set_nonblocking(true).is_ok()
-                    && is_silent(stream)
-                    && stream.set_nonblocking(false).is_ok()
-            }
+            Self::Stream(stream) => is_silent(stream, |on| stream.set_nonblocking(on)),
+            Self::Tcp(stream) => is_silent(stream, |on| stream.set_nonblocking(on)),
         }
     }
 
@@ -104,13 +96,19 @@ fn each(place: &str, open: impl Fn(std::net::SocketAddr) -> io::Result<Way>) -> 
 }
 
 /// Whether the other side of a stream, which says nothing, has not closed it.
-fn is_silent(mut stream: impl Read) -> bool {
+fn is_silent(mut stream: impl Read, set_nonblocking: impl Fn(bool) -> io::Result<()>) -> bool {
+    if set_nonblocking(true).is_err() {
+        return false;
+    }
     let mut buffer = [0; 1_024];
     loop {
         match stream.read(&mut buffer) {
             Ok(0) => return false,
             Ok(_) => {}
-            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            Err(error) => {
+                let is_silent = error.kind() == io::ErrorKind::WouldBlock;
+                return is_silent && set_nonblocking(false).is_ok();
+            }
         }
     }
 }

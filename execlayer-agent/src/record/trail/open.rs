@@ -10,7 +10,7 @@ use std::{
 };
 
 use execlayer_api::places;
-use execlayer_audit::{Checkpoint, Hash, Tile, Tree, segment};
+use execlayer_audit::{Checkpoint, Hash, Tile, Tree, read, segment};
 
 use super::{
     Settings, Trail,
@@ -409,19 +409,12 @@ fn segments(folder: &Path) -> io::Result<Vec<u64>> {
     numbers(folder, segment::first_of)
 }
 
-/// The numbers that names of files have, in order.
+/// The numbers that names of files have, in order; none where there is no folder yet.
 fn numbers(folder: &Path, of: impl Fn(&str) -> Option<u64>) -> io::Result<Vec<u64>> {
-    let entries = match fs::read_dir(folder.join(segment::FOLDER)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        found.extend(entry?.file_name().to_str().and_then(&of));
+    match read::numbers(folder, of) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        numbers => numbers,
     }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
 }
 
 /// A signed head of this device.
