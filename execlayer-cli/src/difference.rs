@@ -8,9 +8,9 @@ use execlayer_bundle::{UnverifiedClaims, limits::MAX_BUNDLE_BYTES, unverified_cl
 use execlayer_common::{
     access::{Access, Operation},
     provenance::Provenance,
-    verdict::Verdict,
+    verdict::{RuleIndex, Verdict},
 };
-use execlayer_policy::difference::{Budget, Change, Difference, Side, When, difference};
+use execlayer_policy::difference::{Budget, Change, Difference, Outcome, Side, When, difference};
 use serde::Serialize;
 
 use crate::{
@@ -246,7 +246,7 @@ fn told(change: &Change, old: &Provenance, new: &Provenance) -> Told {
         example: example(change),
         before: Said::new(change.before, old),
         after: Said::new(change.after, new),
-        when: change.when.as_ref().map(moment),
+        when: change.when.as_ref().map(|when| moment(when, old, new)),
     }
 }
 
@@ -269,7 +269,7 @@ fn example(change: &Change) -> String {
 }
 
 /// One of the moments and callers of which it is so.
-fn moment(when: &When) -> String {
+fn moment(when: &When, old: &Provenance, new: &Provenance) -> String {
     let clock = |minute: u16| format!("at {:02}:{:02} UTC", minute / 60, minute % 60);
     let budget = |(budget, is_left): &(Budget, bool)| {
         let Budget { uses, window, before } = budget;
@@ -279,7 +279,18 @@ fn moment(when: &When) -> String {
     };
     let parts =
         when.uid.map(|uid| format!("for uid {uid}")).into_iter().chain(when.minute.map(clock));
-    let parts: Vec<String> = parts.chain(when.budgets.iter().map(budget)).collect();
+    let context = |(rule, is_new, outcome): &(RuleIndex, bool, Outcome)| {
+        let side = if *is_new { new } else { old };
+        let rule = side.rules.get(usize::from(rule.0)).map_or("?", |rule| rule.id.as_str());
+        let rule = printable(rule);
+        match outcome {
+            Outcome::Holds => format!("where the context is as `{rule}` asks"),
+            Outcome::Fails => format!("where the context is not as `{rule}` asks"),
+            Outcome::Unknown => format!("where the context lacks what `{rule}` asks about"),
+        }
+    };
+    let parts = parts.chain(when.budgets.iter().map(budget));
+    let parts: Vec<String> = parts.chain(when.contexts.iter().map(context)).collect();
     format!("for example {}", parts.join(", "))
 }
 

@@ -20,11 +20,13 @@ pub enum Operation {
     SelectExe = 5,
     /// Use a feature of the kernel. Subject: the feature's name ([`crate::feature`]).
     Feature = 6,
+    /// Call a tool that asks before it acts. Subject: [`crate::call`]. No kernel judges it.
+    Call = 7,
 }
 
 impl Operation {
     /// Every operation, in the order of its number.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Exec,
         Self::File,
         Self::Inet,
@@ -32,6 +34,7 @@ impl Operation {
         Self::SelectCgroup,
         Self::SelectExe,
         Self::Feature,
+        Self::Call,
     ];
 
     /// The operation with this number, or `None`.
@@ -45,6 +48,7 @@ impl Operation {
             4 => Self::SelectCgroup,
             5 => Self::SelectExe,
             6 => Self::Feature,
+            7 => Self::Call,
             _ => return None,
         })
     }
@@ -60,6 +64,7 @@ impl Operation {
             Self::SelectCgroup => "select-cgroup",
             Self::SelectExe => "select-exe",
             Self::Feature => "use",
+            Self::Call => "call",
         }
     }
 }
@@ -112,11 +117,13 @@ impl Access {
     pub const USE: Self = Self(1 << 19);
     /// Go to another policy by executing the file. Policy text has it as a rule's `transition`.
     pub const ENTER: Self = Self(1 << 20);
+    /// Call the tool.
+    pub const CALL: Self = Self(1 << 21);
     /// Be governed by the policy (selectors only; no policy text can name it).
     pub const GOVERN: Self = Self(1 << 31);
 
     /// Names as they stand in policy text, with the operations in which the bit can be wanted.
-    pub const NAMES: [(&'static str, Self); 20] = [
+    pub const NAMES: [(&'static str, Self); 21] = [
         ("exec", Self::EXEC),
         ("read", Self::READ),
         ("write", Self::WRITE),
@@ -137,6 +144,7 @@ impl Access {
         ("ioctl", Self::IOCTL),
         ("bind", Self::BIND),
         ("use", Self::USE),
+        ("call", Self::CALL),
     ];
 
     /// Names in policy text that stand for several bits: `modify` is every change of a file, of its name and
@@ -161,7 +169,8 @@ impl Access {
     )];
 
     /// What the kernel can restart, and so hold: all else cannot be asked about.
-    pub const ASKABLE: Self = Self((1 << 19) - 1 - Self::UTIME.0 - Self::XATTR.0 - Self::IOCTL.0);
+    pub const ASKABLE: Self =
+        Self(((1 << 19) - 1 - Self::UTIME.0 - Self::XATTR.0 - Self::IOCTL.0) | Self::CALL.0);
 
     /// What a name gives of the file itself, and so must not be more under another name of the same file.
     pub const OF_FILE: Self = Self(
@@ -184,6 +193,7 @@ impl Access {
             Operation::Inet | Operation::Unix => Self(Self::CONNECT.0 | Self::BIND.0),
             Operation::SelectCgroup | Operation::SelectExe => Self::GOVERN,
             Operation::Feature => Self::USE,
+            Operation::Call => Self::CALL,
         }
     }
 

@@ -26,6 +26,12 @@ pub trait World: Table {
     fn uid(&self) -> u32;
     /// Minute of the UTC day, 0 to 1439.
     fn minute(&self) -> u32;
+    /// Whether conditions may have tests of context. No kernel has any.
+    const HAS_CONTEXT: bool = false;
+    /// Whether the tests of context at `tests` hold for a rule with this effect.
+    fn context(&self, _tests: u32, _effect: u32) -> bool {
+        false
+    }
     /// Uses budget `number` once; whether it had a use left among `uses` per `window` seconds.
     fn spend(&self, number: u32, uses: u32, window: u32) -> bool;
     /// Calls `body` with 0 to `count - 1` until it returns false.
@@ -387,7 +393,7 @@ impl<W: World> Body<W> for Tally {
                 .word(image::H_CONDITIONS)
                 .wrapping_add(condition.wrapping_sub(1).wrapping_mul(image::CONDITION_WORDS));
             let flags = world.word(at);
-            if !holds(world, at, flags) {
+            if !holds(world, at, flags, image::entry_effect(entry)) {
                 return true;
             }
             key |= CONDITIONED;
@@ -426,7 +432,7 @@ impl<W: World> Body<W> for Tally {
 }
 
 #[inline(always)]
-fn holds(world: &impl World, at: u32, flags: u32) -> bool {
+fn holds<W: World>(world: &W, at: u32, flags: u32, effect: u32) -> bool {
     if flags & image::CONDITION_UID != 0 && world.word(at.wrapping_add(1)) != world.uid() {
         return false;
     }
@@ -438,6 +444,10 @@ fn holds(world: &impl World, at: u32, flags: u32) -> bool {
         if !inside {
             return false;
         }
+    }
+    // Where there is none, no rule that such a condition belongs to can match.
+    if W::HAS_CONTEXT && flags & image::CONDITION_CONTEXT != 0 {
+        return world.context(flags >> image::CONDITION_TESTS_SHIFT, effect);
     }
     true
 }

@@ -10,9 +10,10 @@
 //! and an [`entry`]. Entries are sorted by [`entry`] key: deny, ask, allow.
 //!
 //! Condition: [`CONDITION_WORDS`] words: flags, uid, minutes of the UTC day (`from | to << 16`),
-//! budget number, uses, window in seconds.
+//! budget number, uses, window in seconds. Bits 8 to 31 of the flags are the index of its tests of context
+//! ([`crate::context`]).
 
-use crate::{access::Operation, limits};
+use crate::{access::Operation, context, limits};
 
 /// First word of every image.
 pub const MAGIC: u32 = 0x4c59_5845;
@@ -37,10 +38,12 @@ pub const H_CONDITION_COUNT: u32 = 6;
 pub const H_RULE_COUNT: u32 = 7;
 /// Word of the number of budgets.
 pub const H_BUDGET_COUNT: u32 = 8;
-/// Word of the first start: `H_STARTS + operation * MAX_LANES + lane`.
+/// Word of the first start of [`Operation::Call`], which came last and found room here.
+pub const H_CALL_STARTS: u32 = 9;
+/// Word of the first start of every other operation: `H_STARTS + operation * MAX_LANES + lane`.
 pub const H_STARTS: u32 = 16;
 /// Words of the header.
-pub const HEADER_WORDS: u32 = H_STARTS + Operation::ALL.len() as u32 * limits::MAX_LANES;
+pub const HEADER_WORDS: u32 = H_STARTS + Operation::Call as u32 * limits::MAX_LANES;
 
 /// Set in a start word if the lane reads the subject from its last byte to its first.
 pub const START_BACKWARD: u32 = 1 << 31;
@@ -69,6 +72,10 @@ pub const CONDITION_UID: u32 = 1 << 0;
 pub const CONDITION_TIME: u32 = 1 << 1;
 /// The condition has a budget.
 pub const CONDITION_BUDGET: u32 = 1 << 2;
+/// The condition has tests of context.
+pub const CONDITION_CONTEXT: u32 = 1 << 3;
+/// Bits of a condition's flags below the index of its tests.
+pub const CONDITION_TESTS_SHIFT: u32 = 8;
 
 /// What an entry does, in the order of its strength.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,6 +120,9 @@ pub const fn entry_rule(word: u32) -> u16 {
 #[inline(always)]
 #[must_use]
 pub const fn start_index(operation: Operation, lane: u32) -> u32 {
+    if matches!(operation, Operation::Call) {
+        return lane.wrapping_add(H_CALL_STARTS);
+    }
     (operation as u32).wrapping_mul(limits::MAX_LANES).wrapping_add(lane).wrapping_add(H_STARTS)
 }
 
@@ -187,9 +197,16 @@ pub fn check_header(words: &[u32]) -> Result<(), ImageError> {
     {
         return Err(ImageError::Range);
     }
-    for index in H_STARTS..HEADER_WORDS {
+    for index in (H_CALL_STARTS..H_CALL_STARTS + limits::MAX_LANES).chain(H_STARTS..HEADER_WORDS) {
         let start = at(index)? & !START_BACKWARD;
         if start != 0 && (start < HEADER_WORDS || start >= len) {
+            return Err(ImageError::Range);
+        }
+    }
+    for number in 0..at(H_CONDITION_COUNT)? {
+        let index = at(H_CONDITIONS)?.wrapping_add(number.wrapping_mul(CONDITION_WORDS));
+        let flags = at(index)?;
+        if flags & CONDITION_CONTEXT != 0 && !context::fits(words, flags >> CONDITION_TESTS_SHIFT) {
             return Err(ImageError::Range);
         }
     }

@@ -9,6 +9,8 @@
 pub mod access;
 pub mod adoption;
 pub mod automaton;
+pub mod call;
+pub mod context;
 pub mod decide;
 pub mod event;
 pub mod feature;

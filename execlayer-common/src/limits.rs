@@ -22,6 +22,18 @@ pub const MAX_SET_ENTRIES: u32 = 64;
 pub const MAX_CONDITIONS: u32 = 1_024;
 /// Budgets (`at_most`) of one policy.
 pub const MAX_BUDGETS: u32 = 256;
+/// Bytes of a tool's name.
+pub const MAX_ACTION: usize = 256;
+/// Bytes of what a tool is called about.
+pub const MAX_RESOURCE: usize = 65_536;
+/// Names of context values that one policy tests.
+pub const MAX_CONTEXT_NAMES: usize = 64;
+/// Bytes of such a name.
+pub const MAX_CONTEXT_NAME: usize = 32;
+/// Values of context that one call gives.
+pub const MAX_CONTEXT_VALUES: usize = 64;
+/// Tests of context in one rule.
+pub const MAX_CONTEXT_TESTS: usize = 32;
 /// Bytes of a path subject. KERNEL: PATH_MAX less its NUL (include/uapi/linux/limits.h).
 pub const MAX_PATH: u32 = 4_095;
 /// Components of a path subject that the kernel-side walk follows; above the file's own mount, as

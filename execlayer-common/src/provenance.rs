@@ -33,6 +33,9 @@ pub struct Provenance {
     /// Who can be asked, as far as rules name them; [`RuleOrigin::asking`] counts in this list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deciders: Vec<Decider>,
+    /// Names of the context values that rules test, by their numbers in the image ([`crate::context`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<String>,
     /// By rule number.
     pub rules: Vec<RuleOrigin>,
 }

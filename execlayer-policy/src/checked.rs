@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use execlayer_common::{
     access::Access,
+    call::{Name, Number},
     image::Effect,
     provenance::{Asking, Decider},
 };
@@ -41,7 +42,7 @@ pub struct Place {
 }
 
 /// A pattern as it was written, and what it means.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Written {
     /// The text, variables filled in.
     pub text: Arc<str>,
@@ -77,6 +78,32 @@ impl Condition {
     }
 }
 
+/// What a rule asks of one context value of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Test {
+    /// The value's name.
+    pub name: Name,
+    /// What is asked of it.
+    pub asks: Asks,
+}
+
+/// See [`Test`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Asks {
+    /// Whether it is there at all.
+    Given(bool),
+    /// Whether it is true.
+    Flag(bool),
+    /// A number, both ends included.
+    Number(Number, Number),
+    /// A text that one of these matches.
+    Text(Vec<Written>),
+    /// A list of texts, each of which one of these matches.
+    Every(Vec<Written>),
+    /// A list of texts, at least one of which one of these matches.
+    Some(Vec<Written>),
+}
+
 /// A rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -100,14 +127,26 @@ pub struct Rule {
     pub unix: Vec<Written>,
     /// Features, for `use`: exact names.
     pub features: Vec<Written>,
+    /// Calls of tools, for `call`; patterns over [`execlayer_common::call`]'s subjects.
+    pub calls: Vec<Written>,
     /// When it holds.
     pub when: Condition,
+    /// What must hold of a call's context, too.
+    pub context: Vec<Test>,
     /// For people and agents.
     pub reason: Option<String>,
     /// The agent to whose policy executing leads; its access has [`Access::ENTER`].
     pub transition: Option<String>,
     /// Of rules that ask; counts in [`CheckedPolicy::deciders`].
     pub asking: Option<Asking>,
+}
+
+impl Rule {
+    /// Whether it holds whenever something matches.
+    #[must_use]
+    pub fn is_always(&self) -> bool {
+        self.when.is_always() && self.context.is_empty()
+    }
 }
 
 /// A checked policy. Made by [`crate::check`] only.

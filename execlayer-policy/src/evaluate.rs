@@ -10,13 +10,14 @@ use std::collections::BTreeSet;
 
 use execlayer_common::{
     access::{Access, Operation},
+    call::{Request, SEPARATOR, Value},
     image::Effect,
     reason::Reason,
     verdict::{RuleIndex, Verdict},
 };
 
 use crate::{
-    checked::{Budget, CheckedPolicy, Condition, Rule, Written},
+    checked::{Asks, Budget, CheckedPolicy, Condition, Rule, Test, Written},
     pattern::{Node, Pattern},
 };
 
@@ -39,9 +40,45 @@ pub fn evaluate(
     facts: Facts,
     budgets: &mut impl FnMut(RuleIndex, Budget) -> bool,
 ) -> Verdict {
+    let act = Act { operation, subject, wanted, facts, call: None };
+    decide(policy, &act, budgets)
+}
+
+/// Decides about a call of a tool; see [`evaluate`].
+pub fn evaluate_call(
+    policy: &CheckedPolicy,
+    call: &Request<'_>,
+    budgets: &mut impl FnMut(RuleIndex, Budget) -> bool,
+) -> Verdict {
+    let subject = [call.action(), &[SEPARATOR], call.resource()].concat();
+    let act = Act {
+        operation: Operation::Call,
+        subject: &subject,
+        wanted: Access::CALL,
+        facts: Facts { uid: call.uid, minute: call.minute },
+        call: Some(call),
+    };
+    decide(policy, &act, budgets)
+}
+
+/// What is decided about.
+struct Act<'a> {
+    operation: Operation,
+    subject: &'a [u8],
+    wanted: Access,
+    facts: Facts,
+    call: Option<&'a Request<'a>>,
+}
+
+fn decide(
+    policy: &CheckedPolicy,
+    act: &Act<'_>,
+    budgets: &mut impl FnMut(RuleIndex, Budget) -> bool,
+) -> Verdict {
+    let wanted = act.wanted;
     let hits: Vec<Hit> = (0..)
         .zip(policy.rules())
-        .filter_map(|(number, rule)| Hit::find(number, rule, operation, subject, wanted, facts))
+        .filter_map(|(number, rule)| Hit::find(number, rule, act))
         .collect();
     let plain = || hits.iter().filter(|hit| hit.budget.is_none());
     let first = |effect| plain().filter(|hit| hit.effect == effect).min_by_key(|hit| hit.rank());
@@ -91,7 +128,8 @@ pub fn selects(policy: &CheckedPolicy, operation: Operation, subject: &[u8]) -> 
         | Operation::File
         | Operation::Inet
         | Operation::Unix
-        | Operation::Feature => false,
+        | Operation::Feature
+        | Operation::Call => false,
     }
 }
 
@@ -111,22 +149,20 @@ struct Hit {
 }
 
 impl Hit {
-    fn find(
-        number: u16,
-        rule: &Rule,
-        operation: Operation,
-        subject: &[u8],
-        wanted: Access,
-        facts: Facts,
-    ) -> Option<Self> {
-        let bits = rule.access.intersection(Access::of(operation)).intersection(wanted);
-        let bits = about(rule, operation, subject, bits);
-        let hit = !bits.is_empty() && holds(rule.when, facts);
+    fn find(number: u16, rule: &Rule, act: &Act<'_>) -> Option<Self> {
+        let bits = rule.access.intersection(Access::of(act.operation)).intersection(act.wanted);
+        let bits = about(rule, act.operation, act.subject, bits);
+        // What is not known counts against whoever calls.
+        let unknown = rule.effect != Effect::Allow;
+        let mut tests = rule.context.iter();
+        let hit = !bits.is_empty()
+            && holds(rule.when, act.facts)
+            && tests.all(|test| known(test, act.call).unwrap_or(unknown));
         hit.then(|| Self {
             rule: RuleIndex(number),
             effect: rule.effect,
             bits,
-            conditional: !rule.when.is_always(),
+            conditional: !rule.is_always(),
             budget: rule.when.at_most,
         })
     }
@@ -144,6 +180,23 @@ fn holds(when: Condition, facts: Facts) -> bool {
     when.uid.is_none_or(|uid| uid == facts.uid) && when.between.is_none_or(in_time)
 }
 
+/// Whether a test of context holds; `None` if the value is missing or of another kind.
+fn known(test: &Test, call: Option<&Request<'_>>) -> Option<bool> {
+    let mut values = call?.context().iter();
+    let value = values.find(|(name, _)| *name == test.name).map(|(_, value)| *value);
+    Some(match (&test.asks, value) {
+        (Asks::Given(wanted), value) => value.is_some() == *wanted,
+        (Asks::Flag(wanted), Some(Value::Flag(flag))) => flag == *wanted,
+        (Asks::Number(least, most), Some(Value::Number(number))) => {
+            (*least..=*most).contains(&number)
+        }
+        (Asks::Text(list), Some(Value::Text(text))) => any(list, text),
+        (Asks::Every(list), Some(Value::List(texts))) => texts.iter().all(|text| any(list, text)),
+        (Asks::Some(list), Some(Value::List(texts))) => texts.iter().any(|text| any(list, text)),
+        _ => return None,
+    })
+}
+
 /// Those of `bits` that the rule is about, of this subject.
 fn about(rule: &Rule, operation: Operation, subject: &[u8], bits: Access) -> Access {
     let some = |bits: Access, is_about: bool| if is_about { bits } else { Access::default() };
@@ -155,6 +208,7 @@ fn about(rule: &Rule, operation: Operation, subject: &[u8], bits: Access) -> Acc
             .union(some(bits.intersection(Access::BIND), any(&rule.local, subject))),
         Operation::Unix => some(bits, any(&rule.unix, subject)),
         Operation::Feature => some(bits, any(&rule.features, subject)),
+        Operation::Call => some(bits, any(&rule.calls, subject)),
         Operation::SelectCgroup | Operation::SelectExe => Access::default(),
     }
 }

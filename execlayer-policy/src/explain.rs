@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use execlayer_common::{
     access::Access,
+    call::Number,
     feature::{self, Rules},
     image::Effect,
 };
@@ -12,7 +13,7 @@ use execlayer_common::{
 use crate::{
     asking,
     check::ABOUT_FILES,
-    checked::{CheckedPolicy, Condition, Mode, Record, Rule, Written},
+    checked::{Asks, CheckedPolicy, Condition, Mode, Record, Rule, Test, Written},
 };
 
 /// What the accesses to files are called in sentences; each stands for what is not said before it.
@@ -109,8 +110,12 @@ fn explain_rule(out: &mut String, policy: &CheckedPolicy, rule: &Rule) {
         }
     }
     list(out, "use", &quoted(&rule.features, ""));
+    list(out, "call", &quoted(&rule.calls, ""));
     if !rule.when.is_always() {
         let _ = writeln!(out, "    {}", condition(rule.when));
+    }
+    for test in &rule.context {
+        let _ = writeln!(out, "    only if {}", asks(test));
     }
     if let Some(asking) = &rule.asking {
         let _ = writeln!(out, "    {}", asking::chain(asking, policy.deciders()));
@@ -155,6 +160,26 @@ fn condition(when: Condition) -> String {
         parts.push(format!("at most {times} a {window}"));
     }
     format!("only {}", parts.join(", "))
+}
+
+/// A test of context in words.
+fn asks(test: &Test) -> String {
+    let name = test.name.as_str();
+    let any = |list: &[Written]| quoted(list, "").join(" or ");
+    match &test.asks {
+        Asks::Given(true) => format!("`{name}` is given"),
+        Asks::Given(false) => format!("`{name}` is not given"),
+        Asks::Flag(flag) => format!("`{name}` is {flag}"),
+        Asks::Number(least, most) => match (least.to_string(), most.to_string()) {
+            _ if *least == Number::LEAST => format!("`{name}` is {most} or less"),
+            _ if *most == Number::MOST => format!("`{name}` is {least} or more"),
+            (least, most) if least == most => format!("`{name}` is {least}"),
+            (least, most) => format!("`{name}` is from {least} to {most}"),
+        },
+        Asks::Text(list) => format!("`{name}` is {}", any(list)),
+        Asks::Every(list) => format!("everything in `{name}` is {}", any(list)),
+        Asks::Some(list) => format!("something in `{name}` is {}", any(list)),
+    }
 }
 
 fn deciders(out: &mut String, policy: &CheckedPolicy) {
@@ -208,6 +233,11 @@ fn rest(out: &mut String, policy: &CheckedPolicy) {
             some(|rule| &rule.features),
             "it can use no feature of the kernel that is judged by name",
             "using any other feature of the kernel that is judged by name",
+        ),
+        (
+            some(|rule| &rule.calls),
+            "no call of a tool that asks first is allowed",
+            "any other call of a tool that asks first",
         ),
     ] {
         let _ = writeln!(out, "  {}", if any { other } else { nothing });

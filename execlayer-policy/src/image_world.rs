@@ -7,6 +7,7 @@ use execlayer_common::{
     access::{Access, Operation},
     automaton::{self, FREE, Table},
     decide::{self, Body, Kept, World},
+    image::Effect,
     verdict::Verdict,
 };
 
@@ -36,6 +37,19 @@ pub fn judge_image(
     decide::judge(&world, operation, wanted)
 }
 
+/// [`judge_image`] of a call of a tool, where `contexts` says whether the tests of context at an index hold for a rule
+/// with that effect.
+pub(crate) fn judge_call(
+    words: &[u32],
+    subject: &[u8],
+    facts: Facts,
+    budgets: &mut dyn FnMut(u32, u32, u32) -> bool,
+    contexts: &dyn Fn(u32, u32) -> bool,
+) -> Verdict {
+    let world = ImageWorld { contexts, ..ImageWorld::new(View(words), subject, facts, budgets) };
+    decide::judge(&world, Operation::Call, Access::CALL)
+}
+
 /// Whether the image's selectors for `operation` select `subject`.
 #[must_use]
 pub fn selects_image(words: &[u32], operation: Operation, subject: &[u8]) -> bool {
@@ -51,6 +65,7 @@ pub struct ImageWorld<'a, T, B> {
     subject: &'a [u8],
     facts: Facts,
     budgets: RefCell<B>,
+    contexts: &'a dyn Fn(u32, u32) -> bool,
     kept: Kept,
 }
 
@@ -58,7 +73,9 @@ impl<'a, T: Table, B: FnMut(u32, u32, u32) -> bool> ImageWorld<'a, T, B> {
     /// `budgets` as in [`judge_image`].
     pub fn new(table: T, subject: &'a [u8], facts: Facts, budgets: B) -> Self {
         let (budgets, kept) = (RefCell::new(budgets), Kept::default());
-        Self { table, subject, facts, budgets, kept }
+        // Nothing is known of a context.
+        let contexts = &|_, effect| effect != Effect::Allow as u32;
+        Self { table, subject, facts, budgets, contexts, kept }
     }
 
     /// Where each lane goes on for what lies below the subject, after [`decide::matches_below`].
@@ -75,6 +92,12 @@ impl<T: Table, B> Table for ImageWorld<'_, T, B> {
 }
 
 impl<T: Table, B: FnMut(u32, u32, u32) -> bool> World for ImageWorld<'_, T, B> {
+    const HAS_CONTEXT: bool = true;
+
+    fn context(&self, tests: u32, effect: u32) -> bool {
+        (self.contexts)(tests, effect)
+    }
+
     fn run(&self, start: u32, backward: bool) -> u32 {
         if backward {
             automaton::walk(&self.table, start, self.subject.iter().rev())

@@ -5,6 +5,7 @@ mod bad_features;
 mod bad_files;
 mod bad_operations;
 mod bad_rules;
+mod calls;
 mod cases;
 mod deciders;
 mod destinations;

@@ -99,7 +99,7 @@ fn subjects(policy: &CheckedPolicy) -> Vec<(Operation, String)> {
         all.extend(list.iter().take(4).map(|written| (operation, written.text.to_string())));
     };
     for rule in policy.rules().iter().take(16) {
-        let Rule { paths, except, inet, local, unix, features, .. } = rule;
+        let Rule { paths, except, inet, local, unix, features, calls, .. } = rule;
         for (operation, list) in [
             (Operation::Exec, paths),
             (Operation::File, paths),
@@ -108,6 +108,7 @@ fn subjects(policy: &CheckedPolicy) -> Vec<(Operation, String)> {
             (Operation::Inet, local),
             (Operation::Unix, unix),
             (Operation::Feature, features),
+            (Operation::Call, calls),
         ] {
             add(operation, list);
         }

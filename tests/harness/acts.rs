@@ -96,6 +96,7 @@ impl Act {
             Operation::Inet => Kind::Inet(InetAct::plan(&act.subject)?),
             Operation::Unix => Kind::Unix(UnixAct::plan(&act.subject)?),
             Operation::Feature => return Err("no act stands for a feature"),
+            Operation::Call => return Err("no act of the kernel is a call of a tool"),
             Operation::SelectCgroup | Operation::SelectExe => {
                 return Err("selecting a task is no act of it");
             }

@@ -141,7 +141,7 @@ fn draw_act(rule: &Rule, random: &mut Random) -> (Act, bool) {
             Access(random.pick(&bits).copied().unwrap_or_default())
         }
     };
-    (Act { operation, subject, wanted }, changed)
+    (Act { operation, subject, wanted, context: Vec::new() }, changed)
 }
 
 /// The smallest policy and act, found by leaving things out, about which the subjects differ.

@@ -186,6 +186,9 @@ impl Subject for KernelImage {
         if REQUEST + act.subject.len() > LONGEST {
             return Ok(Err(Silence::TooLong));
         }
+        if act.operation == Operation::Call {
+            return Ok(Err(Silence::NotKernels));
+        }
         if self.by_address {
             let answer = self.run(act, facts, Run::ByAddress)?;
             return Ok(Ok(read(act.operation, answer)?));

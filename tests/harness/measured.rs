@@ -102,6 +102,7 @@ pub fn acts() -> Vec<Measured> {
             operation: Operation::File,
             subject: path.as_bytes().to_vec(),
             wanted: Access::READ,
+            context: Vec::new(),
         },
         facts: FACTS,
         conditions: &["agent", "operation", "path", "access"],
@@ -121,6 +122,7 @@ pub fn acts() -> Vec<Measured> {
             operation: Operation::Inet,
             subject: Inet::v4(Protocol::Tcp, [203, 0, 113, 7], 443).bytes().to_vec(),
             wanted: Access::CONNECT,
+            context: Vec::new(),
         },
         facts: FACTS,
         conditions: &[

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow, bail};
-use execlayer_common::image;
+use execlayer_common::{image, provenance::Provenance};
 use execlayer_policy::{
     CheckedPolicy,
     check::{Options, check},
@@ -16,6 +16,7 @@ use execlayer_policy::{
 pub struct Prepared {
     policy: CheckedPolicy,
     words: Vec<u32>,
+    provenance: Provenance,
 }
 
 /// Written before a policy that is only rules.
@@ -53,7 +54,7 @@ impl Prepared {
             bail!("the policy does not check:\n{}", findings.join("\n"));
         };
         let lowered = lower(&policy).map_err(|error| anyhow!("{error}"))?;
-        Self::from_image(policy, lowered.image.words().to_vec())
+        Self::from_image(policy, lowered.image.words().to_vec(), lowered.provenance)
     }
 
     /// Takes a policy and an image of it that somebody made.
@@ -61,11 +62,21 @@ impl Prepared {
     /// # Errors
     ///
     /// The image would not be installed.
-    pub fn from_image(policy: CheckedPolicy, words: Vec<u32>) -> Result<Self> {
+    pub fn from_image(
+        policy: CheckedPolicy,
+        words: Vec<u32>,
+        provenance: Provenance,
+    ) -> Result<Self> {
         image::check_header(&words)
             .map_err(|error| anyhow!("{error}"))
             .context("installing would refuse the image")?;
-        Ok(Self { policy, words })
+        Ok(Self { policy, words, provenance })
+    }
+
+    /// Where the image's rules come from.
+    #[must_use]
+    pub const fn provenance(&self) -> &Provenance {
+        &self.provenance
     }
 
     /// What the reference evaluator reads.

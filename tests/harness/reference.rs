@@ -7,7 +7,8 @@ use execlayer_common::access::Operation;
 use execlayer_common::verdict::RuleIndex;
 use execlayer_policy::{
     cases::Act,
-    evaluate::{Facts, evaluate, selects},
+    checked::Budget,
+    evaluate::{Facts, evaluate, evaluate_call, selects},
 };
 
 use crate::{
@@ -46,19 +47,18 @@ impl Subject for Reference {
             return Ok(Ok(Answer::Selected(selects(policy, act.operation, &act.subject))));
         }
         let uses = &mut self.uses;
-        let verdict = evaluate(
-            policy,
-            act.operation,
-            &act.subject,
-            act.wanted,
-            facts,
-            &mut |rule, budget| {
-                let used = uses.entry(rule).or_default();
-                let left = *used < budget.uses;
-                *used += u32::from(left);
-                left
-            },
-        );
+        let mut spend = |rule, budget: Budget| {
+            let used = uses.entry(rule).or_default();
+            let left = *used < budget.uses;
+            *used += u32::from(left);
+            left
+        };
+        let called = act.as_call(|call| {
+            evaluate_call(policy, &call.by(facts.uid).at(facts.minute, 0), &mut spend)
+        });
+        let verdict = called.unwrap_or_else(|| {
+            evaluate(policy, act.operation, &act.subject, act.wanted, facts, &mut spend)
+        });
         Ok(Ok(Answer::Verdict(verdict)))
     }
 }

@@ -20,6 +20,8 @@ pub enum Answer {
 pub enum Silence {
     /// The subject's bytes do not fit into what carries them.
     TooLong,
+    /// No kernel judges what a tool says of itself.
+    NotKernels,
 }
 
 /// One that decides.

@@ -12,6 +12,7 @@ use execlayer_common::{
     limits,
     verdict::Verdict,
 };
+use execlayer_engine::PolicyBundle;
 use execlayer_policy::image_world::ImageWorld;
 use execlayer_policy::{cases::Act, evaluate::Facts};
 
@@ -25,6 +26,8 @@ use crate::{
 pub struct UserImage {
     words: Vec<u32>,
     uses: RefCell<Vec<u32>>,
+    /// What judges calls of tools.
+    engine: Option<PolicyBundle>,
 }
 
 impl UserImage {
@@ -60,11 +63,15 @@ impl Subject for UserImage {
         self.words.clear();
         self.words.extend_from_slice(prepared.words());
         self.words.resize(room(prepared.words().len())?, 0);
+        self.engine = Some(PolicyBundle::new(prepared.words(), prepared.provenance().clone())?);
         self.refill()
     }
 
     fn refill(&mut self) -> Result<()> {
         self.uses.replace(vec![0; limits::MAX_BUDGETS as usize]);
+        if let Some(engine) = &mut self.engine {
+            engine.refill();
+        }
         Ok(())
     }
 
@@ -74,6 +81,13 @@ impl Subject for UserImage {
         act: &Act,
         facts: Facts,
     ) -> Result<Result<Answer, Silence>> {
+        let engine = self.engine.as_ref();
+        let called = act.as_call(|call| {
+            engine.map(|engine| engine.evaluate(&call.by(facts.uid).at(facts.minute, 0)))
+        });
+        if let Some(verdict) = called.flatten() {
+            return Ok(Ok(Answer::Verdict(verdict)));
+        }
         let world = self.before(act, facts);
         if matches!(act.operation, Operation::SelectCgroup | Operation::SelectExe) {
             return Ok(Ok(Answer::Selected(decide::selects(&world, act.operation))));

@@ -1,10 +1,11 @@
 //! What a case does: `exec /usr/bin/git`, `enter /usr/bin/git`, `read+write /workspace/a`, `connect tcp:10.0.0.1:443`,
-//! `use io-uring`. Owns that syntax; must not know the syntax of policies.
+//! `use io-uring`, `call Bash git push`. Owns that syntax; must not know the syntax of policies.
 
 use std::net::{IpAddr, SocketAddr};
 
 use execlayer_common::{
     access::{Access, Operation},
+    call::{Name, Number, Request, SEPARATOR, Value},
     feature,
     subject::{ABSTRACT, Inet, Protocol},
 };
@@ -18,12 +19,28 @@ pub struct Act {
     pub subject: Vec<u8>,
     /// What is wanted of it.
     pub wanted: Access,
+    /// Of a call of a tool: the values that it gives.
+    pub context: Vec<(Name, Given)>,
+}
+
+/// A context value of an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// Text.
+    Text(String),
+    /// A number.
+    Number(Number),
+    /// True or false.
+    Flag(bool),
+    /// A list of texts.
+    List(Vec<String>),
 }
 
 type Wrong = (String, &'static str);
 
 const FORM: &str = "write `exec /usr/bin/git`, `enter /usr/bin/git`, `read /a`, `read+write /a`, `append /a`, `create /a`, \
-                    `connect tcp:10.0.0.1:443`, `connect unix:/run/x`, `bind tcp:0.0.0.0:80` or `use io-uring`";
+                    `connect tcp:10.0.0.1:443`, `connect unix:/run/x`, `bind tcp:0.0.0.0:80`, `use io-uring` \
+                    or `call Bash git push`";
 
 impl Act {
     pub(crate) const fn is_selection(&self) -> bool {
@@ -38,7 +55,12 @@ impl Act {
         for operation in [Operation::SelectCgroup, Operation::SelectExe] {
             if verbs == operation.name() {
                 let subject = path(target)?;
-                return Ok(Self { operation, subject, wanted: Access::GOVERN });
+                return Ok(Self {
+                    operation,
+                    subject,
+                    wanted: Access::GOVERN,
+                    context: Vec::new(),
+                });
             }
         }
         let mut wanted = Access::default();
@@ -57,6 +79,7 @@ impl Act {
                 other => other,
             },
             Access::USE => (Operation::Feature, named(target)?),
+            Access::CALL => (Operation::Call, call(target)?),
             Access::EXEC | Access::ENTER => (Operation::Exec, path(target)?),
             _ if Access::of(Operation::File).contains(wanted) => (Operation::File, path(target)?),
             _ => {
@@ -64,7 +87,45 @@ impl Act {
                 return Err((message, "only what is done with files goes together"));
             }
         };
-        Ok(Self { operation, subject, wanted })
+        Ok(Self { operation, subject, wanted, context: Vec::new() })
+    }
+
+    /// Judges the act as a call of a tool; `None` if it is none.
+    pub fn as_call<R>(&self, judge: impl FnOnce(&Request<'_>) -> R) -> Option<R> {
+        let at = self.subject.iter().position(|&byte| byte == SEPARATOR)?;
+        let (action, resource) = self.subject.split_at(at);
+        let lists: Vec<Vec<&[u8]>> = self.context.iter().map(|(_, given)| given.list()).collect();
+        let values = self.context.iter().zip(&lists).map(|((name, given), list)| {
+            let value = match given {
+                Given::Text(text) => Value::Text(text.as_bytes()),
+                Given::Number(number) => Value::Number(*number),
+                Given::Flag(flag) => Value::Flag(*flag),
+                Given::List(_) => Value::List(list),
+            };
+            (*name, value)
+        });
+        let values: Vec<(Name, Value<'_>)> = values.collect();
+        let request = Request::new(action, resource.get(1..)?).and_then(|call| call.with(&values));
+        request.ok().filter(|_| self.operation == Operation::Call).map(|request| judge(&request))
+    }
+}
+
+impl Given {
+    fn list(&self) -> Vec<&[u8]> {
+        match self {
+            Self::List(texts) => texts.iter().map(String::as_bytes).collect(),
+            Self::Text(_) | Self::Number(_) | Self::Flag(_) => Vec::new(),
+        }
+    }
+}
+
+/// A tool's name, and behind the first blank what it is called about.
+fn call(text: &str) -> Result<Vec<u8>, Wrong> {
+    let (action, resource) = text.split_once(' ').unwrap_or((text, ""));
+    let (action, resource) = (unescape(action)?, unescape(resource)?);
+    match Request::new(&action, &resource) {
+        Ok(_) => Ok([&action[..], &[SEPARATOR], &resource].concat()),
+        Err(error) => Err((error.to_string(), FORM)),
     }
 }
 

@@ -2,14 +2,16 @@
 //! also the corpus's; must not know how a subject other than the reference evaluator decides.
 
 mod act;
+mod given;
 mod run;
 
 use std::collections::HashMap;
 
+use execlayer_common::access::Operation;
 use toml::de::{DeTable, DeValue};
 
 pub use self::{
-    act::Act,
+    act::{Act, Given},
     run::{Report, run},
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
 };
 
 const KEYS: [&str; 2] = ["policy", "case"];
-const CASE_KEYS: [&str; 7] = ["name", "do", "expect", "rule", "uid", "at", "spent"];
+const CASE_KEYS: [&str; 8] = ["name", "do", "expect", "rule", "uid", "at", "spent", "context"];
 /// Who acts, and when, if a case does not say: an ordinary user at noon.
 const USUAL: Facts = Facts { uid: 1000, minute: 12 * 60 };
 
@@ -165,6 +167,7 @@ fn one(
     }
     let name = fields.text("name", out);
     let act = fields.text("do", out).and_then(|text| act(&text, sources, out));
+    let context = given::parse(&fields, out);
     let expect = fields.word("expect", &Expect::NAMES, out);
     let rule = fields.text("rule", out).map(|rule| rule.value);
     let uid = fields.number("uid", 0, out).and_then(|uid| u32::try_from(uid).ok());
@@ -178,8 +181,15 @@ fn one(
     });
     let spent = fields.texts("spent", out).into_iter().map(|rule| rule.value).collect();
     let facts = Facts { uid: uid.unwrap_or(USUAL.uid), minute: minute.unwrap_or(USUAL.minute) };
-    let (name, act, expect) = (name?, act?, expect?);
+    let (name, mut act, expect) = (name?, act?, expect?);
+    act.context = context;
     let span = fields.value("expect")?.span;
+    if act.operation != Operation::Call
+        && let Some(at) = fields.key("context")
+    {
+        out.push(Diagnostic::error(at, "only a call of a tool has a context").help("leave it out"));
+        return None;
+    }
     if act.is_selection() != expect.is_selection() {
         let help = "`select-cgroup` and `select-exe` go with `selected` and `ignored`";
         out.push(Diagnostic::error(span, "nobody can expect this of that act").help(help));

@@ -6,7 +6,7 @@ use super::{Case, CaseFile, Expect};
 use crate::{
     checked::CheckedPolicy,
     diagnostic::Diagnostic,
-    evaluate::{evaluate, selects},
+    evaluate::{evaluate, evaluate_call, selects},
     suggest::suggestion,
 };
 
@@ -44,10 +44,14 @@ fn failure(policy: &CheckedPolicy, case: &Case) -> Option<Diagnostic> {
             .then(|| Diagnostic::error(case.span, format!("case `{}`: is {found}", case.name)));
     }
     let id = |rule: RuleIndex| policy.rules().get(usize::from(rule.0)).map(|rule| &rule.id);
-    let verdict =
-        evaluate(policy, act.operation, &act.subject, act.wanted, case.facts, &mut |rule, _| {
-            id(rule).is_some_and(|id| !case.spent.contains(id))
-        });
+    let mut is_left = |rule, _| id(rule).is_some_and(|id| !case.spent.contains(id));
+    let facts = case.facts;
+    let called = act.as_call(|call| {
+        evaluate_call(policy, &call.by(facts.uid).at(facts.minute, 0), &mut is_left)
+    });
+    let verdict = called.unwrap_or_else(|| {
+        evaluate(policy, act.operation, &act.subject, act.wanted, facts, &mut is_left)
+    });
     let right = matches!(
         (verdict, case.expect),
         (Verdict::Allow(_), Expect::Allow)

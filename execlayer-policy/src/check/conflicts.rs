@@ -17,10 +17,17 @@ use crate::{
 /// may differ: so a policy overrides what it extends.
 pub(super) fn check(rules: &[(Rule, Span)], out: &mut Vec<Diagnostic>) {
     let mut seen: HashMap<_, (&Rule, Span)> = HashMap::new();
-    for (rule, span) in rules.iter().filter(|(rule, _)| rule.when.is_always()) {
-        let lists =
-            [&rule.paths, &rule.except, &rule.inet, &rule.local, &rule.unix, &rule.features]
-                .map(|list| sorted(list));
+    for (rule, span) in rules.iter().filter(|(rule, _)| rule.is_always()) {
+        let lists = [
+            &rule.paths,
+            &rule.except,
+            &rule.inet,
+            &rule.local,
+            &rule.unix,
+            &rule.features,
+            &rule.calls,
+        ]
+        .map(|list| sorted(list));
         if lists.iter().all(Vec::is_empty) {
             continue;
         }

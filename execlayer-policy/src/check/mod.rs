@@ -2,6 +2,7 @@
 //! order of the checks; must not know the syntax of TOML or globs.
 
 mod agent;
+mod calls;
 mod conflicts;
 mod deciders;
 mod extends;
@@ -94,6 +95,7 @@ fn resolve(
         })
         .collect();
     limits::conditions(&rules, out);
+    limits::context(&rules, out);
     conflicts::check(&rules, out);
     features::rings(&rules, out);
     transitions::check(&rules, agent.name.as_deref(), out);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use execlayer_common::{access::Access, provenance::Asking};
 
 use crate::{
-    check::{Options, features, names},
+    check::{Options, calls, features, names},
     checked::{Condition, Place, Rule, Written},
     diagnostic::Diagnostic,
     parse::{
@@ -30,6 +30,7 @@ pub(super) fn check(
     let except = self::paths(&rule.except, sources, variables, out);
     let to = Addresses::check(rule, sources, variables, out);
     let features = features::named(rule, out);
+    let (calls, context) = calls::check(rule, sources, variables, out);
     let uid = match &rule.when.user {
         Some(User::Id(uid)) => Some(*uid),
         Some(User::Name(name)) => user(name, options, out),
@@ -59,7 +60,9 @@ pub(super) fn check(
         local: to.local,
         unix: to.unix,
         features,
+        calls,
         when: Condition { uid, between: rule.when.between, at_most: rule.when.at_most },
+        context,
         reason,
         transition,
         asking,
@@ -129,7 +132,7 @@ pub(super) fn paths(
 }
 
 /// What `parse` makes of a text; its error is placed in the file.
-fn understood<T>(
+pub(super) fn understood<T>(
     text: &Text,
     sources: &Sources,
     out: &mut Vec<Diagnostic>,

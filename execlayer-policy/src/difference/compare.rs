@@ -1,20 +1,29 @@
 //! What two images say of one subject, at every moment and to every caller that makes a difference. Judges
 //! with the kernel's own decision function.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    rc::Rc,
+};
 
 use execlayer_common::{
     access::{Access, Operation},
     automaton::Table as _,
-    image::{self, CONDITION_BUDGET, CONDITION_TIME, CONDITION_UID},
+    image::{
+        self, CONDITION_BUDGET, CONDITION_CONTEXT, CONDITION_TESTS_SHIFT, CONDITION_TIME,
+        CONDITION_UID,
+    },
     limits::MAX_SET_ENTRIES,
-    verdict::Verdict,
+    verdict::{RuleIndex, Verdict},
 };
 
-use super::{Budget, Change, DifferenceError, Side, When};
+use super::{
+    Budget, Change, DifferenceError, Side, When,
+    contexts::{Contexts, Outcome},
+};
 use crate::{
     evaluate::Facts,
-    image_world::{View, judge_image},
+    image_world::{View, judge_call, judge_image},
 };
 
 const MAX_MOMENTS: usize = 4_096;
@@ -91,6 +100,10 @@ impl<'a> Compared<'a> {
         let judge = |moment: &Moment, image: usize| {
             let words = self.sides[image].image;
             let mut is_left = |number, _, _| moment.is_left(image, number);
+            if self.operation == Operation::Call {
+                let contexts = |tests, effect| moment.is_met(image, tests, effect);
+                return judge_call(words, subject, moment.facts, &mut is_left, &contexts);
+            }
             judge_image(words, self.operation, subject, wanted, moment.facts, &mut is_left)
         };
         let judged: Vec<[Verdict; 2]> =
@@ -109,13 +122,16 @@ impl<'a> Compared<'a> {
     }
 
     fn moments(&self, sets: &[u32], old: usize) -> Result<Vec<Moment>, DifferenceError> {
+        let mut contexts = Contexts::default();
+        // By context's number: who asks it.
+        let mut askers: BTreeMap<usize, (RuleIndex, bool)> = BTreeMap::new();
         let (mut uids, mut minutes) = (BTreeSet::new(), BTreeSet::new());
         // By image and number: uses and seconds.
         let mut numbers: [BTreeMap<u32, (u32, u32)>; 2] = Default::default();
         for (number, &set) in sets.iter().enumerate().filter(|(_, set)| **set != 0) {
             let image = usize::from(number >= old);
             let view = View(self.sides[image].image);
-            for at in conditions(view, set) {
+            for (at, rule) in conditions(view, set) {
                 let flags = view.word(at);
                 if flags & CONDITION_UID != 0 {
                     uids.insert(view.word(at + 1));
@@ -123,6 +139,13 @@ impl<'a> Compared<'a> {
                 if flags & CONDITION_TIME != 0 {
                     let span = view.word(at + 2);
                     minutes.extend([span as u16, (span >> 16) as u16].map(|at| at % DAY));
+                }
+                if flags & CONDITION_CONTEXT != 0 {
+                    let tests = flags >> CONDITION_TESTS_SHIFT;
+                    contexts.add(image, self.sides[image], tests);
+                    if let Some(number) = contexts.number(image, tests) {
+                        askers.entry(number).or_insert((rule, image == 1));
+                    }
                 }
                 if flags & CONDITION_BUDGET != 0 {
                     let uses_and_window = (view.word(at + 4), view.word(at + 5));
@@ -144,29 +167,60 @@ impl<'a> Compared<'a> {
         }
         let combinations =
             u32::try_from(budgets.len()).ok().and_then(|count| 1_usize.checked_shl(count));
-        let count = combinations.and_then(|count| count.checked_mul(uids.len() * minutes.len()));
-        let combinations = match (combinations, count) {
-            (Some(combinations), Some(count)) if count <= MAX_MOMENTS => combinations,
+        let outcomes =
+            u32::try_from(contexts.len()).ok().and_then(|count| 3_usize.checked_pow(count));
+        let count = combinations
+            .zip(outcomes)
+            .and_then(|(count, outcomes)| count.checked_mul(outcomes))
+            .and_then(|count| count.checked_mul(uids.len() * minutes.len()));
+        let (combinations, outcomes) = match (combinations, outcomes, count) {
+            (Some(combinations), Some(outcomes), Some(count)) if count <= MAX_MOMENTS => {
+                (combinations, outcomes)
+            }
             _ => return Err(DifferenceError::Moments { limit: MAX_MOMENTS }),
         };
+        let contexts = Rc::new(contexts);
         let mut moments = Vec::new();
         for &uid in &uids {
             for &minute in &minutes {
                 // All have a use left in the first.
-                moments.extend((0..combinations).map(|spent| Moment {
+                let all = (0..outcomes)
+                    .flat_map(|outcome| (0..combinations).map(move |spent| (outcome, spent)));
+                moments.extend(all.map(|(outcome, spent)| Moment {
                     facts: Facts { uid, minute },
                     numbers: numbers.clone(),
+                    contexts: Rc::clone(&contexts),
                     when: When {
                         uid: has_uids.then_some(uid),
                         minute: has_minutes.then_some(minute),
                         budgets:
                             (0..).zip(&budgets).map(|(at, &b)| (b, spent >> at & 1 == 0)).collect(),
+                        contexts: told(&askers, outcome),
                     },
                 }));
             }
         }
         Ok(moments)
     }
+}
+
+/// What each context comes to in combination `number`.
+fn told(
+    askers: &BTreeMap<usize, (RuleIndex, bool)>,
+    number: usize,
+) -> Vec<(RuleIndex, bool, Outcome)> {
+    let mut rest = number;
+    let outcome = || {
+        let outcome = Outcome::ALL[rest % 3];
+        rest /= 3;
+        outcome
+    };
+    let outcomes = std::iter::repeat_with(outcome);
+    askers
+        .values()
+        .zip(outcomes)
+        .map(|(&(rule, is_new), outcome)| (rule, is_new, outcome))
+        .collect()
 }
 
 /// What budgets are called in both images, by their numbers in one.
@@ -188,10 +242,17 @@ struct Moment {
     facts: Facts,
     /// By image: its budgets.
     numbers: [BTreeMap<u32, Budget>; 2],
+    contexts: Rc<Contexts>,
     when: When,
 }
 
 impl Moment {
+    fn is_met(&self, image: usize, tests: u32, effect: u32) -> bool {
+        let number = self.contexts.number(image, tests);
+        let told = number.and_then(|number| self.when.contexts.get(number));
+        told.is_some_and(|(_, _, outcome)| outcome.is_met(effect))
+    }
+
     fn is_left(&self, image: usize, number: u32) -> bool {
         let budget = self.numbers.get(image).and_then(|numbers| numbers.get(&number));
         self.when.budgets.iter().any(|(known, is_left)| Some(known) == budget && *is_left)
@@ -204,8 +265,8 @@ fn is_covered(change: &Change, known: &Change) -> bool {
         && known.when == change.when
 }
 
-/// Where the conditions of a decision set are.
-fn conditions(view: View<'_>, set: u32) -> impl Iterator<Item = u32> {
+/// Where the conditions of a decision set are, and whose they are.
+fn conditions(view: View<'_>, set: u32) -> impl Iterator<Item = (u32, RuleIndex)> {
     let count = view.word(set.wrapping_add(3)) & !image::SET_CONDITIONAL;
     let first = view.word(image::H_CONDITIONS);
     (0..count.min(MAX_SET_ENTRIES)).filter_map(move |entry| {
@@ -213,7 +274,9 @@ fn conditions(view: View<'_>, set: u32) -> impl Iterator<Item = u32> {
             .wrapping_add(image::SET_HEADER_WORDS)
             .wrapping_add(entry.wrapping_mul(image::ENTRY_WORDS))
             .wrapping_add(1);
-        let number = image::entry_condition(view.word(at)).checked_sub(1)?;
-        Some(first.wrapping_add(number.wrapping_mul(image::CONDITION_WORDS)))
+        let entry = view.word(at);
+        let number = image::entry_condition(entry).checked_sub(1)?;
+        let condition = first.wrapping_add(number.wrapping_mul(image::CONDITION_WORDS));
+        Some((condition, RuleIndex(image::entry_rule(entry))))
     })
 }

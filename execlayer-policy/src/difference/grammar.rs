@@ -2,6 +2,7 @@
 
 use execlayer_common::{
     access::Operation,
+    call::SEPARATOR,
     feature::{self, Rules},
     subject::ABSTRACT,
 };
@@ -32,6 +33,12 @@ pub(super) enum Grammar {
     Address { left: u8, mapped: bool, zero: bool },
     /// The beginning of features' names: bytes so far, and those of [`feature::ALL`] that begin so.
     Feature { len: u8, those: u64 },
+    /// Nothing yet of a tool's name.
+    Tool,
+    /// Within a tool's name.
+    ToolName,
+    /// Behind the byte that ends it.
+    Resource,
 }
 
 /// Bytes of an IPv6 address behind which it is known whether it is an IPv4 address in IPv6, counted from the
@@ -48,6 +55,7 @@ impl Grammar {
             Operation::Inet => Self::Inet,
             Operation::Unix => Self::Unix,
             Operation::Feature => Self::Feature { len: 0, those: u64::MAX },
+            Operation::Call => Self::Tool,
         }
     }
 
@@ -70,6 +78,9 @@ impl Grammar {
                 return address(left, mapped, zero, byte);
             }
             (Self::Feature { len, those }, byte) => return named(len, those, byte),
+            (Self::ToolName, SEPARATOR) | (Self::Resource, _) => Self::Resource,
+            (Self::Tool, SEPARATOR) => return None,
+            (Self::Tool | Self::ToolName, _) => Self::ToolName,
             (Self::Path | Self::Unix | Self::Inet | Self::Protocol, _) => return None,
         })
     }
@@ -77,14 +88,19 @@ impl Grammar {
     /// Whether it is whole.
     pub(super) fn is_whole(self) -> bool {
         match self {
-            Self::Root | Self::Component | Self::Abstract => true,
+            Self::Root | Self::Component | Self::Abstract | Self::Resource => true,
             Self::Address { left, .. } => left == 0,
             Self::Feature { len, those } => {
                 begun(those).any(|(_, name)| name.len() == usize::from(len))
             }
-            Self::Path | Self::Unix | Self::Slash | Self::Dots(_) | Self::Inet | Self::Protocol => {
-                false
-            }
+            Self::Path
+            | Self::Unix
+            | Self::Slash
+            | Self::Dots(_)
+            | Self::Inet
+            | Self::Protocol
+            | Self::Tool
+            | Self::ToolName => false,
         }
     }
 
@@ -100,7 +116,8 @@ impl Grammar {
                 b"/.\0".to_vec()
             }
             Self::Unix => vec![b'/', ABSTRACT],
-            Self::Abstract => Vec::new(),
+            Self::Abstract | Self::Resource => Vec::new(),
+            Self::Tool | Self::ToolName => vec![SEPARATOR],
             Self::Inet => b"tuo".to_vec(),
             Self::Protocol => b"46".to_vec(),
             Self::Address { .. } => vec![0, 0xff],

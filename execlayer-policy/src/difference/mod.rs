@@ -3,6 +3,7 @@
 //! are called.
 
 mod compare;
+mod contexts;
 mod grammar;
 mod lane;
 #[cfg(test)]
@@ -14,9 +15,10 @@ use execlayer_common::{
     automaton::Table as _,
     image::{self, ImageError},
     provenance::Provenance,
-    verdict::Verdict,
+    verdict::{RuleIndex, Verdict},
 };
 
+pub use self::contexts::Outcome;
 use crate::image_world::View;
 
 /// What two images decide differently.
@@ -55,6 +57,9 @@ pub struct When {
     pub minute: Option<u16>,
     /// Which budgets have a use left.
     pub budgets: Vec<(Budget, bool)>,
+    /// What a call's context comes to: one of the rules that ask this of it, whether that is the new image's, and the
+    /// outcome.
+    pub contexts: Vec<(RuleIndex, bool, Outcome)>,
 }
 
 /// A budget as both images know it: the first one of so many uses, the second one, and so on.
@@ -84,7 +89,9 @@ pub enum DifferenceError {
         operation: &'static str,
     },
     /// Too many conditions on one subject.
-    #[error("more than {limit} combinations of users, times and budgets bear on one subject")]
+    #[error(
+        "more than {limit} combinations of users, times, budgets and contexts bear on one subject"
+    )]
     Moments {
         /// How many there may be.
         limit: usize,

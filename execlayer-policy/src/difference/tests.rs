@@ -58,6 +58,11 @@ fn patterns(policy: &CheckedPolicy, operation: Operation) -> Vec<&Written> {
     }
 }
 
+fn without_contexts(mut policy: CheckedPolicy) -> CheckedPolicy {
+    policy.rules.iter_mut().for_each(|rule| rule.context.clear());
+    policy
+}
+
 fn is_subject(operation: Operation, bytes: &[u8]) -> bool {
     let whole = bytes.iter().try_fold(Grammar::of(operation), |at, &byte| at.step(byte));
     whole.is_some_and(Grammar::is_whole)
@@ -77,6 +82,8 @@ proptest! {
         new in policies(),
         bytes in proptest::collection::vec(any::<u8>(), 60),
     ) {
+        // Contexts that exclude each other are not known to: they have claims of their own.
+        let [old, new] = [old, new].map(without_contexts);
         let lowered = [&old, &new].map(|policy| lower(policy).unwrap());
         let told = between(&lowered[0], &lowered[1]);
         let images = lowered.each_ref().map(|side| side.image.words());
@@ -193,7 +200,7 @@ fn what_differs_at_one_time_is_told_with_it() {
     let new = format!("{OLD}when = {{ between = \"09:00-17:00\" }}\n");
     let told = changes(OLD, &new);
     let [change] = &told[..] else { panic!("{told:?}") };
-    let when = When { uid: None, minute: Some(17 * 60), budgets: Vec::new() };
+    let when = When { uid: None, minute: Some(17 * 60), budgets: Vec::new(), contexts: Vec::new() };
     assert_eq!(change.when.as_ref(), Some(&when));
 }
 
@@ -244,4 +251,37 @@ fn addresses_and_features_are_compared_too() {
     assert_eq!(features.len(), 1, "{features:?}");
     assert_eq!(features[0].subject, b"io-uring");
     assert_eq!(told.len(), 2);
+}
+
+const CALL: &str = "[[rule]]\nid = \"c\"\nallow = [\"call\"]\naction = \"Bash\"\ncontext = ";
+
+#[test]
+fn contexts_that_ask_the_same_are_the_same_however_they_are_written() {
+    let same = [
+        "{ a = { at_least = 1, at_most = 2.5 }, b = [\"x*\", \"xy\"] }",
+        "{ b = \"x*\", a = { at_most = 2.50, at_least = 1 } }",
+    ];
+    let [one, other] = same.map(|context| format!("{CALL}{context}"));
+    assert_eq!(changes(&one, &other), []);
+    let other = format!("{CALL}{{ b = \"x**\", a = {{ at_most = 2.5, at_least = 1 }} }}");
+    let told = changes(&one, &other);
+    let outcomes: Vec<_> =
+        told.iter().flat_map(|change| &change.when).map(|when| &when.contexts).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(outcomes.iter().all(|contexts| contexts.len() == 2), "{outcomes:?}");
+    assert!(
+        told.iter()
+            .all(|change| change.subject == b"Bash\0" && change.operation == Operation::Call)
+    );
+}
+
+#[test]
+fn a_context_that_falls_away_is_told_with_whose_it_was() {
+    let free = CALL.strip_suffix("context = ").unwrap();
+    let [change] = &changes(&format!("{CALL}{{ a = true }}"), free)[..] else {
+        panic!("one change")
+    };
+    assert!(matches!((change.before, change.after), (Verdict::Deny(..), Verdict::Allow(_))));
+    let contexts = &change.when.as_ref().unwrap().contexts;
+    assert_eq!(contexts[..], [(RuleIndex(0), false, super::Outcome::Fails)]);
 }

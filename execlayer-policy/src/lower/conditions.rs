@@ -1,4 +1,5 @@
-//! Numbers and words of conditions. Owns which rules share one; must not know where they are used.
+//! Numbers and words of conditions. Owns which rules share one; must not know where they are used or how their
+//! tests of context are written.
 
 use std::collections::HashMap;
 
@@ -8,32 +9,36 @@ use super::{
     error::{LowerError, culprits},
     sets::Holds,
 };
-use crate::checked::{CheckedPolicy, Condition};
+use crate::checked::{CheckedPolicy, Condition, Rule, Test};
 
 /// The conditions of a policy.
 #[derive(Debug, Default)]
-pub(super) struct Conditions {
+pub(super) struct Conditions<'p> {
     /// [`image::CONDITION_WORDS`] words for each, from number 1 on.
     pub(super) words: Vec<u32>,
     pub(super) count: u32,
     pub(super) budgets: u32,
+    /// By condition, from number 1 on: its tests of context.
+    pub(super) tests: Vec<&'p [Test]>,
     /// By rule.
     numbers: Vec<u16>,
 }
 
-impl Conditions {
-    pub(super) fn new(policy: &CheckedPolicy) -> Result<Self, LowerError> {
-        let mut shared: HashMap<Condition, u16> = HashMap::new();
+impl<'p> Conditions<'p> {
+    pub(super) fn new(policy: &'p CheckedPolicy) -> Result<Self, LowerError> {
+        let mut shared: HashMap<(Condition, &[Test]), u16> = HashMap::new();
         let mut out = Self::default();
         for rule in &policy.rules {
-            let known = shared.get(&rule.when).copied();
+            let key = (rule.when, &rule.context[..]);
+            let known = shared.get(&key).copied();
             // INVARIANT(own budget): rules with equal budgets do not share their uses.
             let number = match known {
-                _ if rule.when.is_always() => 0,
+                _ if rule.is_always() => 0,
                 Some(number) if rule.when.at_most.is_none() => number,
                 _ => {
                     out.push(&rule.when);
-                    shared.insert(rule.when, out.count as u16);
+                    out.tests.push(&rule.context);
+                    shared.insert(key, out.count as u16);
                     out.count as u16
                 }
             };
@@ -44,12 +49,12 @@ impl Conditions {
     }
 
     /// The number of a rule's condition, 0 if it always holds, and what kind it is.
-    pub(super) fn of(&self, rule: usize, when: &Condition) -> (u16, Holds) {
-        let number = self.numbers.get(rule).copied().unwrap_or(0);
-        let holds = match when {
-            when if when.is_always() => Holds::Always,
-            Condition { at_most: Some(_), .. } => Holds::Budget,
-            Condition { .. } => Holds::When,
+    pub(super) fn of(&self, number: usize, rule: &Rule) -> (u16, Holds) {
+        let number = self.numbers.get(number).copied().unwrap_or(0);
+        let holds = match rule.when.at_most {
+            _ if rule.is_always() => Holds::Always,
+            Some(_) => Holds::Budget,
+            None => Holds::When,
         };
         (number, holds)
     }

@@ -82,6 +82,17 @@ pub enum LowerError {
         /// Rules whose patterns already have as many without any others.
         culprits: Vec<Culprit>,
     },
+    /// Patterns of one context value that multiply each other's states.
+    #[error(
+        "the patterns of one value in `context` multiply to more than {states} states: {}",
+        list(.culprits)
+    )]
+    Context {
+        /// States at which the attempt was ended.
+        states: usize,
+        /// The rule.
+        culprits: Vec<Culprit>,
+    },
     /// One program leads to different policies.
     #[error("the same program leads to the policies of different agents by the rules {}", list(.culprits))]
     Transitions {
@@ -110,6 +121,7 @@ impl LowerError {
             | Self::Budgets { culprits }
             | Self::SetEntries { culprits }
             | Self::Lanes { culprits, .. }
+            | Self::Context { culprits, .. }
             | Self::States { culprits, .. }
             | Self::Transitions { culprits }
             | Self::ImageBytes { culprits } => culprits,
@@ -128,6 +140,7 @@ impl LowerError {
                 "use fewer `**` and `*` in front of other parts of a path, or begin the patterns with \
                  different directories"
             }
+            Self::Context { .. } => "use fewer `**` and `*` in these patterns",
             Self::Transitions { .. } => {
                 "make the paths of these rules exclude each other, with `except` for instance"
             }

@@ -101,6 +101,20 @@ fn groups<'p>(sources: &[Source<'p>]) -> Vec<Group<'p>> {
     groups.map(|(pieces, backward)| Group { pieces, backward, lanes: Vec::new() }).collect()
 }
 
+/// One lane of a single source that is read forward.
+pub(super) fn single(source: Source<'_>) -> Result<Lane, Failure> {
+    let patterns = source.patterns.iter();
+    let pieces: Vec<Piece<'_>> = patterns
+        .map(|Written { pattern, .. }| Piece {
+            source: 0,
+            pattern,
+            weight: weight(pattern),
+            tied: true,
+        })
+        .collect();
+    attempt(&[source], &pieces, false, usize::MAX)
+}
+
 /// Builds a group's lanes: as few as do not explode.
 fn spread(sources: &[Source<'_>], group: &mut Group<'_>, spare: &mut usize) -> Result<(), Failure> {
     let most = group.pieces.iter().filter(|piece| piece.deals()).count();

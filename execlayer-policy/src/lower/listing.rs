@@ -10,6 +10,8 @@ use std::{
 use execlayer_common::{
     access::{Access, Operation},
     automaton::{self, DEFAULT, END, Table as _},
+    call::Number,
+    context::{self, Kind},
     image::{self, ImageError},
     limits,
     provenance::Provenance,
@@ -126,7 +128,35 @@ impl Listing<'_> {
             if word(0) & image::CONDITION_BUDGET != 0 {
                 write!(out, " budget {}: {} in {} s", word(3), word(4), word(5))?;
             }
+            if word(0) & image::CONDITION_CONTEXT != 0 {
+                self.write_tests(out, word(0) >> image::CONDITION_TESTS_SHIFT)?;
+            }
             writeln!(out)?;
+        }
+        Ok(())
+    }
+
+    fn write_tests(&self, out: &mut String, tests: u32) -> core::fmt::Result {
+        for number in 0..self.view.word(tests) {
+            let at = tests + 1 + number * context::TEST_WORDS;
+            let head = self.view.word(at);
+            let name = self.provenance.context.get((head & 0xff) as usize);
+            let name = name.map_or("?", String::as_str);
+            let number = |first: u32| {
+                Number::from_words([0, 1, 2, 3].map(|word| self.view.word(at + first + word)))
+            };
+            match Kind::from_raw((head >> 8) & 0xff) {
+                Some(Kind::Flag) => write!(out, " {name} is {}", self.view.word(at + 1) == 1)?,
+                Some(Kind::Number) => write!(out, " {name} from {} to {}", number(2), number(6))?,
+                Some(Kind::Given) => write!(out, " {name} given")?,
+                Some(Kind::Absent) => write!(out, " {name} not given")?,
+                Some(kind) => {
+                    let walked = Reached::from(&self.view, self.view.word(at + 1));
+                    let kind = format!("{kind:?}").to_lowercase();
+                    write!(out, " {name} {kind} by {} states", walked.states.len())?;
+                }
+                None => write!(out, " {name} ?")?,
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 //! (`sets`), and all of it is packed into one array of words (`pack`).
 
 mod conditions;
+mod context;
 mod cover;
 mod determinize;
 mod dfa;
@@ -38,6 +39,7 @@ use execlayer_common::{
 
 use self::{
     conditions::Conditions,
+    context::Tests,
     error::culprits,
     lanes::{Failure, Lane},
     pack::Placed,
@@ -78,14 +80,15 @@ pub fn lower(policy: &CheckedPolicy) -> Result<Lowered, LowerError> {
         let planned = lanes::plan(&sources).map_err(|failure| blame(policy, operation, failure))?;
         lanes.extend(planned.into_iter().map(|lane| (operation, lane)));
     }
-    let (image, sets) = assemble(policy, &conditions, &lanes).ok_or_else(|| {
-        let culprits = largest(policy, &lanes);
+    let tests = Tests::new(policy).map_err(|(rule, failure)| of_context(policy, rule, failure))?;
+    let (image, sets) = assemble(policy, &conditions, &lanes, &tests).ok_or_else(|| {
+        let culprits = largest(policy, lanes.iter().map(|(_, lane)| lane).chain(&tests.lanes));
         LowerError::ImageBytes { culprits }
     })?;
     let words = image.words().len() as u32;
     let report = Report {
         words,
-        cells: cells(&lanes),
+        cells: cells(lanes.iter().map(|(_, lane)| lane).chain(&tests.lanes)),
         class: layout::class_of(words).unwrap_or(u8::MAX),
         sets,
         conditions: conditions.count,
@@ -98,14 +101,16 @@ pub fn lower(policy: &CheckedPolicy) -> Result<Lowered, LowerError> {
 /// The image and its number of decision sets; `None` if it is too large.
 fn assemble(
     policy: &CheckedPolicy,
-    conditions: &Conditions,
+    conditions: &Conditions<'_>,
     lanes: &[(Operation, Lane)],
+    tests: &Tests,
 ) -> Option<(Image, u32)> {
-    let automata: Vec<&dfa::Dfa> = lanes.iter().map(|(_, lane)| &lane.dfa).collect();
+    let all = || lanes.iter().map(|(_, lane)| lane).chain(&tests.lanes);
+    let automata: Vec<&dfa::Dfa> = all().map(|lane| &lane.dfa).collect();
     let placed = Placed::new(&automata)?;
     let mut words = pack::blank(placed.end);
     let mut known: HashMap<&[u32], u32> = HashMap::new();
-    for (number, (_, lane)) in lanes.iter().enumerate() {
+    for (number, lane) in all().enumerate() {
         let mut indices = Vec::with_capacity(lane.sets.len());
         for set in &lane.sets {
             let next = words.len() as u32;
@@ -119,6 +124,8 @@ fn assemble(
     }
     let conditions_at = words.len() as u32;
     words.extend_from_slice(&conditions.words);
+    let start = |test: usize, dfa: &dfa::Dfa| placed.index(lanes.len() + test, dfa.start);
+    tests.write(conditions, conditions_at as usize, start, &mut words);
     let header = Header { policy, conditions, conditions_at, words: words.len() as u32 };
     header.write(&mut words);
     write_starts(lanes, &placed, &mut words);
@@ -128,7 +135,7 @@ fn assemble(
 
 struct Header<'a> {
     policy: &'a CheckedPolicy,
-    conditions: &'a Conditions,
+    conditions: &'a Conditions<'a>,
     conditions_at: u32,
     words: u32,
 }
@@ -171,7 +178,8 @@ fn write_starts(lanes: &[(Operation, Lane)], placed: &Placed, words: &mut [u32])
             | Operation::File
             | Operation::Inet
             | Operation::Unix
-            | Operation::Feature => 0,
+            | Operation::Feature
+            | Operation::Call => 0,
         };
     }
 }
@@ -186,8 +194,8 @@ fn report(operation: Operation, lane: &Lane) -> LaneReport {
     }
 }
 
-fn cells(lanes: &[(Operation, Lane)]) -> u32 {
-    lanes.iter().map(|(_, lane)| pack::cells(&lane.dfa)).sum()
+fn cells<'l>(lanes: impl Iterator<Item = &'l Lane>) -> u32 {
+    lanes.map(|lane| pack::cells(&lane.dfa)).sum()
 }
 
 fn provenance(policy: &CheckedPolicy) -> Provenance {
@@ -210,6 +218,7 @@ fn provenance(policy: &CheckedPolicy) -> Provenance {
         executables: texts(&policy.executables),
         accepts_from: policy.accepts_from.clone(),
         deciders: policy.deciders.clone(),
+        context: context::names(policy).iter().map(|name| name.as_str().to_owned()).collect(),
         rules: policy.rules.iter().map(origin).collect(),
     }
 }
@@ -222,7 +231,8 @@ fn blame(policy: &CheckedPolicy, operation: Operation, failure: Failure) -> Lowe
         | Operation::File
         | Operation::Inet
         | Operation::Unix
-        | Operation::Feature => culprits(policy, rules.into_iter()),
+        | Operation::Feature
+        | Operation::Call => culprits(policy, rules.into_iter()),
     };
     let operation = operation.name();
     match failure {
@@ -236,6 +246,15 @@ fn blame(policy: &CheckedPolicy, operation: Operation, failure: Failure) -> Lowe
     }
 }
 
+/// A context value's patterns are one rule's, and read from one end.
+fn of_context(policy: &CheckedPolicy, rule: u16, failure: Failure) -> LowerError {
+    let states = match failure {
+        Failure::Explodes(states, _) => states,
+        Failure::SetEntries(_) => limits::MAX_STATES,
+    };
+    LowerError::Context { states, culprits: culprits(policy, [rule].into_iter()) }
+}
+
 fn selector(policy: &CheckedPolicy, key: &str) -> Culprit {
     let file = policy.files.first().cloned().unwrap_or_default();
     Culprit { id: key.to_owned(), file, line: 0 }
@@ -244,9 +263,9 @@ fn selector(policy: &CheckedPolicy, key: &str) -> Culprit {
 /// Rules named in an error about the whole image.
 const LARGEST: usize = 8;
 
-fn largest(policy: &CheckedPolicy, lanes: &[(Operation, Lane)]) -> Vec<Culprit> {
+fn largest<'l>(policy: &CheckedPolicy, lanes: impl Iterator<Item = &'l Lane>) -> Vec<Culprit> {
     let mut shares = vec![0; policy.rules.len()];
-    for (rule, share) in lanes.iter().flat_map(|(_, lane)| &lane.shares) {
+    for (rule, share) in lanes.flat_map(|lane| &lane.shares) {
         if let Some(sum) = shares.get_mut(usize::from(*rule)) {
             *sum += share;
         }

@@ -42,9 +42,10 @@ pub(super) fn sources<'p>(
         | Operation::File
         | Operation::Inet
         | Operation::Unix
-        | Operation::Feature => {
+        | Operation::Feature
+        | Operation::Call => {
             let rules = policy.rules.iter().enumerate().flat_map(|(number, rule)| {
-                let (condition, holds) = conditions.of(number, &rule.when);
+                let (condition, holds) = conditions.of(number, rule);
                 parts(rule, operation).into_iter().map(move |part| {
                     let access = rule.access.intersection(part.access).0;
                     let (effect, rule) = (rule.effect, number as u16);
@@ -76,6 +77,7 @@ fn parts(rule: &Rule, operation: Operation) -> Vec<Part<'_>> {
         }
         Operation::Unix => vec![part(access, &rule.unix)],
         Operation::Feature => vec![part(access, &rule.features)],
+        Operation::Call => vec![part(access, &rule.calls)],
         _ => vec![Part { access, patterns: &rule.paths, excepts: &rule.except }],
     }
 }

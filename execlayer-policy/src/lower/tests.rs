@@ -2,6 +2,7 @@
 
 mod agreement;
 mod below;
+mod calls;
 pub(crate) mod random;
 mod refusals;
 mod shape;

@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Path,
     /// `@` and an abstract socket name: any bytes.
     Abstract,
+    /// A tool's name, what it is called about, a context value: any bytes.
+    Text,
 }
 
 /// What is wrong with a pattern, and which bytes of its text are to blame.
@@ -68,8 +70,10 @@ pub(crate) struct Glob {
 
 pub(crate) fn parse(text: &str, variables: &Variables, kind: Kind) -> Result<Glob, PatternError> {
     if text.is_empty() {
-        return Err(PatternError::new(0..0, "the pattern is empty")
-            .help("write an absolute path, or leave it out"));
+        return Err(PatternError::new(0..0, "the pattern is empty").help(match kind {
+            Kind::Text => "write `**` for any text, none included",
+            Kind::Path | Kind::Abstract => "write an absolute path, or leave it out",
+        }));
     }
     let (items, filled) = lex::lex(text, variables)?;
     if filled.len() > MAX_PATTERN_BYTES {

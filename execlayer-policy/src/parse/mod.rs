@@ -2,6 +2,7 @@
 //! files, fill in variables or compare rules.
 
 mod asking;
+pub(crate) mod context;
 mod decider;
 mod duration;
 pub(crate) mod fields;

@@ -1,7 +1,7 @@
 //! A policy as it is written: every value with its place, nothing resolved. Must not decide whether it
 //! makes sense.
 
-use execlayer_common::{access::Access, image::Effect, provenance::DeciderKind};
+use execlayer_common::{access::Access, call::Number, image::Effect, provenance::DeciderKind};
 
 use super::text::Text;
 use crate::{
@@ -47,10 +47,32 @@ pub(crate) struct Rule {
     pub(crate) except: Vec<Text>,
     pub(crate) to: Vec<Text>,
     pub(crate) features: Vec<Text>,
+    pub(crate) actions: Vec<Text>,
+    pub(crate) resources: Vec<Text>,
+    pub(crate) context: Vec<Test>,
     pub(crate) when: When,
     pub(crate) reason: Option<Text>,
     pub(crate) transition: Option<Text>,
     pub(crate) asking: Asking,
+}
+
+/// What a rule asks of one context value.
+#[derive(Clone, Debug)]
+pub(crate) struct Test {
+    pub(crate) name: Text,
+    pub(crate) asks: Asks,
+}
+
+/// See [`Test`].
+#[derive(Clone, Debug)]
+pub(crate) enum Asks {
+    Given(bool),
+    Flag(bool),
+    /// Both included.
+    Number(Number, Number),
+    Text(Vec<Text>),
+    Every(Vec<Text>),
+    Some(Vec<Text>),
 }
 
 /// What a rule says about its questions.

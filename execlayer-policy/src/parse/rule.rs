@@ -7,7 +7,7 @@ use execlayer_common::{
 use toml::de::DeTable;
 
 use super::{
-    asking,
+    asking, context,
     fields::Fields,
     operations,
     policy::{Rule, When},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{diagnostic::Diagnostic, source::Span};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 17] = [
     "id",
     "allow",
     "ask",
@@ -25,6 +25,9 @@ const KEYS: [&str; 14] = [
     "except",
     "to",
     "feature",
+    "action",
+    "resource",
+    "context",
     "when",
     "reason",
     "timeout",
@@ -57,6 +60,9 @@ pub(crate) fn parse(table: &DeTable<'_>, span: Span, out: &mut Vec<Diagnostic>) 
         except: fields.texts("except", out),
         to: fields.texts("to", out),
         features: fields.texts("feature", out),
+        actions: fields.texts("action", out),
+        resources: fields.texts("resource", out),
+        context: context::parse(&fields, out),
         when: when(&fields, effect.map(|(effect, _)| effect), out),
         reason: fields.text("reason", out),
         transition: fields.text("transition", out),
@@ -112,7 +118,7 @@ struct Subjects {
     instead: &'static str,
 }
 
-const SUBJECTS: [Subjects; 3] = [
+const SUBJECTS: [Subjects; 4] = [
     Subjects {
         key: "path",
         of: Access::EXEC.union(Access::of(Operation::File)),
@@ -134,6 +140,13 @@ const SUBJECTS: [Subjects; 3] = [
         needs: "`feature` needs `use` among the operations",
         instead: "add `use`: `allow = [\"use\"]`",
     },
+    Subjects {
+        key: "action",
+        of: Access::CALL,
+        example: "say which tools: `action = \"mcp__github__*\"`",
+        needs: "`action` needs `call` among the operations",
+        instead: "add `call`: `allow = [\"call\"]`",
+    },
 ];
 
 /// That each of these keys is there for what is listed, and only then.
@@ -146,6 +159,23 @@ fn subjects(fields: &Fields<'_>, access: Access, out: &mut Vec<Diagnostic>) {
             (None, false) => fields.missing(key, example, out),
             (Some(span), true) => out.push(Diagnostic::error(span, needs).help(instead)),
             _ => {}
+        }
+    }
+    for key in ["resource", "context"] {
+        if let (Some(span), None) = (fields.key(key), fields.key("action")) {
+            out.push(
+                Diagnostic::error(span, format!("`{key}` needs an `action`"))
+                    .help("say which tools: `action = \"*\"` is all whose name has no `/`"),
+            );
+        }
+    }
+    // What the kernel judges and what a tool says of itself are not one thing.
+    if let (Some(span), false) = (fields.key("action"), access == Access::CALL) {
+        if access.contains(Access::CALL) {
+            out.push(
+                Diagnostic::error(span, "a rule about calls of tools is about nothing else")
+                    .help("make two rules of it: one with `call`, one with the rest"),
+            );
         }
     }
     if let (Some(span), None) = (fields.key("except"), fields.key("path")) {

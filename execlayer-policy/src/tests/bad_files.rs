@@ -181,7 +181,9 @@ fn conditions_and_budgets_keep_their_limits() {
     assert_eq!(findings(&rules(1_024, user)), "");
     let shown = findings(&rules(1_025, user));
     assert!(
-        shown.contains("more than 1024 different conditions (`when`) (`MAX_CONDITIONS`)"),
+        shown.contains(
+            "more than 1024 different conditions (`when` and `context`) (`MAX_CONDITIONS`)"
+        ),
         "{shown}"
     );
     assert_eq!(findings(&rules(2_000, |_| "user = 7".to_owned())), "", "the same condition is one");

@@ -42,7 +42,7 @@ fn unknown_operations_are_reported_with_the_nearest_or_all() {
     let shown = rule("allow = [\"*\"]");
     assert!(shown.contains("error: unknown operation `*`"), "{shown}");
     assert!(shown.contains("help: operations are `exec`, `read`, "), "{shown}");
-    assert!(shown.ends_with("`bind`, `use`, `modify`\n"), "{shown}");
+    assert!(shown.ends_with("`bind`, `use`, `call`, `modify`\n"), "{shown}");
     for (slip, name) in [("modfiy", "modify"), ("renmae", "rename"), ("iotcl", "ioctl")] {
         let shown = rule(&format!("allow = [\"{slip}\"]"));
         assert!(shown.contains(&format!("help: did you mean `{name}`?")), "{shown}");
@@ -54,7 +54,7 @@ fn what_cannot_be_held_cannot_be_asked_about() {
     let expected = r#"policy.toml:9:8: error: `ioctl` cannot be asked about
   9 | ask = ["ioctl"]
     |        ^^^^^^^ the kernel cannot hold such a call until somebody answers
-  help: allow or deny it; asked about can be `exec`, `read`, `write`, `append`, `create`, `connect`, `delete`, `rename`, `link`, `symlink`, `mkdir`, `rmdir`, `mknod`, `chmod`, `chown`, `bind`
+  help: allow or deny it; asked about can be `exec`, `read`, `write`, `append`, `create`, `connect`, `delete`, `rename`, `link`, `symlink`, `mkdir`, `rmdir`, `mknod`, `chmod`, `chown`, `bind`, `call`
 "#;
     assert_eq!(rule("ask = [\"ioctl\"]"), expected);
     for (name, message) in [

@@ -287,7 +287,7 @@ policy.toml:9:1: error: unknown key `alow` in `[[rule]]`
 policy.toml:11:1: error: unknown key `priority` in `[[rule]]`
   11 | priority = 3
      | ^^^^^^^^
-  help: its keys are `id`, `allow`, `ask`, `deny`, `transition`, `path`, `except`, `to`, `feature`, `when`, `reason`, `timeout`, `remember`, `deciders`
+  help: its keys are `id`, `allow`, `ask`, `deny`, `transition`, `path`, `except`, `to`, `feature`, `action`, `resource`, `context`, `when`, `reason`, `timeout`, `remember`, `deciders`
 "#;
     assert_eq!(findings(rule), expected);
 }

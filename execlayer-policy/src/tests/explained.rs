@@ -65,6 +65,7 @@ Everything else is denied:
   it can be reached at no network address at all
   connecting to any other unix socket
   using any other feature of the kernel that is judged by name
+  no call of a tool that asks first is allowed
 
 No rule can allow:
   CAP_SYS_ADMIN: mounts, namespaces and much else

@@ -1,10 +1,14 @@
 //! Random policies over a tiny alphabet, so that patterns overlap and subjects match.
 
-use execlayer_common::{access::Access, image::Effect};
+use execlayer_common::{
+    access::Access,
+    call::{Name, Number, SEPARATOR},
+    image::Effect,
+};
 use proptest::{collection::vec, option, prelude::*};
 
 use crate::{
-    checked::{Budget, CheckedPolicy, Condition, Rule, Written},
+    checked::{Asks, Budget, CheckedPolicy, Condition, Rule, Test, Written},
     lower::testing,
     pattern::{ByteSet, Node},
 };
@@ -78,26 +82,65 @@ fn condition() -> impl Strategy<Value = Condition> {
     prop_oneof![3 => Just(Condition::default()), 2 => fields]
 }
 
+/// A tool's name of few letters, and what it is called about.
+fn call() -> impl Strategy<Value = Written> + Clone {
+    let name = prop_oneof![
+        3 => Just(vec![Node::Byte(b'a')]),
+        1 => Just(vec![Node::Repeat(ByteSet::ALL.without(SEPARATOR))]),
+        1 => Just(vec![Node::Byte(b'a'), Node::Repeat(ByteSet::ALL.without(SEPARATOR).without(b'/'))]),
+    ];
+    let about = prop_oneof![1 => Just(vec![Node::Repeat(ByteSet::ALL)]), 2 => vec(node(), 0..4)];
+    (name, about).prop_map(|(name, about)| {
+        testing::written("random", [name, vec![Node::Byte(SEPARATOR)], about].concat())
+    })
+}
+
+pub(super) const NAMES: [&str; 3] = ["a", "b", "c.d"];
+
+/// Tests of at most one value of each name.
+fn context() -> impl Strategy<Value = Vec<Test>> + Clone {
+    let number = || (-3..4_i64).prop_map(Number::whole);
+    let texts = || vec(vec(leaf(), 0..3).prop_map(|nodes| testing::written("random", nodes)), 1..3);
+    let asks = prop_oneof![
+        any::<bool>().prop_map(Asks::Given),
+        any::<bool>().prop_map(Asks::Flag),
+        (number(), number()).prop_map(|(one, other)| Asks::Number(one.min(other), one.max(other))),
+        texts().prop_map(Asks::Text),
+        texts().prop_map(Asks::Every),
+        texts().prop_map(Asks::Some),
+    ];
+    let all = vec(option::weighted(0.3, asks), NAMES.len()).prop_map(|asks| {
+        let named = NAMES.iter().zip(asks).filter_map(|(name, asks)| Some((name, asks?)));
+        named.map(|(name, asks)| Test { name: Name::new(name).unwrap(), asks }).collect()
+    });
+    prop_oneof![1 => Just(Vec::new()), 2 => all]
+}
+
 fn rule() -> impl Strategy<Value = Rule> {
     let effect =
         proptest::sample::select(vec![Effect::Deny, Effect::Ask, Effect::Allow, Effect::Allow]);
     let budget = option::weighted(0.2, Just(Budget { uses: 3, window: 60 }));
     let patterns = (vec(pattern(), 1..4), vec(pattern(), 0..3), vec(pattern(), 0..2));
-    (effect, 1..1_u32 << 21, condition(), budget, patterns).prop_map(
-        |(effect, access, mut when, budget, (paths, except, others))| {
+    let calls = (vec(call(), 0..3), context());
+    (effect, 1..1_u32 << 22, condition(), budget, patterns, calls).prop_map(
+        |(effect, access, mut when, budget, (paths, except, others), (calls, context))| {
             when.at_most = budget.filter(|_| effect == Effect::Allow);
             // Partly the same, as for addresses that are connected and bound to.
             let local = others.iter().chain(paths.first()).skip(1).cloned().collect();
             let (inet, unix, features) = (others.clone(), others.clone(), others);
+            // What has a context is about calls alone.
+            let access = if context.is_empty() { Access(access) } else { Access::CALL };
             Rule {
                 effect,
-                access: Access(access),
+                access,
                 paths,
                 except,
                 inet,
                 local,
                 unix,
                 features,
+                calls,
+                context,
                 when,
                 ..testing::rule(1, &[])
             }
