@@ -214,6 +214,12 @@ pub enum Value<'a> {
     List(&'a [&'a [u8]]),
 }
 
+impl From<i64> for Number {
+    fn from(value: i64) -> Self {
+        Self::whole(value)
+    }
+}
+
 impl core::fmt::Display for Number {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };

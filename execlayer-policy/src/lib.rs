@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod asking;
+pub mod author;
 pub mod cases;
 pub mod check;
 pub mod checked;
@@ -20,6 +21,8 @@ pub mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+
+pub use execlayer_engine as engine;
 
 pub use check::check;
 pub use checked::CheckedPolicy;

@@ -52,7 +52,8 @@ pub fn examine(
 }
 
 fn again(prepared: &Prepared, lower: Lower<'_>) -> Result<Prepared> {
-    Prepared::from_image(prepared.policy().clone(), lower(prepared.policy())?)
+    let provenance = prepared.provenance().clone();
+    Prepared::from_image(prepared.policy().clone(), lower(prepared.policy())?, provenance)
 }
 
 fn drawn(make: &dyn Fn() -> Box<dyn Subject>, lower: Lower<'_>) -> Result<()> {

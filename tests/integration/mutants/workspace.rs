@@ -80,7 +80,12 @@ impl Workspace {
         let dependencies = table(workspace, "dependencies")?;
         dependencies.retain(|_, value| value.get("path").is_none());
         let common = repository().join("execlayer-common");
-        let paths = [("execlayer-common", common), ("execlayer-policy", "policy".into())];
+        let engine = repository().join("execlayer-engine");
+        let paths = [
+            ("execlayer-common", common),
+            ("execlayer-engine", engine),
+            ("execlayer-policy", "policy".into()),
+        ];
         for (name, path) in paths {
             let path = toml::Value::String(path.display().to_string());
             let entry = toml::Table::from_iter([("path".to_owned(), path)]);
@@ -113,6 +118,7 @@ impl Workspace {
         let checker = self.folder.join("checker");
         let manifest = "[package]\nname = \"checker\"\nversion = \"0.0.0\"\nedition.workspace = true\n\
                         [dependencies]\nanyhow.workspace = true\nexeclayer-common.workspace = true\n\
+                        execlayer-engine.workspace = true\n\
                         execlayer-policy.workspace = true\n\
                         serde = { workspace = true, features = [\"std\"] }\n\
                         toml = { workspace = true, features = [\"display\", \"serde\"] }\n";
