@@ -152,6 +152,7 @@ fn provenance() -> Provenance {
         executables: Vec::new(),
         accepts_from: Vec::new(),
         deciders: Vec::new(),
+        context: Vec::new(),
         rules: vec![rule("workspace", 12), rule("no-keys", 40)],
     }
 }

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    control::{self, Call},
+    control::{self, Call, Link},
     courier::Courier,
     daemon::Daemon,
     dropped::Watch,
@@ -47,6 +47,8 @@ pub(crate) struct Listeners {
     pub(crate) why: UnixListener,
     /// Whoever may know how the daemon is.
     pub(crate) status: UnixListener,
+    /// The process that serves the evaluation API, if there is to be one.
+    pub(crate) link: Option<UnixListener>,
 }
 
 /// Attends to everything until it is time to end.
@@ -61,6 +63,9 @@ pub(crate) async fn attend(
     let mut hang_up = hook(SignalKind::hangup())?;
     let (sender, mut calls) = mpsc::channel::<Call>(16);
     let clients = tokio::spawn(control::serve(listeners.control, sender));
+    let (sender, mut asked) = mpsc::channel::<Call<Link>>(16);
+    // Without one the sender is gone, and its branch below never taken.
+    let linked = listeners.link.map(|link| tokio::spawn(control::serve(link, sender)));
     let (sender, mut queries) = mpsc::channel::<Query>(16);
     let watching = tokio::spawn(why::serve(listeners.status, About::State, sender.clone()));
     let curious = tokio::spawn(why::serve(listeners.why, About::Denials, sender));
@@ -91,6 +96,10 @@ pub(crate) async fn attend(
                 observe(daemon, ring, RING);
                 daemon.answer(call);
                 may_be_done = true;
+            }
+            Some(call) = asked.recv() => {
+                observe(daemon, ring, RING);
+                daemon.answer_link(call);
             }
             Some(query) = queries.recv() => {
                 observe(daemon, ring, RING);
@@ -124,6 +133,7 @@ pub(crate) async fn attend(
     clients.abort();
     curious.abort();
     watching.abort();
+    linked.iter().for_each(tokio::task::JoinHandle::abort);
     observe(daemon, ring, RING);
     Ok(ending)
 }

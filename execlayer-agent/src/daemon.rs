@@ -4,6 +4,7 @@
 mod accounts;
 mod admit;
 mod answer;
+mod calls;
 pub mod held;
 mod in_force;
 
@@ -39,6 +40,7 @@ use crate::{
     resolve::Budgets,
     scopes::Scopes,
     state::{Concern, Health},
+    tools::Tools,
 };
 
 /// Who does what nobody asked for.
@@ -59,6 +61,7 @@ pub struct Daemon {
     budgets: Budgets,
     grants: Grants,
     denials: Denials,
+    tools: Tools,
     /// Profiles without room for another question.
     full: BTreeSet<u32>,
     trail: Trail,
@@ -108,6 +111,7 @@ impl Daemon {
             budgets: Budgets::default(),
             grants: Grants::default(),
             denials: Denials::default(),
+            tools: Tools::new(time::now()),
             full: BTreeSet::new(),
             trail,
             accounts: Accounts::default(),
@@ -200,6 +204,7 @@ impl Daemon {
     /// Every second.
     pub fn tick(&mut self) {
         self.tick_questions();
+        self.tick_calls();
         self.scopes.tick(self.gate.as_mut());
         self.settle();
         self.tick_accounts();
@@ -252,6 +257,7 @@ impl Daemon {
         self.stopping = true;
         self.health.stop();
         self.end_questions();
+        self.end_calls();
         let by = self.stopped_by.clone().unwrap_or_else(|| DAEMON.to_owned());
         self.write_of_state("stopped", &[by]);
         self.sign_trail();
@@ -270,6 +276,13 @@ impl Daemon {
     pub fn lacks_group(&mut self, name: &str) {
         let reason = format!("there is no group `{name}`: only root can read the audit trail");
         self.health.raise(Concern::TrailGroup, reason);
+    }
+
+    /// The user of the process that serves the API does not exist.
+    pub fn lacks_user(&mut self, name: &str) {
+        let reason =
+            format!("there is no user `{name}`: the evaluation API does not reach the daemon");
+        self.health.raise(Concern::ApiUser, reason);
     }
 
     /// Where a service looks for signed files.

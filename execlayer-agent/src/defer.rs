@@ -289,4 +289,4 @@ fn end_answer(gate: &mut dyn Hold, answer: &Answer, left: Option<&Question>) -> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

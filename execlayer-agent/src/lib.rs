@@ -28,6 +28,7 @@ pub mod scopes;
 pub mod state;
 pub mod store;
 pub mod terminal;
+pub mod tools;
 pub mod trust;
 pub mod why;
 

@@ -97,6 +97,12 @@ pub struct Options {
     /// Group whose members may ask how the daemon is; the audit trail's folder is to be theirs to read, too
     #[arg(long, value_name = "GROUP")]
     pub audit_group: Option<String>,
+    /// User of the process that serves the evaluation API (`execlayerd api`); without it there is no API
+    #[arg(long, value_name = "USER")]
+    pub api_user: Option<String>,
+    /// Let operators answer questions and install bundles through the API, too. Who they are is that process' word
+    #[arg(long, requires = "api_user")]
+    pub api_answers: bool,
     /// Say more on standard error
     #[arg(long, short)]
     pub verbose: bool,

@@ -9,7 +9,8 @@ use std::{
 };
 
 use execlayer_api::places;
-use nix::unistd::{Gid, Group};
+use nix::unistd::{Gid, Group, User};
+use tokio::net::UnixListener;
 
 use crate::{
     attend::{Ending, Listeners, attend},
@@ -64,7 +65,8 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     scopes.find_left(&mut gate).map_err(|source| system("find earlier scopes", source))?;
     let (cgroup_root, release) = (features.cgroup_root.clone(), features.release.clone());
     drop(features);
-    let profiles = Profiles::new(layout);
+    let mut profiles = Profiles::new(layout);
+    profiles.keeps_images = options.api_user.is_some();
     let mut daemon =
         Daemon::new(options.clone(), Box::new(gate), profiles, scopes, trail, release.clone());
     if let Err(error) = try_and_fill(&mut daemon, &mut ring, &options, &cgroup_root) {
@@ -88,13 +90,18 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let status_socket = options.run_dir.join(places::STATUS_SOCKET);
     let status = control::bind(&status_socket, readers(&mut daemon, &options)?)
         .map_err(|source| file("make", &status_socket, source))?;
+    let link_socket = options.run_dir.join(places::LINK_SOCKET);
+    let link = link(&mut daemon, &options, &link_socket)?;
     daemon.up();
     manager::ready(&release);
-    let ended = attend(&mut daemon, &mut ring, Listeners { control: listener, why, status }).await;
+    let listeners = Listeners { control: listener, why, status, link };
+    let ended = attend(&mut daemon, &mut ring, listeners).await;
     manager::stopping();
     daemon.stop();
-    for socket in [&socket, &why_socket, &status_socket] {
-        if let Err(error) = fs::remove_file(socket) {
+    for socket in [&socket, &why_socket, &status_socket, &link_socket] {
+        if let Err(error) = fs::remove_file(socket)
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!("cannot remove `{}`: {error}", socket.display());
         }
     }
@@ -105,6 +112,29 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         daemon.taken_down();
     }
     Ok(())
+}
+
+/// The socket of the process that serves the evaluation API.
+fn link(
+    daemon: &mut Daemon,
+    options: &Options,
+    path: &Path,
+) -> Result<Option<UnixListener>, DaemonError> {
+    let Some(name) = options.api_user.as_deref() else { return Ok(None) };
+    let user = match User::from_name(name) {
+        Ok(Some(user)) => user.uid,
+        // Without an API the gate is as strict as with it: nothing waits for that.
+        Ok(None) => {
+            daemon.lacks_user(name);
+            return Ok(None);
+        }
+        Err(error) => return Err(system("look up the user", error.into())),
+    };
+    let bound = control::bind(path, None).and_then(|listener| {
+        std::os::unix::fs::chown(path, Some(user.as_raw()), None)?;
+        Ok(listener)
+    });
+    bound.map(Some).map_err(|source| file("make", path, source))
 }
 
 /// Tries the empty gate, and then puts the policies into it.

@@ -65,6 +65,8 @@ pub struct Installed {
     pub digest: String,
     pub mode: Mode,
     pub terms: Terms,
+    /// Its words, if [`Profiles::keeps_images`].
+    pub image: Option<Rc<[u32]>>,
     selectors: Selectors,
     selects: bool,
 }
@@ -106,6 +108,8 @@ fn no_ways(source: io::Error) -> ProfileError {
 /// Every policy in force.
 #[derive(Debug, Default)]
 pub struct Profiles {
+    /// Images are kept, for whoever judges by them outside of the kernel.
+    pub keeps_images: bool,
     layout: Layout,
     current: BTreeMap<u32, Installed>,
     known: BTreeMap<(u32, u32), Rc<Provenance>>,
@@ -170,6 +174,7 @@ impl Profiles {
         let provenance = Rc::new(provenance);
         let ways = self.ways(gate, profile, &provenance)?;
         gate.set_passages(&ways.while_changing).map_err(no_ways)?;
+        let kept = self.keeps_images.then(|| Rc::from(image.as_slice()));
         let generation = kernel::install::install(gate, &mut self.layout, profile, image)
             .inspect_err(|_not_installed| {
                 // What could be stored before can be stored now; if not, fewer ways lead on.
@@ -181,8 +186,16 @@ impl Profiles {
         self.remember(profile, generation.number(), Rc::clone(&provenance), Some(&digest));
         self.nameless.remove(&profile);
         let selects = flags & (FLAG_SELECTS_CGROUP | FLAG_SELECTS_EXE) != 0;
-        let installed =
-            Installed { generation, provenance, digest, mode, terms, selectors, selects };
+        let installed = Installed {
+            generation,
+            provenance,
+            digest,
+            mode,
+            terms,
+            image: kept,
+            selectors,
+            selects,
+        };
         if let Some(old) = self.current.insert(profile, installed) {
             self.retire((profile, old.generation.number()));
         }

@@ -7,6 +7,7 @@
 
 pub mod holding;
 pub mod line;
+pub mod link;
 pub mod places;
 pub mod remedy;
 pub mod request;

@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Request, Response, VERSION};
+use crate::{
+    Request, Response, VERSION,
+    link::{Ask, Reply},
+};
 
 /// Bytes of a request line at most, its newline included.
 pub const MAX_REQUEST: usize = 64 << 10;
@@ -87,6 +90,46 @@ pub fn decode_request(line: &[u8]) -> Result<Request, LineError> {
 /// A [`LineError`] that says what is wrong.
 pub fn decode_response(line: &[u8]) -> Result<Response, LineError> {
     decode::<ResponseLine<Response>>(line, MAX_RESPONSE).map(|line| line.response)
+}
+
+/// Bytes of a line of the link between the daemon and the process that serves the API, its newline included: the
+/// largest bundle, in base64.
+pub const MAX_LINK: usize = 32 << 20;
+
+/// Writes a request of the link with its newline.
+///
+/// # Errors
+///
+/// [`LineError::TooLong`].
+pub fn encode_ask(request: &Ask) -> Result<Vec<u8>, LineError> {
+    encode(&RequestLine { version: VERSION, request }, MAX_LINK)
+}
+
+/// Writes a response of the link with its newline.
+///
+/// # Errors
+///
+/// [`LineError::TooLong`].
+pub fn encode_reply(response: &Reply) -> Result<Vec<u8>, LineError> {
+    encode(&ResponseLine { version: VERSION, response }, MAX_LINK)
+}
+
+/// Reads a request of the link, with or without its newline.
+///
+/// # Errors
+///
+/// A [`LineError`] that says what is wrong.
+pub fn decode_ask(line: &[u8]) -> Result<Ask, LineError> {
+    decode::<RequestLine<Ask>>(line, MAX_LINK).map(|line| line.request)
+}
+
+/// Reads a response of the link, with or without its newline.
+///
+/// # Errors
+///
+/// A [`LineError`] that says what is wrong.
+pub fn decode_reply(line: &[u8]) -> Result<Reply, LineError> {
+    decode::<ResponseLine<Reply>>(line, MAX_LINK).map(|line| line.response)
 }
 
 fn encode(line: &impl Serialize, limit: usize) -> Result<Vec<u8>, LineError> {

@@ -10,6 +10,10 @@ pub const WHY_SOCKET: &str = "why.sock";
 /// Says the daemon's state to whoever connects, in [`RUN_DIR`]: one response line, no request. Root's, and of the group
 /// that may read the audit trail.
 pub const STATUS_SOCKET: &str = "status.sock";
+/// Where the process that serves the evaluation API reaches the daemon, in [`RUN_DIR`], 0600 and of that process' user.
+pub const LINK_SOCKET: &str = "link.sock";
+/// The evaluation API's socket, for everybody: who asks is told by the kernel.
+pub const API_SOCKET: &str = "/run/execlayer-api/api.sock";
 /// What an ephemeral daemon writes to its standard error, in [`RUN_DIR`].
 pub const EPHEMERAL_LOG: &str = "ephemeral.log";
 /// Directory of what survives a restart, 0700 and owned by root.

@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
 };
 
-use execlayer_common::access::Operation;
+use execlayer_common::{access::Operation, call::SEPARATOR};
 
 /// The subject as one printable line: `\xNN` for a byte that is not printable or not UTF-8, `\\` for
 /// a backslash.
@@ -14,6 +14,10 @@ use execlayer_common::access::Operation;
 pub fn printable(operation: Operation, subject: &[u8]) -> String {
     match (operation, address(subject)) {
         (Operation::Inet, Some(address)) => address,
+        (Operation::Call, _) => call(subject).map_or_else(
+            || escaped(subject),
+            |(action, resource)| format!("{} {}", escaped(action), escaped(resource)),
+        ),
         _ => escaped(subject),
     }
 }
@@ -23,6 +27,11 @@ pub fn printable(operation: Operation, subject: &[u8]) -> String {
 pub fn exact(operation: Operation, subject: &[u8]) -> Option<String> {
     match operation {
         Operation::Inet => address(subject),
+        Operation::Call => {
+            let (action, resource) = call(subject)?;
+            let text = |bytes| std::str::from_utf8(bytes).ok();
+            Some(format!("{} {}", text(action)?, text(resource)?))
+        }
         _ => std::str::from_utf8(subject).ok().map(str::to_owned),
     }
 }
@@ -63,6 +72,12 @@ pub fn escaped(bytes: &[u8]) -> String {
         escape(&mut text, chunk.invalid());
     }
     text
+}
+
+/// A tool's name, and what it is called about.
+fn call(subject: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = subject.iter().position(|&byte| byte == SEPARATOR)?;
+    Some((subject.get(..at)?, subject.get(at + 1..)?))
 }
 
 fn address(subject: &[u8]) -> Option<String> {

@@ -52,6 +52,7 @@ fn provenance() -> Provenance {
         executables: vec![],
         accepts_from: vec![],
         deciders: vec![],
+        context: vec![],
         rules: vec![RuleOrigin {
             id: "r".into(),
             file: 0,

@@ -126,6 +126,12 @@ impl Reason {
         }
     }
 
+    /// The reason with this name, or `None`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     /// What it means, for people.
     #[must_use]
     pub const fn meaning(self) -> &'static str {

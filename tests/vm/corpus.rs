@@ -116,6 +116,7 @@ fn install(suite: &Suite, key: &PrivateKey) -> Result<()> {
         executables: Vec::new(),
         accepts_from: Vec::new(),
         deciders: Vec::new(),
+        context: Vec::new(),
         rules: rules.collect(),
     };
     let bundle = UnsignedBundle::new(suite.prepared.words().to_vec(), provenance)?;

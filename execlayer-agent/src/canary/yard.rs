@@ -217,6 +217,7 @@ fn provenance() -> Provenance {
         executables: Vec::new(),
         accepts_from: Vec::new(),
         deciders: Vec::new(),
+        context: Vec::new(),
         rules: RULES.into_iter().zip(1..).map(rule).collect(),
     }
 }

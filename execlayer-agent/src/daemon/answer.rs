@@ -137,7 +137,7 @@ impl Daemon {
         Ok(Outcome::Summary(closed.tally.summary(names, lost)))
     }
 
-    fn status(&mut self) -> Status {
+    pub(super) fn status(&mut self) -> Status {
         let governed = self.gate.governed().unwrap_or_else(|error| {
             self.health.raise(Concern::Maps, format!("cannot count governed tasks: {error}"));
             BTreeMap::new()
@@ -214,6 +214,11 @@ pub(super) struct Caller {
 }
 
 impl Caller {
+    /// Somebody who speaks through the evaluation API.
+    pub(super) fn through_api(name: &str) -> Self {
+        Self { name: format!("{name} (API)"), is_root: false }
+    }
+
     fn of(pid: i32, uid: u32) -> Self {
         let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
         let name = user.map_or_else(|| uid.to_string(), |user| user.name);

@@ -124,7 +124,7 @@ impl Daemon {
     }
 
     /// The one door for what is signed.
-    fn take(&mut self, bytes: &[u8]) -> Result<Outcome, Failure> {
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Outcome, Failure> {
         match execlayer_bundle::kind(bytes).map_err(|error| self.refused(&error))? {
             Kind::Policy => self.put_in_force(bytes).map(Outcome::Installed),
             Kind::Root => self.replace_root(bytes).map(Outcome::RootInForce),

@@ -102,6 +102,7 @@ impl Bench {
             executables: exe.into_iter().map(str::to_owned).collect(),
             accepts_from: Vec::new(),
             deciders: self.deciders.clone(),
+            context: Vec::new(),
             rules: vec![
                 RuleOrigin { asking: self.asking.clone(), ..rule("a") },
                 rule("b"),

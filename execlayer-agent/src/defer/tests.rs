@@ -17,7 +17,7 @@ fn key(tid: u32) -> Key {
 }
 
 /// A question of thread `tid` of this very process, which is not about to end.
-fn pending(tid: u32, deadline: u64) -> Pending {
+pub(crate) fn pending(tid: u32, deadline: u64) -> Pending {
     let observed = Observed {
         time: 0,
         profile: 1,
@@ -45,6 +45,7 @@ fn pending(tid: u32, deadline: u64) -> Pending {
         ancestors: Vec::new(),
         asked: None,
         answer: None,
+        tool: None,
     };
     let asked = Asked {
         id: u64::from(tid),

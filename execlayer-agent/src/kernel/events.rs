@@ -89,6 +89,19 @@ pub struct Observed {
     pub asked: Option<Asked>,
     /// Number of the question that was answered, or of the remembered answer that decided.
     pub answer: Option<u64>,
+    /// It is no kernel's: a tool asked before it acted.
+    pub tool: Option<Box<ToolCall>>,
+}
+
+/// What a tool says of its call beside what is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCall {
+    /// The values that it gives, as one JSON object.
+    pub context: String,
+    /// The agent's own name of the call.
+    pub call: Option<String>,
+    /// The agent's own name of its session.
+    pub agent_session: Option<String>,
 }
 
 /// What makes a record a question.
@@ -252,6 +265,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
         ancestors,
         asked: is_question.then_some(asked),
         answer: (!is_question && number != 0).then_some(number),
+        tool: None,
     })))
 }
 

@@ -23,6 +23,7 @@ fn provenance(agent: &str, leads: &[&str], accepts: &[&str]) -> Provenance {
         executables: Vec::new(),
         accepts_from: accepts.iter().map(|agent| (*agent).to_owned()).collect(),
         deciders: Vec::new(),
+        context: Vec::new(),
         rules: leads.iter().map(rule).collect(),
     }
 }

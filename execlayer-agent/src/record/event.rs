@@ -8,6 +8,7 @@ use execlayer_common::{
     provenance::Provenance,
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::{
     kernel::events::Observed,
@@ -21,6 +22,10 @@ use crate::{
 
 /// Bytes of a record; the rest of what an entry may have is for what the trail puts before it.
 const MOST: usize = execlayer_audit::segment::MAX_RECORD - 512;
+
+/// Bytes of a call's subject in a record that would be too long, each of which may take four characters of text and two
+/// of hex.
+const MOST_OF_CALL: usize = 8 << 10;
 
 /// What is known about an event beside what the kernel wrote.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +98,13 @@ struct EventLine<'a> {
     /// Question that was answered, or grant that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<u64>,
+    /// The agent's own names of a tool's call and of its session, and the values that the call gives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_session: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<Box<RawValue>>,
     session: u64,
     cgroup: u64,
     cgroup_path: Option<&'a str>,
@@ -127,13 +139,21 @@ pub fn event(
     }
     // Two paths of the greatest length without a printable byte: what is there for people only gives way.
     let (cwd, argv, ancestors) = (Vec::new(), Vec::new(), Vec::new());
-    let bare = Observed { cwd, argv, ancestors, ..observed.clone() };
+    let mut bare = Observed { cwd, argv, ancestors, ..observed.clone() };
+    if let Some(tool) = &mut bare.tool {
+        tool.context = format!("{{\"left_out_bytes\":{}}}", tool.context.len());
+    }
     let known = Known { cgroup: None, ..known };
     let record = whole(&bare, repeat, known)?;
     if record.len() <= MOST {
         return Ok(record);
     }
-    whole(&Observed { exe: Vec::new(), ..bare }, repeat, known)
+    let mut barest = Observed { exe: Vec::new(), ..bare };
+    // What a tool is called about can be longer than a record.
+    if barest.tool.is_some() {
+        barest.subject.truncate(MOST_OF_CALL);
+    }
+    whole(&barest, repeat, known)
 }
 
 fn whole(
@@ -147,10 +167,12 @@ fn whole(
     let (exe, exe_hex) = exact_or_hex(Operation::Exec, &observed.exe);
     let date = |kernel_time: u64| time::rfc3339(kernel_time.saturating_add(offset));
     let ancestors = observed.ancestors.iter();
+    let tool = observed.tool.as_deref();
     line(&EventLine {
         format: FORMAT,
         kind: match (&observed.asked, repeat) {
             (Some(_asked), _) => "question",
+            _ if observed.tool.is_some() => "call",
             (None, Some(_repeat)) => "repeat",
             (None, None) => "verdict",
         },
@@ -193,6 +215,9 @@ fn whole(
         question: observed.asked.map(|asked| asked.id),
         held: observed.asked.map(|asked| asked.is_held),
         answer: observed.answer,
+        call: tool.and_then(|tool| tool.call.as_deref()),
+        agent_session: tool.and_then(|tool| tool.agent_session.as_deref()),
+        context: tool.map(|tool| known.redaction.of_object(&tool.context)).transpose()?,
         session: observed.session,
         cgroup: observed.cgroup,
         cgroup_path: known.cgroup,

@@ -1,6 +1,10 @@
 //! Secrets in arguments, taken out before anything is stored. Best effort: what looks like none stays. Must not know
 //! what arguments are for.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
 /// What a secret's name has in it, in lower case.
 const NAMES: [&str; 11] = [
     "password",
@@ -66,6 +70,35 @@ impl Redaction {
             redacted.push(self.of_word(word));
         }
         redacted
+    }
+
+    /// An object of named values as text, without its secrets.
+    ///
+    /// # Errors
+    ///
+    /// If it is no object.
+    pub fn of_object(&self, json: &str) -> serde_json::Result<Box<RawValue>> {
+        let object: BTreeMap<String, &RawValue> = serde_json::from_str(json)?;
+        let redacted = object.into_iter().map(|(name, value)| {
+            let taken_out = || serde_json::value::to_raw_value(TAKEN_OUT);
+            let value = match serde_json::from_str::<String>(value.get()) {
+                _ if self.names_a_secret(&name) => taken_out()?,
+                Ok(text) => serde_json::value::to_raw_value(&self.of_text(&text))?,
+                // Numbers as they were written, and lists.
+                Err(_no_text) => value.to_owned(),
+            };
+            Ok((name, value))
+        });
+        let redacted: BTreeMap<String, Box<RawValue>> =
+            redacted.collect::<serde_json::Result<_>>()?;
+        serde_json::value::to_raw_value(&redacted)
+    }
+
+    /// A command line as text, without its secrets.
+    #[must_use]
+    pub fn of_text(&self, text: &str) -> String {
+        let words = self.of(text.split(' ').map(str::to_owned).collect());
+        words.join(" ")
     }
 
     fn of_word(&self, word: String) -> String {

@@ -25,10 +25,12 @@ impl Daemon {
     pub(in crate::daemon) fn questions(&self) -> Vec<Question> {
         let now = time::boot();
         let leading = self.deferred.open().filter(|(_id, pending)| pending.stage != Stage::Follows);
-        leading.map(|(id, pending)| self.view(id, pending, now)).collect()
+        let kernels = leading.map(|(id, pending)| self.view(id, pending, now));
+        let tools = self.tools.open().map(|(id, pending)| self.view(id, pending, now));
+        kernels.chain(tools).collect()
     }
 
-    pub(super) fn view(&self, id: u64, pending: &Pending, now: u64) -> Question {
+    pub(in crate::daemon) fn view(&self, id: u64, pending: &Pending, now: u64) -> Question {
         let observed = &pending.observed;
         let known = self.profiles.provenance(observed.profile, observed.generation);
         let known = known.map(AsRef::as_ref);
@@ -69,6 +71,9 @@ impl Daemon {
         message: Option<&str>,
         by: &Caller,
     ) -> Result<Answered, Failure> {
+        if self.tools.is_open(id) {
+            return self.answer_call(id, allow, remember, message, &by.name);
+        }
         let Some(pending) = self.deferred.get(id) else {
             let mut refused =
                 failure(ErrorCode::UnknownQuestion, format!("there is no open question {id}"));

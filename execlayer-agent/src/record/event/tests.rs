@@ -33,6 +33,7 @@ fn provenance() -> Provenance {
         executables: Vec::new(),
         accepts_from: Vec::new(),
         deciders: Vec::new(),
+        context: Vec::new(),
         rules: vec![rule("a", None), rule("b", None), rule("no-keys", Some("keys stay"))],
     }
 }
