@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod admit;
+mod calls;
 mod held;
 mod trail;
 mod ways;

@@ -163,11 +163,13 @@ fn whole(
 ) -> Result<Vec<u8>, serde_json::Error> {
     let Known { provenance, offset, .. } = known;
     let rule = rule_of(observed, provenance);
+    let tool = observed.tool.as_deref();
     let (subject, subject_hex) = exact_or_hex(observed.operation, &observed.subject);
+    // What a tool is called about is often a command line.
+    let subject = if tool.is_some() { known.redaction.of_text(&subject) } else { subject };
     let (exe, exe_hex) = exact_or_hex(Operation::Exec, &observed.exe);
     let date = |kernel_time: u64| time::rfc3339(kernel_time.saturating_add(offset));
     let ancestors = observed.ancestors.iter();
-    let tool = observed.tool.as_deref();
     line(&EventLine {
         format: FORMAT,
         kind: match (&observed.asked, repeat) {
