@@ -112,7 +112,8 @@ fn a_daemon_that_is_killed_leaves_a_trail_that_goes_on() -> Result<()> {
     let options = ["--audit-checkpoint", "1", "--audit-segment", "1"];
     let mut gate = Gate::start_with(&options)?;
     // With pauses, or the log grows faster than anybody can check it.
-    let load = flood(&gate, &policy, "[ $(( i % 50 )) = 0 ] && sleep 0.1")?;
+    let every = if full() { 4 } else { 50 };
+    let load = flood(&gate, &policy, &format!("[ $(( i % {every} )) = 0 ] && sleep 0.1"))?;
     gate.events(|line| line["rule"] == "kept")?;
     let mut random = seed();
     for kill in 0..kills {
