@@ -2,6 +2,7 @@
 //! writes down what the kernel judged. [`pipeline`] is the flow; [`kernel`] is the one door to the
 //! kernel. Never parses policy text and never signs: it does not depend on the crates that could.
 
+pub mod api;
 mod attend;
 pub mod canary;
 pub mod control;

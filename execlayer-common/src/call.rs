@@ -135,6 +135,7 @@ impl<'a> Request<'a> {
 pub struct Name {
     /// Zeros behind it.
     bytes: [u8; MAX_CONTEXT_NAME],
+    hash: u32,
 }
 
 /// Text that cannot name a context value.
@@ -172,7 +173,7 @@ impl Name {
             *room = *byte;
             (from, to) = (rest, left);
         }
-        Ok(Self { bytes })
+        Ok(Self { bytes, hash: hash(&bytes) })
     }
 
     /// As text.
@@ -185,14 +186,19 @@ impl Name {
 
     /// A number that equal names share, for tables.
     #[must_use]
-    pub fn hash(&self) -> u32 {
-        let words = self.bytes.as_chunks::<8>().0.iter();
-        let mixed = words.fold(0_u64, |hash, word| {
-            let mixed = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            mixed ^ (mixed >> 32)
-        });
-        (mixed >> 8) as u32
+    pub const fn hash(&self) -> u32 {
+        self.hash
     }
+}
+
+const fn hash(bytes: &[u8; MAX_CONTEXT_NAME]) -> u32 {
+    let (mut rest, mut mixed): (&[u8], u64) = (bytes, 0);
+    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
+        mixed = (mixed ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^= mixed >> 32;
+        rest = behind;
+    }
+    (mixed >> 8) as u32
 }
 
 impl core::fmt::Debug for Name {

@@ -83,6 +83,7 @@ pub fn hold<'v>(
 }
 
 /// Whether the test at `at` holds; `None` if it is not known.
+#[inline]
 fn holds<'v>(
     table: &impl Table,
     at: u32,

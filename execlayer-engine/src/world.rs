@@ -57,19 +57,19 @@ impl<const SPENDS: bool> World for Call<'_, SPENDS> {
     #[inline]
     fn run(&self, start: u32, backward: bool) -> u32 {
         let (action, resource) = (self.request.action(), self.request.resource());
-        let on = |state: u32, go: &dyn Fn(u32) -> u32| {
-            if automaton::is_over(state) { state } else { go(state) }
+        let (first, second) = if backward { (resource, action) } else { (action, resource) };
+        let walk = |state: u32, part: &[u8]| {
+            if automaton::is_over(state) {
+                return state;
+            }
+            if backward {
+                automaton::walk(self, state, part.iter().rev())
+            } else {
+                automaton::walk(self, state, part.iter())
+            }
         };
-        let step = |state| automaton::step(self, state, SEPARATOR);
-        if backward {
-            let state = automaton::walk(self, start, resource.iter().rev());
-            let state = on(state, &step);
-            on(state, &|state| automaton::walk(self, state, action.iter().rev()))
-        } else {
-            let state = automaton::walk(self, start, action.iter());
-            let state = on(state, &step);
-            on(state, &|state| automaton::walk(self, state, resource.iter()))
-        }
+        let between = walk(walk(start, first), &[SEPARATOR]);
+        walk(between, second)
     }
 
     fn uid(&self) -> u32 {
