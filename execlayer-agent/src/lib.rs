@@ -25,6 +25,7 @@ pub mod pipeline;
 pub mod profiles;
 pub mod record;
 pub mod resolve;
+mod role;
 pub mod scopes;
 pub mod state;
 pub mod store;

@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use execlayer_agent::{canary, courier, error::Exit, export, options::Options, pipeline, terminal};
+use execlayer_agent::{
+    api, canary, courier, error::Exit, export, options::Options, pipeline, terminal,
+};
 
 fn main() -> ExitCode {
-    if let Some(code) = canary::run_child().or_else(courier::run_child).or_else(export::run_role) {
+    let roles = [canary::run_child, courier::run_child, export::run_role, api::run_role];
+    if let Some(code) = roles.into_iter().find_map(|role| role()) {
         return code;
     }
     let options = match Options::try_parse() {

@@ -103,6 +103,12 @@ impl PolicyBundle {
         self.provenance.rules.get(usize::from(verdict.rule()?.0))
     }
 
+    /// The file of a rule, as its author named it.
+    #[must_use]
+    pub fn file(&self, rule: &RuleOrigin) -> &str {
+        self.provenance.files.get(rule.file as usize).map_or("", String::as_str)
+    }
+
     /// Whether it only watches: what it denies or asks about is to be recorded, and goes on.
     #[must_use]
     pub fn monitors(&self) -> bool {

@@ -13,6 +13,7 @@ pub mod install;
 mod live;
 pub mod load;
 mod offsets;
+pub mod peer;
 pub mod pins;
 pub mod ring;
 mod sys;

@@ -22,19 +22,19 @@ use tokio::sync::mpsc;
 
 /// What a test wants to see or to be done.
 #[derive(Default)]
-pub struct Wishes {
+pub(crate) struct Wishes {
     /// Who connects next.
-    pub caller: Mutex<Option<Caller>>,
+    pub(crate) caller: Mutex<Option<Caller>>,
     /// What was evaluated.
-    pub seen: Mutex<Vec<Evaluation>>,
+    pub(crate) seen: Mutex<Vec<Evaluation>>,
     /// Every evaluation fails so.
-    pub failure: Mutex<Option<Code>>,
+    pub(crate) failure: Mutex<Option<Code>>,
     /// It cannot judge.
-    pub is_away: AtomicBool,
+    pub(crate) is_away: AtomicBool,
 }
 
 #[derive(Clone, Default)]
-pub struct Fake(pub Arc<Wishes>);
+pub(crate) struct Fake(pub(crate) Arc<Wishes>);
 
 fn policy() -> Policy {
     Policy { name: "p".to_owned(), version: 7, digest: "d".to_owned() }
@@ -166,15 +166,15 @@ impl Backend for Fake {
 }
 
 /// A server in threads of its own, which end with the test's process.
-pub struct Served {
-    pub wishes: Arc<Wishes>,
-    pub socket: PathBuf,
-    pub tcp: std::net::SocketAddr,
+pub(crate) struct Served {
+    pub(crate) wishes: Arc<Wishes>,
+    pub(crate) socket: PathBuf,
+    pub(crate) tcp: std::net::SocketAddr,
     _folder: tempfile::TempDir,
 }
 
 /// Short enough to be waited for.
-pub const SHORT: Limits = Limits {
+pub(crate) const SHORT: Limits = Limits {
     per_user: 12_000,
     others: 16_000,
     root: 12_000,
@@ -183,7 +183,7 @@ pub const SHORT: Limits = Limits {
 };
 
 impl Served {
-    pub fn start(limits: Limits, tokens: &str) -> Self {
+    pub(crate) fn start(limits: Limits, tokens: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (socket, file) = (folder.path().join("api.sock"), folder.path().join("tokens"));
         std::fs::write(&file, tokens).unwrap();
@@ -211,12 +211,12 @@ impl Served {
         Self { wishes, socket, tcp, _folder: folder }
     }
 
-    pub fn by(self, caller: Caller) -> Self {
+    pub(crate) fn by(self, caller: Caller) -> Self {
         *self.wishes.caller.lock().unwrap() = Some(caller);
         self
     }
 
-    pub fn connect(&self) -> UnixStream {
+    pub(crate) fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(&self.socket).unwrap();
         // A server that never answers is a failure, and no test that never ends.
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -224,7 +224,7 @@ impl Served {
     }
 
     /// Sends bytes and reads until the server closes.
-    pub fn raw(&self, bytes: &[u8]) -> String {
+    pub(crate) fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
         // It may answer, and close, before it has read all.
         let _closed = stream.write_all(bytes);
@@ -234,11 +234,17 @@ impl Served {
     }
 
     /// One request; its status and body.
-    pub fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         self.ask_with(method, path, "Content-Type: application/json\r\n", body.as_bytes())
     }
 
-    pub fn ask_with(&self, method: &str, path: &str, fields: &str, body: &[u8]) -> (u16, String) {
+    pub(crate) fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &str,
+        body: &[u8],
+    ) -> (u16, String) {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}Content-Length: {}\r\n\r\n",
             body.len()
@@ -248,14 +254,14 @@ impl Served {
     }
 }
 
-pub fn status(answer: &str) -> u16 {
+pub(crate) fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
-pub fn agent() -> Caller {
+pub(crate) fn agent() -> Caller {
     Caller::Agent { name: "coder".to_owned(), session: 3, pid: 1, uid: 1000 }
 }
 
-pub fn operator(roles: Roles) -> Caller {
+pub(crate) fn operator(roles: Roles) -> Caller {
     Caller::Operator { name: "desk".to_owned(), roles, pid: 1, uid: 1000 }
 }
