@@ -10,6 +10,8 @@ pub const WHY_SOCKET: &str = "why.sock";
 /// Says the daemon's state to whoever connects, in [`RUN_DIR`]: one response line, no request. Root's, and of the group
 /// that may read the audit trail.
 pub const STATUS_SOCKET: &str = "status.sock";
+/// Takes HTTP requests, in [`RUN_DIR`]: who may ask for what is decided by who connects.
+pub const API_SOCKET: &str = "api.sock";
 /// What an ephemeral daemon writes to its standard error, in [`RUN_DIR`].
 pub const EPHEMERAL_LOG: &str = "ephemeral.log";
 /// Directory of what survives a restart, 0700 and owned by root.
