@@ -55,7 +55,10 @@ impl Client<'_> {
         let mut stream = UnixStream::connect(self.socket).map_err(nobody)?;
         stream.set_write_timeout(Some(self.deadline.left()?)).map_err(nobody)?;
         let common = "Host: execlayer\r\nAccept: application/json\r\nConnection: close\r\n";
-        let broken = |error: io::Error| Fault::new(format!("the daemon hung up: {error}"));
+        let broken = |error: io::Error| match error.kind() {
+            io::ErrorKind::WouldBlock => Fault::new("the daemon did not answer in time"),
+            _ => Fault::new(format!("the daemon hung up: {error}")),
+        };
         stream.write_all(format!("{head}{common}\r\n{body}").as_bytes()).map_err(broken)?;
         let mut bytes = Vec::new();
         let mut buffer = [0; 8_192];

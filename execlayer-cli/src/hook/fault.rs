@@ -21,11 +21,13 @@ impl Fault {
         Self(why.into())
     }
 
-    /// One line on standard error, which is never empty: an agent that is given none may not block.
+    /// One line on standard error, written at once: an agent that is given none may not block. Should the
+    /// deadline pass at this moment there are two, but never half of one.
     pub(crate) fn print(&self) {
         let why = printable(&words::shortened(&self.0, LONGEST));
+        let line = format!("execlayer hook: {why}; the call is blocked\n");
         // Nobody is left to tell if this fails.
-        let _ = writeln!(io::stderr().lock(), "execlayer hook: {why}; the call is blocked");
+        let _ = io::stderr().lock().write_all(line.as_bytes());
     }
 }
 
