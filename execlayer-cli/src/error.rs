@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Done = 0,
     /// It failed.
     Failure = 1,
-    /// The arguments make no sense.
+    /// The arguments make no sense; or `hook` failed, which every agent takes as "blocked".
     Usage = 2,
     /// The policy has errors, or a limit refuses it.
     Policy = 3,
@@ -54,7 +54,8 @@ Exit codes:
   9    `selftest`: something could not be tried
   10   `audit`: the log, or the proof, is not what its device wrote
   `execlayer run` ends with COMMAND's own code, 128+n if signal n ended it, and with
-  125 if it failed itself, 126 if COMMAND cannot be executed, 127 if it was not found";
+  125 if it failed itself, 126 if COMMAND cannot be executed, 127 if it was not found
+  `execlayer hook` ends with 0 if it answered, with 2 whatever else happened: that blocks";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

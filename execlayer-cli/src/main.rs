@@ -11,6 +11,7 @@ mod domain;
 mod error;
 mod files;
 mod held;
+mod hook;
 mod keys;
 mod locked;
 mod output;
@@ -34,17 +35,22 @@ use crate::{commands::Cli, error::Exit, output::Screen};
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
+    let word = std::env::args_os().nth(1).unwrap_or_default();
+    if word == "hook" {
+        hook::block_on_panic();
+    }
     let screen = Screen::new();
-    // The exit codes of `run` belong to its COMMAND, so its own failures share one number.
-    let runs = std::env::args_os().nth(1).is_some_and(|word| word == "run");
+    // The exit codes of `run` belong to its COMMAND, so its own failures share one number. Those of
+    // `hook` are its agent's: whatever fails, the number is the one that blocks.
+    let own = match word.to_str() {
+        Some("run") => Some(Exit::Run),
+        Some("hook") => Some(Exit::Usage),
+        _ => None,
+    };
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let exit = match (error.use_stderr(), runs) {
-                (false, _) => Exit::Done,
-                (true, true) => Exit::Run,
-                (true, false) => Exit::Usage,
-            };
+            let exit = if error.use_stderr() { own.unwrap_or(Exit::Usage) } else { Exit::Done };
             // Nobody is left to tell if this fails.
             let _ = error.print();
             return exit.into();
@@ -54,7 +60,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             error.print(&screen);
-            if runs { Exit::Run.into() } else { error.exit.into() }
+            own.unwrap_or(error.exit).into()
         }
     }
 }

@@ -9,6 +9,7 @@ mod decide;
 mod doctor;
 mod explain_policy;
 mod grants;
+mod hook;
 mod inspect;
 mod install;
 mod keys;
@@ -69,6 +70,7 @@ enum Command {
     Grants(grants::Args),
     Revoke(grants::Revoke),
     Why(why::Args),
+    Hook(hook::Args),
     #[command(subcommand)]
     Audit(audit::Command),
     Doctor(doctor::Args),
@@ -94,6 +96,7 @@ impl Cli {
     pub(crate) fn run(self, screen: &Screen) -> Result<ExitCode, CliError> {
         let exit = match self.command {
             Command::Run(args) => return run::run(&args, screen),
+            Command::Hook(args) => return Ok(hook::run(args)),
             Command::ScopeExec(args) => return Err(scope_exec::run(&args)),
             Command::Check(args) => check::run(&args, screen),
             Command::ExplainPolicy(args) => explain_policy::run(&args, screen),
