@@ -14,6 +14,7 @@
 //! Counts that differ between the tiers ask [`framework::full`].
 
 mod adopt;
+mod api;
 mod attempts;
 mod audit;
 mod beside;
@@ -64,6 +65,7 @@ const ALL: &[&[Test]] = &[
     reboot::TESTS,
     signed::TESTS,
     power::TESTS,
+    api::TESTS,
     audit::TESTS,
     names::TESTS,
     components::TESTS,
