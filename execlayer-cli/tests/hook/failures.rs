@@ -228,19 +228,20 @@ fn an_agent_that_does_not_finish_its_call_is_blocked() {
 
 #[test]
 fn an_answer_that_cannot_be_written_blocks() {
-    let deaf: [(&str, fn() -> Stdio); 3] = [
-        ("a full disk", || File::create("/dev/full").unwrap().into()),
-        ("a pipe that nobody reads", || std::io::pipe().unwrap().1.into()),
-        ("a closed output", Stdio::null),
-    ];
+    let output = |case| match case {
+        "a full disk" => File::create("/dev/full").unwrap().into(),
+        "a pipe that nobody reads" => std::io::pipe().unwrap().1.into(),
+        _ => Stdio::null(),
+    };
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input");
     fs::write(&input, Recorded::one("claude-code/bash").input).unwrap();
-    for (case, output) in deaf {
+    for case in ["a full disk", "a pipe that nobody reads", "a closed output"] {
         for body in [ALLOW, r#"{"decision":"deny"}"#] {
             let daemon = Daemon::always(body);
             let mut hook = command(&daemon.socket(), "claude-code", &[]);
-            let ended = hook.stdin(File::open(&input).unwrap()).stdout(output()).output().unwrap();
+            let ended =
+                hook.stdin(File::open(&input).unwrap()).stdout(output(case)).output().unwrap();
             assert_eq!(ended.status.code(), Some(2), "{case}: {ended:?}");
             assert!(String::from_utf8_lossy(&ended.stderr).contains("standard output"), "{case}");
         }
