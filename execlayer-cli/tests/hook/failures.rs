@@ -7,6 +7,7 @@ use std::{
     os::unix::net::UnixListener,
     path::Path,
     process::Stdio,
+    time::{Duration, Instant},
 };
 
 use crate::harness::{AGENTS, Daemon, Recorded, Say, command, hook, ok, response};
@@ -195,33 +196,52 @@ fn an_event_that_asks_for_no_permission_blocks() {
 }
 
 #[test]
+fn a_call_that_is_too_long_blocks_even_if_its_end_says_nothing() {
+    let daemon = Daemon::always(ALLOW);
+    let recorded = Recorded::one("claude-code/bash");
+    let mut input = recorded.input.into_bytes();
+    input.resize(4 << 20, b' ');
+    assert_eq!(daemon.hook("claude-code", &[], &input).code, Some(0));
+    input.push(b' ');
+    daemon.hook("claude-code", &[], &input).assert_blocks("too long");
+    assert_eq!(daemon.asked().len(), 1);
+}
+
+#[test]
 fn an_agent_that_does_not_finish_its_call_is_blocked() {
     let daemon = Daemon::always(ALLOW);
     let recorded = Recorded::one("claude-code/bash");
     let mut child = command(&daemon.socket(), "claude-code", &["--deadline", "1"]).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(recorded.input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let begin = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        // Far more than any machine needs, and less than for ever.
+        assert!(begin.elapsed() < Duration::from_secs(60), "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     drop(stdin);
+    let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &[][..]));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no verdict within 1 s"));
 }
 
 #[test]
 fn an_answer_that_cannot_be_written_blocks() {
-    let deaf: [(&str, fn() -> Stdio); 3] = [
-        ("a full disk", || File::create("/dev/full").unwrap().into()),
-        ("a pipe that nobody reads", || std::io::pipe().unwrap().1.into()),
-        ("a closed output", Stdio::null),
-    ];
+    let output = |case| match case {
+        "a full disk" => File::create("/dev/full").unwrap().into(),
+        "a pipe that nobody reads" => std::io::pipe().unwrap().1.into(),
+        _ => Stdio::null(),
+    };
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input");
     fs::write(&input, Recorded::one("claude-code/bash").input).unwrap();
-    for (case, output) in deaf {
+    for case in ["a full disk", "a pipe that nobody reads", "a closed output"] {
         for body in [ALLOW, r#"{"decision":"deny"}"#] {
             let daemon = Daemon::always(body);
             let mut hook = command(&daemon.socket(), "claude-code", &[]);
-            let ended = hook.stdin(File::open(&input).unwrap()).stdout(output()).output().unwrap();
+            let ended =
+                hook.stdin(File::open(&input).unwrap()).stdout(output(case)).output().unwrap();
             assert_eq!(ended.status.code(), Some(2), "{case}: {ended:?}");
             assert!(String::from_utf8_lossy(&ended.stderr).contains("standard output"), "{case}");
         }

@@ -106,10 +106,13 @@ pub(crate) enum Say {
     Flood(Vec<u8>),
 }
 
-/// A daemon that says what `say` gives, and remembers what it was asked: first line and body.
+/// First line and body of a request.
+type Asked = (String, String);
+
+/// A daemon that says what `say` gives, and remembers what it was asked.
 pub(crate) struct Daemon {
     folder: tempfile::TempDir,
-    asked: Arc<Mutex<Vec<(String, String)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Daemon {
@@ -140,7 +143,7 @@ impl Daemon {
         self.folder.path().join("api.sock")
     }
 
-    pub(crate) fn asked(&self) -> Vec<(String, String)> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
@@ -150,8 +153,8 @@ impl Daemon {
     }
 }
 
-/// A request: its first line and its body. Everything is as the API wants it, or the test fails.
-fn request(stream: &mut UnixStream) -> Option<(String, String)> {
+/// A request. Everything is as the API wants it, or nobody answers.
+fn request(stream: &mut UnixStream) -> Option<Asked> {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4_096]);
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
