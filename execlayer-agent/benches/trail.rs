@@ -130,6 +130,7 @@ fn observed(number: u64) -> Observed {
         ancestors: vec![(3_999, b"bash".to_vec()), (3_900, b"agent".to_vec())],
         asked: None,
         answer: None,
+        tool: None,
     }
 }
 

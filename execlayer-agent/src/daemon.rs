@@ -278,13 +278,6 @@ impl Daemon {
         self.health.raise(Concern::TrailGroup, reason);
     }
 
-    /// The user of the process that serves the API does not exist.
-    pub fn lacks_user(&mut self, name: &str) {
-        let reason =
-            format!("there is no user `{name}`: the evaluation API does not reach the daemon");
-        self.health.raise(Concern::ApiUser, reason);
-    }
-
     /// Where a service looks for signed files.
     #[must_use]
     pub fn bundles_dir(&self) -> Option<PathBuf> {

@@ -91,7 +91,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let status = control::bind(&status_socket, readers(&mut daemon, &options)?)
         .map_err(|source| file("make", &status_socket, source))?;
     let link_socket = options.run_dir.join(places::LINK_SOCKET);
-    let link = link(&mut daemon, &options, &link_socket)?;
+    let link = link(&options, &link_socket)?;
     daemon.up();
     manager::ready(&release);
     let listeners = Listeners { control: listener, why, status, link };
@@ -115,17 +115,13 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
 }
 
 /// The socket of the process that serves the evaluation API.
-fn link(
-    daemon: &mut Daemon,
-    options: &Options,
-    path: &Path,
-) -> Result<Option<UnixListener>, DaemonError> {
+fn link(options: &Options, path: &Path) -> Result<Option<UnixListener>, DaemonError> {
     let Some(name) = options.api_user.as_deref() else { return Ok(None) };
     let user = match User::from_name(name) {
         Ok(Some(user)) => user.uid,
         // Without an API the gate is as strict as with it: nothing waits for that.
         Ok(None) => {
-            daemon.lacks_user(name);
+            tracing::warn!("there is no user `{name}`: no evaluation API can reach this daemon");
             return Ok(None);
         }
         Err(error) => return Err(system("look up the user", error.into())),

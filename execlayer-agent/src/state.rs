@@ -14,8 +14,6 @@ pub enum Concern {
     TrailSetAside,
     /// The group that may read the audit trail is not there.
     TrailGroup,
-    /// The user of the process that serves the API is not there.
-    ApiUser,
     /// Records that were lost in the kernel.
     LostEvents,
     /// Records that this version does not know.

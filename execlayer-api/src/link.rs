@@ -90,7 +90,7 @@ pub enum Told {
     Recorded(Recorded),
     Asked(Asked),
     Questions(Vec<Question>),
-    Question(Ended),
+    Question(Box<Ended>),
     Answered(Answered),
     Status(Box<Status>),
     Installed(crate::response::Installed),

@@ -231,11 +231,12 @@ impl core::fmt::Display for Number {
         let sign = if self.0 < 0 { "-" } else { "" };
         let units = self.0.unsigned_abs() >> 1;
         let one = Self::ONE.unsigned_abs();
-        let (whole, fraction) = (units.wrapping_div(one), units.wrapping_rem(one));
+        let whole = units.checked_div(one).unwrap_or(units);
+        let fraction = units.checked_rem(one).unwrap_or(0);
         write!(f, "{sign}{whole}")?;
         let (mut rest, mut places) = (fraction, Self::PLACES as usize);
         while rest != 0 && rest.wrapping_rem(10) == 0 {
-            (rest, places) = (rest.wrapping_div(10), places.saturating_sub(1));
+            (rest, places) = (rest / 10, places.saturating_sub(1));
         }
         if rest != 0 {
             write!(f, ".{rest:0places$}")?;
@@ -317,7 +318,7 @@ impl Number {
     #[must_use]
     pub const fn is_exact(self) -> bool {
         let limit = Self::LIMIT.wrapping_mul(Self::ONE).wrapping_mul(2);
-        self.0 & 1 == 0 && -limit < self.0 && self.0 < limit
+        self.0 & 1 == 0 && limit.wrapping_neg() < self.0 && self.0 < limit
     }
 
     /// The least that is more than this exact one.

@@ -106,8 +106,9 @@ fn holds<'v>(
         (Kind::Flag, Some(Value::Flag(flag))) => u32::from(flag) == word(1),
         (Kind::Text, Some(Value::Text(text))) => accepts(text),
         (Kind::Number, Some(Value::Number(number))) => {
-            let bound =
-                |first| Number::from_words([first, first + 1, first + 2, first + 3].map(word));
+            let bound = |first| {
+                Number::from_words([0, 1, 2, 3].map(|at: u32| word(at.wrapping_add(first))))
+            };
             bound(2) <= number && number <= bound(6)
         }
         (Kind::Every, Some(Value::List(list))) => list.iter().all(|text| accepts(text)),

@@ -1,5 +1,6 @@
 //! Who may ask what, and what bad requests come to. Nothing here is a decision by mistake.
 
+#[cfg(test)]
 mod common;
 
 use std::{

@@ -2,6 +2,7 @@
 //! integration tests on a host and by the tests in a guest. Must not hold expectations.
 
 pub mod acts;
+pub mod calls;
 pub mod compare;
 pub mod corpus;
 pub mod examine;

@@ -7,6 +7,7 @@ mod bad_input;
 mod corpus;
 #[cfg(test)]
 mod declared;
+mod engine;
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]

@@ -23,18 +23,18 @@ const FOLDER: &str = "/run/execlayer-api";
 const KEPT: &str = "/srv/api/kept";
 const NOBODY: u32 = 65_534;
 const PAUSE: Duration = Duration::from_millis(100);
-/// One request, whoever makes it: its status and its body.
+/// Requests, whoever makes them: of each its status and its body, on one line.
 const ASK: &str = r#"
 import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect("/run/execlayer-api/api.sock")
-method, path, body = sys.argv[1:4]
-s.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-answer = b""
-while more := s.recv(65536):
-    answer += more
-head, _, body = answer.partition(b"\r\n\r\n")
-print(head.split()[1].decode(), body.decode())
+for method, path, body in zip(sys.argv[1::3], sys.argv[2::3], sys.argv[3::3]):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect("/run/execlayer-api/api.sock")
+    s.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    answer = b""
+    while more := s.recv(65536):
+        answer += more
+    head, _, body = answer.partition(b"\r\n\r\n")
+    print(head.split()[1].decode(), body.decode().strip())
 "#;
 const RULES: &str = r#"
 [[rule]]
@@ -103,15 +103,18 @@ impl Drop for Api {
 
 /// Asks the API as root, whom nothing governs.
 fn ask(method: &str, path: &str, body: &str) -> Result<(u16, String)> {
-    answer(&Command::new("python3").args(["-c", ASK, method, path, body]).output()?)
+    let output = Command::new("python3").args(["-c", ASK, method, path, body]).output()?;
+    answers(&output)?.pop().with_context(|| said(&output))
 }
 
-fn answer(output: &Output) -> Result<(u16, String)> {
+/// Status and body of each request.
+fn answers(output: &Output) -> Result<Vec<(u16, String)>> {
     let text = String::from_utf8_lossy(&output.stdout);
-    let (status, body) = text.trim_end().split_once(' ').with_context(|| {
-        format!("no answer: {text} {}", String::from_utf8_lossy(&output.stderr))
-    })?;
-    Ok((status.parse()?, body.to_owned()))
+    let answers = text.lines().map(|line| {
+        let (status, body) = line.split_once(' ').with_context(|| said(output))?;
+        Ok((status.parse()?, body.to_owned()))
+    });
+    answers.collect()
 }
 
 /// Of the kernel.
@@ -143,9 +146,13 @@ impl Agent<'_> {
         run
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
-        let words = ["/usr/bin/python3", "-c", ASK, method, path, body];
-        answer(&self.gate.run(&self.policy, &["--quiet"], &words).output()?)
+    /// Requests that the agent makes.
+    fn ask(&self, requests: &[[&str; 3]]) -> Result<Vec<(u16, String)>> {
+        let words = [&["/usr/bin/python3", "-c", ASK], requests.as_flattened()].concat();
+        let output = self.gate.run(&self.policy, &["--quiet"], &words).output()?;
+        let answers = answers(&output)?;
+        ensure!(answers.len() == requests.len(), "{}", said(&output));
+        Ok(answers)
     }
 }
 
@@ -212,30 +219,28 @@ fn calls_of_tools_are_judged_as_the_policy_of_their_agent_says() -> Result<()> {
 
     // An agent is itself, and answers nothing.
     let pay = |amount: &str| format!(r#"{{"action":"pay","context":{{"amount":{amount}}}}}"#);
-    for (amount, decision) in [("100.00", "allow"), ("100.01", "deny"), ("\"1\"", "deny")] {
-        let (status, body) = agent.ask("POST", "/v1/evaluate", &pay(amount))?;
-        ensure!(
-            status == 200 && body.contains(&format!(r#""decision":"{decision}""#)),
-            "{amount}: {status} {body}"
-        );
-    }
     let other = r#"{"action":"pay","agent":"other","context":{"amount":1}}"#;
-    for (method, path, body, expected) in [
-        ("POST", "/v1/evaluate", other, 403),
-        ("POST", "/v1/questions/1/answer", r#"{"allow":true}"#, 403),
-        ("PUT", "/v1/policies", "", 403),
-        ("GET", "/v1/status", "", 403),
-        ("GET", "/v1/questions", "", 200),
-    ] {
-        let (status, said) = agent.ask(method, path, body)?;
-        ensure!(status == expected, "{method} {path}: {status} {said}");
+    let (whole, above, text) = (pay("100.00"), pay("100.01"), pay("\"1\""));
+    let tried = [
+        (["POST", "/v1/evaluate", &whole], 200, r#""decision":"allow""#),
+        (["POST", "/v1/evaluate", &above], 200, r#""decision":"deny""#),
+        (["POST", "/v1/evaluate", &text], 200, r#""decision":"deny""#),
+        (["POST", "/v1/evaluate", other], 403, "only evaluate as itself"),
+        (["POST", "/v1/questions/1/answer", r#"{"allow":true}"#], 403, "an agent may not"),
+        (["PUT", "/v1/policies", ""], 403, "an agent may not"),
+        (["GET", "/v1/status", ""], 403, "an agent may not"),
+        (["GET", "/v1/questions", ""], 200, r#""questions":[]"#),
+    ];
+    let requests: Vec<_> = tried.iter().map(|(request, ..)| *request).collect();
+    for ((request, expected, part), (status, body)) in tried.iter().zip(agent.ask(&requests)?) {
+        ensure!(status == *expected && body.contains(part), "{request:?}: {status} {body}");
     }
     let nobody = Command::new("python3")
         .args(["-c", ASK, "POST", "/v1/evaluate", &pay("1")])
         .uid(1000)
         .gid(1000)
         .output()?;
-    let (status, body) = answer(&nobody)?;
+    let (status, body) = answers(&nobody)?.pop().context("no answer")?;
     ensure!(status == 403 && body.contains("not-governed"), "{status} {body}");
 
     // An operator is who the kernel says, too.

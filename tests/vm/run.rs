@@ -1,6 +1,7 @@
 //! Unmodified programs under the shipped policy for coding agents: what must work works, what must
 //! not is denied, and whoever ran them learns which rule said so.
 
+use crate::framework::Lane;
 use crate::gate::{Gate, policy};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-crate::tests! { a_coding_agent_works_and_is_kept_from_the_rest => .limit(290) }
+crate::tests! { a_coding_agent_works_and_is_kept_from_the_rest => .lanes(&[Lane::Plain]).limit(290) }
 
 const POLICY: &str = "/opt/execlayer/policies/coding-agent";
 const KEY: &str = "/root/.ssh/id_of_a_person";

@@ -23,11 +23,17 @@ pub(crate) struct Arguments {
 
 const NAME: &str = "execlayer";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const UNITS: &[&str] = &["execlayerd.service", "execlayer@.service", "execlayer-export.service"];
+const UNITS: &[&str] = &[
+    "execlayerd.service",
+    "execlayer@.service",
+    "execlayer-export.service",
+    "execlayer-api.service",
+];
 /// What the daemon's executable does, what that is, and the word for it.
 const ROLES: &[(&str, &str, &[&str])] = &[
     ("execlayerd", "enforces policies on agents, in the kernel", &[]),
     ("execlayerd-export", "sends the audit trail to where it is wanted", &["export"]),
+    ("execlayerd-api", "judges agents that ask before they act", &["api"]),
 ];
 const SCRIPTS: &[&str] = &["postinst", "prerm", "postrm"];
 const SHELLS: &[(&str, &str)] = &[

@@ -186,7 +186,7 @@ impl Judge {
 
     async fn ended(&self, id: u64, is_asker: bool) -> Result<Ended, Problem> {
         match self.link.ask(&Ask::Question { id, is_asker }).await.map_err(problem)? {
-            Told::Question(ended) => Ok(ended),
+            Told::Question(ended) => Ok(*ended),
             _ => Err(astray()),
         }
     }

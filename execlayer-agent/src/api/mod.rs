@@ -17,10 +17,5 @@ use crate::role;
 
 /// If this process was started to serve the API, does so.
 pub fn run_role() -> Option<ExitCode> {
-    role::run::<Options, _>(
-        "api",
-        |options| options.verbose,
-        |options| run(options),
-        |error| error.is_usage(),
-    )
+    role::run::<Options, _>("api", |options| options.verbose, run, |error| error.is_usage())
 }

@@ -64,7 +64,9 @@ impl Daemon {
             Ask::Record { calls } => self.record(&calls).map(Told::Recorded),
             Ask::Hold { call } => self.hold_call(&call).map(Told::Asked),
             Ask::Questions {} => Ok(Told::Questions(self.questions())),
-            Ask::Question { id, is_asker } => self.question(id, is_asker).map(Told::Question),
+            Ask::Question { id, is_asker } => {
+                self.question(id, is_asker).map(|ended| Told::Question(Box::new(ended)))
+            }
             Ask::Answer { id, allow, message, by } => {
                 self.may_act()?;
                 let by = super::answer::Caller::through_api(&by);

@@ -170,13 +170,14 @@ fn subjects(fields: &Fields<'_>, access: Access, out: &mut Vec<Diagnostic>) {
         }
     }
     // What the kernel judges and what a tool says of itself are not one thing.
-    if let (Some(span), false) = (fields.key("action"), access == Access::CALL) {
-        if access.contains(Access::CALL) {
-            out.push(
-                Diagnostic::error(span, "a rule about calls of tools is about nothing else")
-                    .help("make two rules of it: one with `call`, one with the rest"),
-            );
-        }
+    if let Some(span) = fields.key("action")
+        && access.contains(Access::CALL)
+        && access != Access::CALL
+    {
+        out.push(
+            Diagnostic::error(span, "a rule about calls of tools is about nothing else")
+                .help("make two rules of it: one with `call`, one with the rest"),
+        );
     }
     if let (Some(span), None) = (fields.key("except"), fields.key("path")) {
         out.push(
