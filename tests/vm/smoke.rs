@@ -6,6 +6,7 @@ use crate::gate::{Gate, ask, policy};
 use crate::hold::{finish, pending, tool};
 use anyhow::{Context, Result, bail, ensure};
 use execlayer_api::{Outcome, Request};
+use harness::calls;
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
@@ -19,6 +20,7 @@ crate::tests! {
     the_gate_is_loaded_and_its_canary_is_denied => .lanes(&[Lane::Smoke]).limit(290),
     what_is_denied_fails_and_its_twin_does_not => .lanes(&[Lane::Smoke]).limit(290),
     what_is_held_ends_as_it_is_answered => .lanes(&[Lane::Smoke]).limit(290),
+    calls_of_tools_are_judged_as_on_every_machine => .lanes(&[Lane::Smoke]).limit(290),
 }
 
 const TOP: &str = "/srv/smoke";
@@ -141,6 +143,14 @@ fn the_gate_is_loaded_and_its_canary_is_denied() -> Result<()> {
     note(&format!("the canary: {}", canary.acts.join("; ")));
     let profile = status.profiles.iter().find(|profile| profile.agent == "smoke");
     ensure!(profile.is_some(), "the signed policy is not in force");
+    Ok(())
+}
+
+/// The whole corpus, by the same digest as on the machine that builds it.
+fn calls_of_tools_are_judged_as_on_every_machine() -> Result<()> {
+    let said = calls::judge(&calls::policy()?, calls::CALLS)?;
+    note(&format!("{} calls: {said:?}", calls::CALLS));
+    ensure!(said.digest == calls::DIGEST, "{said:?}");
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! has its file below `bench/`. Nothing here asserts a time.
 
 mod audit;
+mod engines;
 mod events;
 mod guest;
 mod hold;
@@ -47,6 +48,8 @@ enum Part {
     Audit,
     /// Events from the kernel to the audit trail, in a guest
     Events,
+    /// Calls of tools, judged by this engine and by others'
+    Engines,
 }
 
 impl Part {
@@ -60,6 +63,7 @@ impl Part {
             Self::Hold => "hold",
             Self::Audit => "audit",
             Self::Events => "events",
+            Self::Engines => "engines",
         }
     }
 
@@ -73,6 +77,7 @@ impl Part {
             Self::Hold => hold::measure(),
             Self::Audit => audit::measure(),
             Self::Events => events::measure(),
+            Self::Engines => engines::measure(),
         }
     }
 
@@ -86,6 +91,7 @@ impl Part {
             Self::Hold => hold::table(measured),
             Self::Audit => audit::table(measured),
             Self::Events => events::table(measured),
+            Self::Engines => engines::table(measured),
         }
     }
 }

@@ -34,7 +34,7 @@ pub fn line(record: &Record) -> String {
 /// The kind of event, for people.
 fn name(record: &Record) -> &'static str {
     match said::kind(record) {
-        "verdict" | "question" | "repeat" => match text(record, "verdict") {
+        "verdict" | "question" | "repeat" | "call" => match text(record, "verdict") {
             Some("allow") => "Access allowed",
             Some("ask") => "Access asked about",
             Some("deny") if said::is_enforced(record) => "Access denied",

@@ -41,7 +41,11 @@ pub fn event(record: &Record) -> Value {
         "answer" if is_judgement => "answered".to_owned(),
         name => plain(name),
     };
-    let left = document.read.left(own);
+    let mut left = document.read.left(own);
+    // Its values are of any type, and of another in the next record: an index would refuse that one.
+    if let Some(context) = left.get_mut("context") {
+        *context = context.to_string().into();
+    }
     if !left.is_empty() {
         document.fields.insert("execlayer".to_owned(), left.into());
     }
@@ -195,7 +199,7 @@ impl Document<'_> {
 fn category(record: &Record) -> (Vec<&'static str>, Vec<&'static str>) {
     let what = text(record, "what").unwrap_or_default();
     let (category, kind): (&[&str], &[&str]) = match said::kind(record) {
-        "verdict" | "question" | "repeat" => {
+        "verdict" | "question" | "repeat" | "call" => {
             let verdict = match text(record, "verdict") {
                 Some("allow") => "allowed",
                 Some("deny") if said::is_enforced(record) => "denied",

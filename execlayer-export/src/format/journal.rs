@@ -7,10 +7,11 @@ use serde_json::Value;
 use super::{Record, reading::plain, said};
 
 /// The `MESSAGE_ID` of each kind of record. They never change.
-pub const MESSAGE_IDS: [(&str, &str); 11] = [
+pub const MESSAGE_IDS: [(&str, &str); 12] = [
     ("verdict", "6d773714858b4a579f4081c77879c13b"),
     ("question", "efa538e147fd40fc867836bef4f6a2a2"),
     ("repeat", "aeb6e261d2ce481b93b62cecaedc3108"),
+    ("call", "ccbb2ef8bda04bbdb5b4b86aae1eac94"),
     ("answer", "5ed65668a112415e8b0ebf7d31027d14"),
     ("grant", "818e32123096491193539eeaafff2b73"),
     ("policy", "244be0b0a9884d83a218de93a611895b"),

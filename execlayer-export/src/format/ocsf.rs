@@ -132,7 +132,7 @@ impl Event<'_> {
     fn control(&mut self) {
         let record = self.read.record;
         let (action, disposition, status) = match said::kind(record) {
-            "verdict" | "question" | "repeat" => match text(record, "verdict") {
+            "verdict" | "question" | "repeat" | "call" => match text(record, "verdict") {
                 Some("allow") => ((1, "Allowed"), (1, "Allowed"), (1, "Success")),
                 Some("deny" | "ask") if !said::is_enforced(record) => {
                     ((3, "Observed"), (15, "Detected"), (1, "Success"))

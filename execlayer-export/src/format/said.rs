@@ -50,9 +50,9 @@ pub fn kind(record: &Record) -> &str {
     text(record, "kind").unwrap_or_default()
 }
 
-/// Whether the record is one of the three kinds that say what was judged.
+/// Whether the record is one of the four kinds that say what was judged.
 pub(super) fn is_judgement(record: &Record) -> bool {
-    matches!(kind(record), "verdict" | "question" | "repeat")
+    matches!(kind(record), "verdict" | "question" | "repeat" | "call")
 }
 
 /// Whether a policy's word counts: not in monitor mode.
@@ -79,9 +79,11 @@ pub fn gravity(record: &Record) -> Gravity {
     let has = |name: &str| number(record, name).is_some_and(|count| count > 0);
     let is = |name: &str, is: &str| text(record, name) == Some(is);
     match kind(record) {
-        "verdict" | "question" | "repeat" if is("verdict", "deny") => Gravity::Warning,
-        "verdict" | "repeat" if is("verdict", "allow") => Gravity::Info,
-        "verdict" | "question" | "repeat" | "grant" | "policy" | "removed" => Gravity::Notice,
+        "verdict" | "question" | "repeat" | "call" if is("verdict", "deny") => Gravity::Warning,
+        "verdict" | "repeat" | "call" if is("verdict", "allow") => Gravity::Info,
+        "verdict" | "question" | "repeat" | "call" | "grant" | "policy" | "removed" => {
+            Gravity::Notice
+        }
         "answer" if !is("answer", "allowed") => Gravity::Notice,
         "gate" if is("what", "up") => Gravity::Notice,
         "state" if is("what", "failed") => Gravity::Error,
@@ -109,7 +111,7 @@ pub(super) fn action(record: &Record) -> String {
 /// Whether what was wanted came to be; none if nothing was.
 pub(super) fn outcome(record: &Record) -> Option<&'static str> {
     match kind(record) {
-        "verdict" | "question" | "repeat" => Some(match text(record, "verdict") {
+        "verdict" | "question" | "repeat" | "call" => Some(match text(record, "verdict") {
             Some("allow") => "success",
             Some("deny" | "ask") if !is_enforced(record) => "success",
             Some("deny") => "failure",
@@ -127,7 +129,7 @@ pub fn sentence(record: &Record) -> String {
     let mut said = String::new();
     // Writing to a string cannot fail.
     let _ = match kind(record) {
-        "verdict" | "question" | "repeat" => judgement(record, &mut said),
+        "verdict" | "question" | "repeat" | "call" => judgement(record, &mut said),
         "answer" => answer(record, &mut said),
         "grant" => grant(record, &mut said),
         "policy" => policy(record, &mut said),

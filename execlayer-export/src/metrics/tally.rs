@@ -72,7 +72,7 @@ impl Tally {
             |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let number = |name: &str| record.get(name).and_then(Value::as_u64);
         match text("kind").as_str() {
-            "verdict" | "question" | "repeat" => {
+            "verdict" | "question" | "repeat" | "call" => {
                 let mut series = Series {
                     agent: text("agent"),
                     operation: text("operation"),

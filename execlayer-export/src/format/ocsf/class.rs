@@ -27,7 +27,7 @@ impl<'a> Event<'a> {
     pub(super) fn class(&mut self) {
         let record = self.read.record;
         match said::kind(record) {
-            "verdict" | "question" | "repeat" => match text(record, "operation") {
+            "verdict" | "question" | "repeat" | "call" => match text(record, "operation") {
                 Some("open") => self.open(),
                 Some("exec") => self.exec(),
                 Some(operation @ ("connect" | "connect-unix")) => self.connect(operation),
