@@ -8,6 +8,7 @@ mod cases;
 mod control;
 mod envelope;
 mod error;
+mod evaluation;
 mod event;
 mod image;
 mod key;
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cases", body: cases::body, seeds: cases::seeds },
     Target { name: "control", body: control::body, seeds: control::seeds },
     Target { name: "envelope", body: envelope::body, seeds: envelope::seeds },
+    Target { name: "evaluation", body: evaluation::body, seeds: evaluation::seeds },
     Target { name: "event", body: event::body, seeds: event::seeds },
     Target { name: "image", body: image::body, seeds: image::seeds },
     Target { name: "key", body: key::body, seeds: key::seeds },

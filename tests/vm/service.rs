@@ -1,5 +1,6 @@
 //! The Debian package on a machine with systemd: installed, upgraded while an agent works, removed, purged.
 
+mod api;
 mod export;
 
 use crate::framework::{Lane, note};
@@ -31,12 +32,13 @@ const AGENT: &str = "#!/bin/sh\n\
     tries() { while true; do cat secret >> leak; sleep 0.3; done; }\n\
     (trap '' TERM; tries) &\n\
     tries\n";
-const FOLDERS: [&str; 5] = [
+const FOLDERS: [&str; 6] = [
     "/etc/execlayer",
     "/var/lib/execlayer",
     "/var/lib/execlayer-export",
     "/var/log/execlayer",
     "/run/execlayer",
+    "/run/execlayer-api",
 ];
 const PINS: &str = "/sys/fs/bpf/execlayer";
 
@@ -84,6 +86,7 @@ fn a_package_governs_agents_until_it_is_removed() -> Result<()> {
     until_there("begun")?;
     ensure!(is_kept()?, "something was read while the package was upgraded");
     export::leaves_the_machine()?;
+    api::judges()?;
 
     // Who stops the daemon stops nothing that it enforces.
     succeed("systemctl", &["stop", "execlayerd.service"])?;

@@ -60,9 +60,12 @@ pub fn judge(policy: &InForce, call: &Call, moment: Moment) -> Result<(Verdict, 
         let known = Name::new(name).map_err(|error| format!("`{name}`: {error}"))?;
         let value = match given {
             Given::Text(text) => Value::Text(text.as_bytes()),
-            Given::Number(number) => Value::Number(
-                Number::parse(number).ok_or_else(|| format!("`{name}` is no number"))?,
-            ),
+            Given::Number(number) => {
+                // What no reader of the audit trail could hold is not written into it.
+                let is_held = number.parse::<f64>().is_ok_and(f64::is_finite);
+                let number = Number::parse(number).filter(|_| is_held);
+                Value::Number(number.ok_or_else(|| format!("`{name}` is no number, or too large"))?)
+            }
             Given::Flag(flag) => Value::Flag(*flag),
             Given::List(_) => Value::List(list),
         };

@@ -2,7 +2,7 @@
 //! process' work, by the policies that it is given here. A person's answer through it counts only where the options say
 //! so, because who that person is, is its word.
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
 use base64ct::{Base64, Encoding as _};
 use execlayer_api::{
@@ -162,6 +162,12 @@ impl Daemon {
             || resource.len() > MAX_RESOURCE
         {
             return bad("this is no call of a tool");
+        }
+        // Whoever reads the trail must be able to read this.
+        let context: Result<BTreeMap<String, serde_json::Value>, _> =
+            serde_json::from_str(&call.context);
+        if context.is_err() {
+            return bad("the context is no object that can be read");
         }
         let Some(reason) = Reason::named(&call.reason) else {
             return bad("there is no such reason");

@@ -175,7 +175,9 @@ pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     };
     let access = Access(at.u32()?);
     let raw_operation = at.u8()?;
+    // No kernel judges what a tool says of itself.
     let operation = Operation::from_raw(raw_operation)
+        .filter(|operation| *operation != Operation::Call)
         .ok_or(RecordError::Value("operation", u32::from(raw_operation)))?;
     let decision = match at.u8()? {
         raw::ALLOW => Decision::Allow,

@@ -90,6 +90,8 @@ fn calls_are_recorded_with_what_the_agent_calls_them_and_without_secrets() {
         Judged { action: String::new(), ..judged(Said::Deny, "rule") },
         Judged { action: "a\0".to_owned(), ..judged(Said::Deny, "rule") },
         judged(Said::Deny, "because"),
+        Judged { context: r#"{"a":1e999}"#.to_owned(), ..judged(Said::Deny, "rule") },
+        Judged { context: "[]".to_owned(), ..judged(Said::Deny, "rule") },
     ] {
         assert!(told(&mut bench, Ask::Record { calls: vec![wrong] }).is_err());
     }
