@@ -37,7 +37,7 @@ const CONSTANT: &str = r#"{"decision":"allow"}"#;
 
 struct Judge(PolicyBundle);
 
-fn policy() -> PolicyBundle {
+fn policy() -> io::Result<PolicyBundle> {
     let rule = Rule::allow("ten")
         .action("deploy")
         .resource("service/*")
@@ -49,7 +49,7 @@ fn policy() -> PolicyBundle {
         .context("environment", Test::is_one_of(&["staging", "preview"]))
         .context("confirmed", Test::flag(true))
         .context("dry_run", Test::flag(false));
-    Draft::new("ten", "bench").rule(rule).build().unwrap_or_else(|error| panic!("{error}"))
+    Draft::new("ten", "bench").rule(rule).build().map_err(io::Error::other)
 }
 
 fn away<T>() -> Result<T, Problem> {
@@ -207,13 +207,14 @@ fn start(folder: &std::path::Path) -> io::Result<BTreeMap<(&'static str, &'stati
         tcp.set_nonblocking(true)?;
         places.insert((name, "loopback"), Place::Tcp(tcp.local_addr()?));
         let (sender, bound) = std::sync::mpsc::channel();
+        let judge = Judge(policy()?);
         std::thread::spawn(move || -> io::Result<()> {
             runtime()?.block_on(async move {
                 let unix = UnixListener::bind(path)?;
                 let tcp = TcpListener::from_std(tcp)?;
                 let _ready = sender.send(());
                 if name == "api" {
-                    let server = Server::new(Judge(policy()), Some(tokens), Limits::default());
+                    let server = Server::new(judge, Some(tokens), Limits::default());
                     tokio::join!(server.serve_unix(unix), server.serve_tcp(tcp, None));
                 } else {
                     let handler = async |_body: axum::body::Bytes| {

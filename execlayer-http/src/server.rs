@@ -33,7 +33,7 @@ use crate::{
     caller::{Caller, Roles},
     problem::{Code, Problem},
     routes::{Shared, router},
-    token::Tokens,
+    token::TokenFile,
 };
 
 /// Bytes of a request's head.
@@ -70,7 +70,7 @@ pub struct Server<B> {
     app: Router,
     limits: Limits,
     taken: Arc<Mutex<Taken>>,
-    tokens: Option<PathBuf>,
+    tokens: Option<Arc<TokenFile>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +97,7 @@ impl<B: Backend> Server<B> {
     pub fn new(backend: B, tokens: Option<PathBuf>, limits: Limits) -> Self {
         let shared = Arc::new(Shared { backend, patience: limits.body });
         let app = router(Arc::clone(&shared));
+        let tokens = tokens.map(|path| Arc::new(TokenFile::at(path)));
         Self { shared, app, limits, taken: Arc::default(), tokens }
     }
 
@@ -201,12 +202,11 @@ impl<B: Backend> Server<B> {
                 Some(_other) => Err(Problem::new(Code::Unauthenticated, "this is no bearer token")),
             };
         };
-        let Some(path) = &self.tokens else {
+        let Some(file) = &self.tokens else {
             return Err(Problem::new(Code::Unauthenticated, "this server has no tokens"));
         };
-        // Read for every request, so that a token that is taken out is one no more.
-        let tokens = Tokens::read(path).map_err(|error| {
-            tracing::error!("tokens in `{}`: {error}", path.display());
+        let tokens = file.tokens().map_err(|error| {
+            tracing::error!("tokens: {error}");
             Problem::new(Code::Unavailable, "the tokens cannot be read now")
         })?;
         let known = tokens.caller(token).cloned();

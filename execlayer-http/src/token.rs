@@ -4,11 +4,54 @@
 //! A line: 64 hexadecimal digits, then `read`, `answer` and `administer` separated by commas or `agent=NAME`, then a name
 //! for the audit trail. `#` begins a comment.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::caller::{Caller, Roles};
+
+/// A file of tokens, read again every second, so that one that is taken out is one no more.
+#[derive(Debug)]
+pub struct TokenFile {
+    path: PathBuf,
+    read: Mutex<Option<(Instant, Arc<Tokens>)>>,
+}
+
+impl TokenFile {
+    /// The file with that path.
+    #[must_use]
+    pub const fn at(path: PathBuf) -> Self {
+        Self { path, read: Mutex::new(None) }
+    }
+
+    /// Its tokens.
+    ///
+    /// # Errors
+    ///
+    /// A [`TokenError`]; then nobody has a token.
+    pub fn tokens(&self) -> Result<Arc<Tokens>, TokenError> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, tokens)) = &*read
+            && at.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(tokens));
+        }
+        // What cannot be read counts no more, not even for the rest of its second.
+        *read = None;
+        let tokens = Arc::new(Tokens::read(&self.path)?);
+        *read = Some((Instant::now(), Arc::clone(&tokens)));
+        Ok(tokens)
+    }
+}
+
+/// How long what was read is believed.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Every token of a file.
 #[derive(Debug, Default)]

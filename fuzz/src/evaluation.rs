@@ -30,7 +30,8 @@ fn policy() -> &'static InForce {
 
 pub(crate) fn body(bytes: &[u8]) {
     let Ok(sent) = serde_json::from_slice::<Evaluation>(bytes) else { return };
-    let names: std::collections::BTreeSet<_> = sent.context.0.iter().map(|(name, _)| name).collect();
+    let names: std::collections::BTreeSet<_> =
+        sent.context.0.iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), sent.context.0.len(), "a name is given twice");
     let context: Vec<(String, Given)> = sent
         .context
