@@ -123,6 +123,8 @@ mod tests {
         let nobody = Caller::Nobody { why: String::new() };
         for (method, path, needs) in ROUTES {
             assert_eq!(need(method, path), Some(needs));
+            let changes = method == "PUT" || path.ends_with("/answer");
+            assert!(!(changes && needs.is_met(&agent)), "{method} {path}");
             let may = matches!(needs, Need::Nothing | Need::Own);
             assert_eq!(needs.is_met(&agent), may, "{method} {path}");
             assert_eq!(needs.is_met(&nobody), needs == Need::Nothing, "{method} {path}");

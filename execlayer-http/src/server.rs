@@ -30,7 +30,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     backend::Backend,
-    caller::{Caller, Roles},
+    caller::{Caller, Need, Roles, need},
     problem::{Code, Problem},
     routes::{Shared, router},
     token::TokenFile,
@@ -122,11 +122,11 @@ impl<B: Backend> Server<B> {
             let Some(place) = self.take(peer.uid()) else { continue };
             let server = self.clone();
             tokio::spawn(async move {
-                let caller = match server.backend().identify(&stream).await {
-                    Ok(caller) => caller,
-                    Err(problem) => Caller::Nobody { why: problem.detail },
+                let door = match server.backend().identify(&stream).await {
+                    Ok(caller) => Door::Known(caller),
+                    Err(problem) => Door::Failed(problem),
                 };
-                server.connection(stream, Door::Known(caller)).await;
+                server.connection(stream, door).await;
                 drop(place);
             });
         }
@@ -185,8 +185,10 @@ impl<B: Backend> Server<B> {
     }
 
     fn caller(&self, door: &Door, request: &Request<Body>) -> Result<Caller, Problem> {
-        if let Door::Known(caller) = door {
-            return Ok(caller.clone());
+        match door {
+            Door::Known(caller) => return Ok(caller.clone()),
+            Door::Failed(problem) => return without_caller(request, problem.clone()),
+            Door::Token => {}
         }
         let header = request.headers().get(header::AUTHORIZATION);
         let token = header.and_then(|value| value.to_str().ok()).and_then(|text| {
@@ -194,13 +196,11 @@ impl<B: Backend> Server<B> {
             scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
         });
         let Some(token) = token else {
-            return match header {
-                None => {
-                    Ok(Caller::Nobody { why: "send a token: `Authorization: Bearer ...`".into() })
-                        .and_then(|nobody| unauthenticated(request, nobody))
-                }
-                Some(_other) => Err(Problem::new(Code::Unauthenticated, "this is no bearer token")),
+            let detail = match header {
+                None => "send a token: `Authorization: Bearer ...`",
+                Some(_other) => "this is no bearer token",
             };
+            return without_caller(request, Problem::new(Code::Unauthenticated, detail));
         };
         let Some(file) = &self.tokens else {
             return Err(Problem::new(Code::Unauthenticated, "this server has no tokens"));
@@ -228,18 +228,18 @@ impl<B: Backend> Server<B> {
     }
 }
 
-/// Without a token there is what everybody may see.
-fn unauthenticated(request: &Request<Body>, nobody: Caller) -> Result<Caller, Problem> {
-    use crate::caller::{Need, need};
-    let method = request.method().as_str();
-    if need(method, request.uri().path()) == Some(Need::Nothing) {
-        return Ok(nobody);
+/// Whoever is not known may see what everybody may.
+fn without_caller(request: &Request<Body>, problem: Problem) -> Result<Caller, Problem> {
+    match need(request.method().as_str(), request.uri().path()) {
+        Some(Need::Nothing) => Ok(Caller::Nobody { why: problem.detail }),
+        _ => Err(problem),
     }
-    Err(Problem::new(Code::Unauthenticated, "send a token: `Authorization: Bearer ...`"))
 }
 
 enum Door {
     Known(Caller),
+    /// Who it is could not be told.
+    Failed(Problem),
     Token,
 }
 

@@ -248,6 +248,17 @@ fn an_error_of_whoever_judges_is_never_a_yes() {
 }
 
 #[test]
+fn whoever_cannot_be_told_is_told_why_and_gets_nothing() {
+    // Nobody was named who connects: the backend fails.
+    let served = Served::start(Limits::default(), "");
+    for (method, path, need) in ROUTES {
+        let (status, body) = served.ask(method, &path.replace("{id}", "7"), body_of(path));
+        let expected = if need == Need::Nothing { 200 } else { 503 };
+        assert_eq!(status, expected, "{method} {path}: {body}");
+    }
+}
+
+#[test]
 fn slow_clients_end_and_hold_nobody_up() {
     let served = Served::start(SHORT, "").by(agent());
     let mut slow: Vec<_> = (0..50).map(|_| served.connect()).collect();

@@ -60,7 +60,7 @@ fn question(id: u64) -> Question {
 impl Backend for Fake {
     async fn identify(&self, _peer: &tokio::net::UnixStream) -> Result<Caller, Problem> {
         let caller = self.0.caller.lock().unwrap().clone();
-        caller.ok_or_else(|| Problem::new(Code::NotGoverned, "nobody"))
+        caller.ok_or_else(|| Problem::new(Code::Unavailable, "nobody can say"))
     }
 
     async fn evaluate(
