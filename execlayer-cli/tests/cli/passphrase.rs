@@ -16,7 +16,9 @@ const PROMPT: &str = "New passphrase of `k.key`: ";
 
 /// A program in a session of its own, whose terminal is the test's.
 fn at_terminal(place: &Place, words: &[&str]) -> Pty {
-    let mut command: Command = place.command("setsid".as_ref(), &["--ctty"]);
+    // Whoever started the tests may ignore the signals that are tried.
+    let mut command: Command =
+        place.command("env".as_ref(), &["--default-signal", "setsid", "--ctty"]);
     command.args(words).env_remove("EXECLAYER_PASSPHRASE_FILE");
     Pty::start(command, "")
 }
