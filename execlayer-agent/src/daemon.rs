@@ -67,6 +67,8 @@ pub struct Daemon {
     trail: Trail,
     accounts: Accounts,
     repeats: Repeats,
+    /// Of calls of tools, which the kernel does not count.
+    call_repeats: Repeats,
     places: Places,
     /// What must be recorded is denied.
     is_unrecorded: bool,
@@ -116,6 +118,7 @@ impl Daemon {
             trail,
             accounts: Accounts::default(),
             repeats: Repeats::default(),
+            call_repeats: Repeats::default(),
             places: Places::below(cgroups),
             is_unrecorded: false,
             redaction,
@@ -295,7 +298,9 @@ impl Daemon {
         };
         let line = event(observed, repeat, known);
         let events = repeat.map_or(1, |repeat| repeat.count);
-        self.write(line, Some(Weight { profile, events, of_ring: false }));
+        // The kernel has counted none of what a tool asked.
+        let is_kernels = observed.tool.is_none();
+        self.write(line, is_kernels.then_some(Weight { profile, events, of_ring: false }));
     }
 
     fn write_of_gate(&mut self, what: &'static str, by: &str) {

@@ -24,6 +24,7 @@ use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use tokio::{net::UnixStream, sync::mpsc};
 
 use super::{
+    bounds::Bounds,
     judge::{Call, Given, Moment, judge},
     link::Link,
     metrics::Counted,
@@ -44,6 +45,7 @@ pub struct Judge {
     pub(super) link: Link,
     pub(super) policies: Policies,
     counted: Counted,
+    bounds: Bounds,
 }
 
 /// A call that was judged, before it is recorded.
@@ -57,7 +59,8 @@ impl Judge {
     /// One that reaches the daemon through `link`.
     #[must_use]
     pub fn new(options: Options, link: Link) -> Self {
-        Self { options, link, policies: Policies::default(), counted: Counted::default() }
+        let (policies, counted, bounds) = Default::default();
+        Self { options, link, policies, counted, bounds }
     }
 
     /// What whoever is governed by nothing may do.
@@ -152,6 +155,12 @@ impl Judge {
             hold: None,
         };
         let said = judged.verdict;
+        let is_recorded = said != Said::Allow || policy.bundle.records_all();
+        if is_recorded && !is_look && !self.bounds.may_record(&policy.head.agent, now().second) {
+            let detail =
+                format!("agent `{}` has too many calls that are to be recorded", policy.head.agent);
+            return Err(Problem::new(Code::TooMany, detail));
+        }
         if said != Said::Allow && policy.bundle.monitors() {
             decision.would_be = Some(decision.decision);
             (decision.decision, decision.monitored) = (Outcome::Allow, true);
@@ -160,7 +169,6 @@ impl Judge {
             self.ask(&mut judged, &mut decision).await?;
             return Ok((None, decision));
         }
-        let is_recorded = said != Said::Allow || policy.bundle.records_all();
         let waiting =
             (is_recorded && !is_look).then(|| Waiting { at, judged, decision: decision.clone() });
         Ok((waiting, decision))
@@ -267,6 +275,7 @@ impl Backend for Judge {
         wait: Duration,
     ) -> Result<Question, Problem> {
         let until = tokio::time::Instant::now() + wait;
+        let _place = self.bounds.wait(&name(caller))?;
         loop {
             let mut ended = self.ended(id, false).await?;
             if !is_seen_by(caller, &ended.question.agent) {
@@ -350,7 +359,9 @@ impl Backend for Judge {
             Told::Status(status) => status.audit.records,
             _ => return Err(astray()),
         };
-        Ok(trail::follow(self.options.audit.clone(), caller.clone(), from.unwrap_or(size)))
+        let place = self.bounds.wait(&name(caller))?;
+        let folder = self.options.audit.clone();
+        Ok(trail::follow(folder, caller.clone(), from.unwrap_or(size), place))
     }
 
     fn metrics(&self) -> String {

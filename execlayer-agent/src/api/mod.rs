@@ -2,6 +2,7 @@
 //! Owns what is judged, recorded and asked about; how it is said on sockets is `execlayer_http`'s.
 
 pub mod backend;
+mod bounds;
 pub mod judge;
 pub mod link;
 mod metrics;

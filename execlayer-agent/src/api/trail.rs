@@ -13,6 +13,8 @@ use execlayer_http::{
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::bounds::Place;
+
 /// Between two looks for new records.
 const LOOK: Duration = Duration::from_millis(500);
 /// Records that are read at once, and bytes of them.
@@ -45,9 +47,15 @@ pub(super) async fn page(
 }
 
 /// Records from one number on, for as long as somebody listens.
-pub(super) fn follow(folder: PathBuf, caller: Caller, from: u64) -> mpsc::Receiver<Event> {
+pub(super) fn follow(
+    folder: PathBuf,
+    caller: Caller,
+    from: u64,
+    place: Place,
+) -> mpsc::Receiver<Event> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
+        let _place = place;
         let mut tail = Tail::from(&folder, from);
         while !sender.is_closed() {
             let read = tokio::task::spawn_blocking(move || {

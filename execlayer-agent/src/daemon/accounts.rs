@@ -114,7 +114,8 @@ impl Daemon {
 
     /// Verdicts that were not written out, of whiles that ended by `now`.
     pub(super) fn write_repeats(&mut self, now: u64) {
-        for repeat in self.repeats.ended(now) {
+        let calls = self.call_repeats.ended(now);
+        for repeat in self.repeats.ended(now).into_iter().chain(calls) {
             self.write_event(&repeat.last, Some(&repeat));
         }
     }

@@ -146,7 +146,9 @@ impl Daemon {
             let seen = self.seen(call, None)?;
             let known = self.profiles.provenance(seen.profile, seen.generation).cloned();
             self.denials.observe(&seen, known.as_deref(), self.offset);
-            self.write_event(&seen, None);
+            if self.call_repeats.is_written_out(&seen) {
+                self.write_event(&seen, None);
+            }
         }
         self.settle();
         Ok(Recorded { is_denied: self.is_unrecorded })

@@ -174,8 +174,8 @@ fn whole(
         format: FORMAT,
         kind: match (&observed.asked, repeat) {
             (Some(_asked), _) => "question",
-            _ if observed.tool.is_some() => "call",
             (None, Some(_repeat)) => "repeat",
+            (None, None) if observed.tool.is_some() => "call",
             (None, None) => "verdict",
         },
         time: date(observed.time),

@@ -85,6 +85,17 @@ fn calls_are_recorded_with_what_the_agent_calls_them_and_without_secrets() {
         assert!(record.contains(part), "{part} in {record}");
     }
     assert!(!record.contains("abc"), "{record}");
+    // Again and again it is counted; and what the kernel counted stays as it was.
+    let calls = vec![judged(Said::Deny, "unlisted"); 100];
+    assert!(told(&mut bench, Ask::Record { calls }).is_ok());
+    bench.daemon.write_repeats(u64::MAX);
+    bench.daemon.tick();
+    let lines = bench.lines();
+    let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).collect::<Vec<_>>();
+    assert!(of("call").len() < 30, "{}", of("call").len());
+    let [repeat] = of("repeat")[..] else { panic!("one repeat") };
+    assert_eq!(repeat["count"].as_u64(), Some(101 - of("call").len() as u64));
+    assert_eq!(of("lost").len(), 0);
     for wrong in [
         Judged { agent: "other".to_owned(), ..judged(Said::Deny, "rule") },
         Judged { action: String::new(), ..judged(Said::Deny, "rule") },

@@ -7,6 +7,8 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use execlayer_api::places;
@@ -440,14 +442,21 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|entries| entries.flatten().all(|one| one.file_name() == LOCK))
 }
 
+/// A child of a writer that has just ended has the lock, too, between its fork and its exec: that is over in a moment.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// One writer at a time: held until the file is closed, however that comes about. A file of its own that nobody else can
 /// open: whoever may read the folder could lock that.
 fn lock(folder: &Path) -> Result<File, TrailError> {
     let failed = |source| TrailError::Io { folder: folder.to_owned(), source };
     let file = store::lock_file(&folder.join(LOCK)).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(TrailError::InUse(folder.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
     }
+    Err(TrailError::InUse(folder.to_owned()))
 }
