@@ -19,7 +19,7 @@ use std::{fmt, fs};
 pub(crate) const INIT: &str = "/opt/execlayer/vm";
 /// How lines begin that are said by the guest's frame, not by the command.
 pub(super) const MARK: &str = "@vm ";
-pub(super) const LIMIT: Duration = Duration::from_secs(20 * 60);
+pub(super) const LIMIT: Duration = Duration::from_secs(25 * 60);
 pub(super) const LIMIT_FULL: Duration = Duration::from_secs(6 * 60 * 60);
 /// Longer than any test may take without a word.
 pub(super) const SILENCE: Duration = Duration::from_secs(5 * 60);
