@@ -254,15 +254,16 @@ fn calls_of_tools_are_judged_as_the_policy_of_their_agent_says() -> Result<()> {
         crate::gate::ask(&Request::Questions {})? == Outcome::Questions(Vec::new()),
         "a look asks nobody"
     );
-    let open = ask("POST", "/v1/evaluate", &as_coder.replace(r#","dry_run":true"#, ""))?;
-    let id = question()?.id;
-    let (status, body) = ask("POST", &format!("/v1/questions/{id}/answer"), r#"{"allow":false}"#)?;
+    let (status, body) = ask("POST", "/v1/evaluate", &as_coder.replace(r#","dry_run":true"#, ""))?;
     // Only from 6.5 on the kernel holds a process whose number is asked for.
-    let holds = release()? >= (6, 5);
-    ensure!(status == if holds { 200 } else { 403 }, "{open:?} {status} {body}");
-    if !holds {
-        note("answers over the unix socket need Linux 6.5: refused");
-        settle("deny", id)?;
+    if release()? >= (6, 5) {
+        ensure!(status == 200 && body.contains(r#""decision":"hold""#), "{status} {body}");
+        let path = format!("/v1/questions/{}/answer", question()?.id);
+        let (status, body) = ask("POST", &path, r#"{"allow":false}"#)?;
+        ensure!(status == 200, "{status} {body}");
+    } else {
+        ensure!(status == 403 && body.contains("may only look"), "{status} {body}");
+        note("over the unix socket operators only look before Linux 6.5");
     }
 
     // The trail has the call and what really happened, under one agent.

@@ -134,6 +134,14 @@ impl Judge {
     ) -> Result<(Option<Waiting>, Decision), Problem> {
         let policy = self.policy(caller, evaluation.agent.as_deref())?;
         let is_look = evaluation.dry_run;
+        // Budgets and questions are the agent's: whoever may only see takes none of them.
+        if let Caller::Operator { name, roles, .. } = caller
+            && !roles.administer
+            && !is_look
+        {
+            let detail = format!("`{name}` may only look: send `dry_run`");
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
         let call = call(caller, evaluation);
         let (verdict, mut judged) =
             judge(&policy, &call, now()).map_err(|what| Problem::new(Code::Malformed, what))?;
