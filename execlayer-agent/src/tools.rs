@@ -144,13 +144,14 @@ impl Tools {
         self.ended.back()
     }
 
-    /// A question that has ended. Whoever asked it and is told yes has used that.
-    pub fn over(&mut self, id: u64, is_asker: bool) -> Option<&Over> {
+    /// A question that has ended, and whether its yes was not used before. Whoever asked it and is told yes uses that.
+    pub fn over(&mut self, id: u64, is_asker: bool) -> Option<(&Over, bool)> {
         let over = self.ended.iter_mut().find(|over| over.id == id)?;
+        let was_good = over.is_good;
         if is_asker {
             over.is_good &= over.is_remembered;
         }
-        Some(over)
+        Some((over, was_good))
     }
 
     /// Open questions whose time is over.

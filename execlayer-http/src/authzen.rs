@@ -20,7 +20,7 @@ use crate::{
     context::{Context, ContextValue},
     problem::{Code, Problem, ProblemBody},
     routes::{Home, judged},
-    types::{Decision, Evaluation, Outcome},
+    types::{Decision, Evaluation, MAX_BATCH, Outcome},
 };
 
 /// Who, or about what. Properties that are not judged are allowed to be there.
@@ -139,6 +139,12 @@ pub(crate) async fn evaluations<B: Backend>(
     let whole: Asked = body::parse(&bytes)?;
     let Several { evaluations } = body::parse(&bytes)?;
     let asked = evaluations.unwrap_or_else(|| vec![Asked::default()]);
+    // Each would have a copy of what the whole says.
+    if asked.len() > MAX_BATCH {
+        let detail =
+            format!("a batch has 1 to {MAX_BATCH} evaluations, and this one {}", asked.len());
+        return Err(Problem::new(Code::Malformed, detail));
+    }
     let calls = asked.into_iter().map(|one| one.or(&whole).evaluation());
     let calls = calls.collect::<Result<Vec<_>, _>>()?;
     let judged = judged(&home.backend, &caller, calls).await?;

@@ -8,6 +8,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+/// Values of one call.
+const MAX_VALUES: usize = 64;
+
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContextValue {
@@ -39,6 +42,11 @@ impl<'de> Deserialize<'de> for Context {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Context, A::Error> {
                 let mut values: Vec<(String, ContextValue)> = Vec::new();
                 while let Some((name, raw)) = map.next_entry::<String, Box<RawValue>>()? {
+                    // Each is compared with all before it.
+                    if values.len() == MAX_VALUES {
+                        let message = format_args!("there are more than {MAX_VALUES} values");
+                        return Err(A::Error::custom(message));
+                    }
                     if values.iter().any(|(known, _)| *known == name) {
                         return Err(A::Error::custom(format_args!("`{name}` is given twice")));
                     }

@@ -153,7 +153,7 @@ pub struct AgentPolicy {
 #[expect(missing_docs, reason = "named as the tool names them")]
 pub struct Question {
     pub id: u64,
-    /// `open`, `allowed`, `denied`, `timed-out` or `left`.
+    /// `open`, `allowed`, `denied`, `timed-out`, `left`, or `used`: another call of the same tree went on by that yes.
     pub state: String,
     pub agent: String,
     pub pid: u32,

@@ -227,6 +227,10 @@ impl Daemon {
             session: call.session,
             generation: call.generation,
         };
+        if self.is_unrecorded {
+            let message = "records cannot be written, and what must be recorded is denied";
+            return Err(failure(ErrorCode::Unavailable, message));
+        }
         if let Some((id, allowed)) = self.tools.answered(&same, now) {
             let mut seen = self.seen(call, None)?;
             seen.answer = Some(id);
@@ -282,17 +286,23 @@ impl Daemon {
             let question = self.view(id, pending, now);
             return Ok(Ended { question, session, allowed: None, ending: None, message: None });
         }
-        let Some(over) = self.tools.over(id, is_asker) else {
+        let Some((over, is_good)) = self.tools.over(id, is_asker) else {
             let message = format!("there is no question {id}, or it ended long ago");
             return Err(failure(ErrorCode::UnknownQuestion, message));
         };
+        if self.is_unrecorded {
+            let message = "records cannot be written, and what must be recorded is denied";
+            return Err(failure(ErrorCode::Unavailable, message));
+        }
         let (pending, message) = (over.pending.clone(), over.message.clone());
         let ending = over.ending;
+        // Somebody else of its tree made the same call, and went on by it.
+        let is_used = is_asker && ending == Ending::Allowed && !is_good;
         Ok(Ended {
             question: self.view(id, &pending, now),
             session: pending.observed.session,
-            allowed: Some(ending == Ending::Allowed),
-            ending: Some(ending.name().to_owned()),
+            allowed: Some(ending == Ending::Allowed && !is_used),
+            ending: Some(if is_used { "used" } else { ending.name() }.to_owned()),
             message,
         })
     }

@@ -1,7 +1,7 @@
 //! A process that is known by its number and its start, so that a later one with the same number is
 //! not taken for it.
 
-use std::{fs, path::PathBuf};
+use std::{fs, io::Read as _, path::PathBuf};
 
 use execlayer_common::limits::MAX_EVENT_ARGV;
 
@@ -65,8 +65,12 @@ impl Look {
             let link = fs::read_link(format!("/proc/{pid}/{name}"));
             link.map(|path| path.into_os_string().into_encoded_bytes()).unwrap_or_default()
         };
-        let (mut argv, stat) = (file("cmdline"), file("stat"));
-        argv.truncate(MAX_EVENT_ARGV as usize);
+        let stat = file("stat");
+        let mut argv = Vec::new();
+        // A process can have a command line of any length.
+        if let Ok(file) = fs::File::open(format!("/proc/{pid}/cmdline")) {
+            let _unreadable = file.take(MAX_EVENT_ARGV.into()).read_to_end(&mut argv);
+        }
         let ppid = parent(&stat).unwrap_or_default();
         let mut ancestors = Vec::new();
         let mut above = ppid;

@@ -41,8 +41,10 @@ fn whoever_waited_for_a_yes_has_used_it() {
     let mut tools = Tools::new(1);
     let id = asked(&mut tools, "a");
     tools.end(id, Ending::Allowed, None, (10, None));
-    assert!(tools.over(id, false).is_some_and(|over| over.ending == Ending::Allowed));
-    assert!(tools.over(id, true).is_some());
+    for (is_asker, is_good) in [(false, true), (true, true), (true, false)] {
+        let over = tools.over(id, is_asker).unwrap();
+        assert_eq!((over.0.ending, over.1), (Ending::Allowed, is_good), "it is used once");
+    }
     assert_eq!(tools.answered(&same("a"), 11), None);
 }
 
@@ -52,7 +54,7 @@ fn a_yes_that_is_remembered_holds_for_its_time() {
     let id = asked(&mut tools, "a");
     tools.end(id, Ending::Allowed, None, (10, Some(5)));
     for _ in 0..3 {
-        assert!(tools.over(id, true).is_some());
+        assert!(tools.over(id, true).is_some_and(|(_over, is_good)| is_good));
         assert_eq!(tools.answered(&same("a"), 14), Some((id, true)));
     }
     assert_eq!(tools.answered(&same("a"), 15), None);
