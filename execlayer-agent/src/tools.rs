@@ -97,9 +97,11 @@ impl Tools {
         self.open.iter().find(|(_id, open)| open.same == *same).map(|(id, _open)| *id)
     }
 
-    /// Another question; its number.
-    pub fn ask(&mut self, pending: Pending, same: Same) -> u64 {
+    /// Another question, which gets its number here.
+    pub fn ask(&mut self, mut pending: Pending, same: Same) -> u64 {
         let id = self.next;
+        pending.asked.id = id;
+        pending.observed.asked = Some(pending.asked);
         self.next = id.saturating_add(1);
         self.open.insert(id, Open { pending, same });
         id

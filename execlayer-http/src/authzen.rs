@@ -19,8 +19,8 @@ use crate::{
     caller::Caller,
     context::{Context, ContextValue},
     problem::{Code, Problem, ProblemBody},
-    routes::{Home, judged},
-    types::{Decision, Evaluation, MAX_BATCH, Outcome},
+    routes::{Home, check_batch, judged, judged_one},
+    types::{Decision, Evaluation, Outcome},
 };
 
 /// Who, or about what. Properties that are not judged are allowed to be there.
@@ -118,9 +118,8 @@ pub(crate) async fn evaluation<B: Backend>(
     sent: Body,
 ) -> Result<Response, Problem> {
     let asked: Asked = body::parse(&body::json(&headers, sent, home.patience).await?)?;
-    let mut judged = judged(&home.backend, &caller, vec![asked.evaluation()?]).await?;
-    let only = judged.pop().ok_or_else(|| Problem::new(Code::Internal, "there is no decision"))?;
-    only.map(|decision| Json(Said::from(Ok(decision))).into_response())
+    let decision = judged_one(&home.backend, &caller, asked.evaluation()?).await?;
+    Ok(Json(Said::from(Ok(decision))).into_response())
 }
 
 pub(crate) async fn evaluations<B: Backend>(
@@ -140,11 +139,7 @@ pub(crate) async fn evaluations<B: Backend>(
     let Several { evaluations } = body::parse(&bytes)?;
     let asked = evaluations.unwrap_or_else(|| vec![Asked::default()]);
     // Each would have a copy of what the whole says.
-    if asked.len() > MAX_BATCH {
-        let detail =
-            format!("a batch has 1 to {MAX_BATCH} evaluations, and this one {}", asked.len());
-        return Err(Problem::new(Code::Malformed, detail));
-    }
+    check_batch(asked.len())?;
     let calls = asked.into_iter().map(|one| one.or(&whole).evaluation());
     let calls = calls.collect::<Result<Vec<_>, _>>()?;
     let judged = judged(&home.backend, &caller, calls).await?;

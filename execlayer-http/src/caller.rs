@@ -47,6 +47,13 @@ impl Roles {
     /// All of them.
     pub const ALL: Self = Self { read: true, answer: true, administer: true };
 
+    /// Of a member of groups, of which there may be one for each role: `read`, `answer`, `administer`.
+    #[must_use]
+    pub fn of(is_in: impl Fn(&str) -> bool, groups: [Option<&str>; 3]) -> Self {
+        let [read, answer, administer] = groups.map(|group| group.is_some_and(&is_in));
+        Self { read: read || answer || administer, answer, administer }
+    }
+
     /// Whether it is none.
     #[must_use]
     pub fn is_none(self) -> bool {

@@ -54,38 +54,21 @@ struct Api;
 
 /// Declares what a route takes and says. The functions are never called: they carry the documentation.
 macro_rules! route {
-    ($name:ident, $method:ident, $path:literal, $about:literal, ($($rest:tt)*)) => {
-        #[doc = $about]
-        #[utoipa::path(
-            $method, path = $path,
-            responses(
-                $($rest)*
-                (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-            )
-        )]
-        #[expect(dead_code, reason = "it carries the documentation of a route")]
-        fn $name() {}
+    ($name:ident, $method:ident, $path:literal, $about:literal, ($($said:tt)*)) => {
+        route!(@ $name, $method, $path, $about, ($($said)*), (), 400 401 403 503);
     };
-    ($name:ident, $method:ident, $path:literal, $about:literal, ($($rest:tt)*), $($more:tt)*) => {
+    ($name:ident, $method:ident, $path:literal, $about:literal, ($($said:tt)*), $($taken:tt)*) => {
+        route!(@ $name, $method, $path, $about, ($($said)*), ($($taken)*,),
+            400 401 403 404 408 409 413 415 422 429 503);
+    };
+    (@ $name:ident, $method:ident, $path:literal, $about:literal, ($($said:tt)*), ($($taken:tt)*),
+        $($problem:literal)*) => {
         #[doc = $about]
         #[utoipa::path(
-            $method, path = $path, $($more)*,
+            $method, path = $path, $($taken)*
             responses(
-                $($rest)*
-                (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 401, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 408, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 409, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 413, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 415, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 429, body = ProblemBody, content_type = "application/problem+json"),
-                (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+                $($said)*
+                $((status = $problem, body = ProblemBody, content_type = "application/problem+json"),)*
             )
         )]
         #[expect(dead_code, reason = "it carries the documentation of a route")]

@@ -1,7 +1,10 @@
 //! What each route does with a request that may be made. Must not decide who may make it: [`crate::caller`] does, for
 //! all of them, before any of these runs.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use axum::{
     Extension, Json, Router,
@@ -36,6 +39,8 @@ const BATCH: &[u8] = b"\"evaluations\"";
 /// Records in one answer.
 const MAX_RECORDS: usize = 1_000;
 
+static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(document);
+
 /// What every request finds.
 #[derive(Debug)]
 pub(crate) struct Shared<B> {
@@ -51,7 +56,7 @@ pub(crate) fn router<B: Backend>(shared: Arc<Shared<B>>) -> Router {
     Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(ready::<B>))
-        .route("/v1/openapi.json", get(async || Json(document())))
+        .route("/v1/openapi.json", get(async || Json(&*DOCUMENT)))
         .route("/v1/evaluate", post(evaluate::<B>))
         .route("/access/v1/evaluation", post(authzen::evaluation::<B>))
         .route("/access/v1/evaluations", post(authzen::evaluations::<B>))
@@ -135,10 +140,8 @@ async fn evaluate<B: Backend>(
     let may_be_batch = bytes.windows(BATCH.len()).any(|window| window == BATCH);
     if !may_be_batch || body::parse::<Probe>(&bytes)?.evaluations.is_none() {
         let evaluation: Evaluation = body::parse(&bytes)?;
-        let [decision] = &mut judged(&home.backend, &caller, vec![evaluation]).await?[..] else {
-            return Err(lost());
-        };
-        return std::mem::replace(decision, Err(lost())).map(|d| Json(d).into_response());
+        let decision = judged_one(&home.backend, &caller, evaluation).await?;
+        return Ok(Json(decision).into_response());
     }
     let Evaluations { evaluations } = body::parse(&bytes)?;
     let decisions = judged(&home.backend, &caller, evaluations).await?;
@@ -156,17 +159,31 @@ fn lost() -> Problem {
     Problem::new(Code::Internal, "there is no decision for this call")
 }
 
+/// Has one call judged.
+pub(crate) async fn judged_one<B: Backend>(
+    backend: &B,
+    caller: &Caller,
+    call: Evaluation,
+) -> Result<Decision, Problem> {
+    judged(backend, caller, vec![call]).await?.pop().unwrap_or_else(|| Err(lost()))
+}
+
+/// Whether a batch may have so many calls.
+pub(crate) fn check_batch(calls: usize) -> Result<(), Problem> {
+    if (1..=MAX_BATCH).contains(&calls) {
+        return Ok(());
+    }
+    let detail = format!("a batch has 1 to {MAX_BATCH} evaluations, and this one {calls}");
+    Err(Problem::new(Code::Malformed, detail))
+}
+
 /// Has calls judged: as many results as calls.
 pub(crate) async fn judged<B: Backend>(
     backend: &B,
     caller: &Caller,
     calls: Vec<Evaluation>,
 ) -> Result<Vec<Result<Decision, Problem>>, Problem> {
-    if calls.is_empty() || calls.len() > MAX_BATCH {
-        let detail =
-            format!("a batch has 1 to {MAX_BATCH} evaluations, and this one {}", calls.len());
-        return Err(Problem::new(Code::Malformed, detail));
-    }
+    check_batch(calls.len())?;
     for call in &calls {
         call.check()?;
     }

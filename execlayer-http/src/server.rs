@@ -1,4 +1,5 @@
-//! Listeners and connections: who has connected, and how much of everything one may have. Must not know a route.
+//! Listeners and connections: who has connected, and how much of everything one may have. Must not know what a route
+//! does.
 //!
 //! Nobody holds others up: each connection is a task of its own, whose head and body have their time; callers of one user
 //! have so many connections together, and operators have room that no agent can take.
@@ -30,7 +31,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     backend::Backend,
-    caller::{Caller, Need, Roles, need},
+    caller::{Caller, Need, need},
     problem::{Code, Problem},
     routes::{Shared, router},
     token::TokenFile,
@@ -268,11 +269,4 @@ impl Drop for Place {
 async fn pause(error: &io::Error) {
     tracing::warn!("cannot take a connection: {error}");
     tokio::time::sleep(Duration::from_millis(100)).await;
-}
-
-/// What an operator may do who is in these groups.
-#[must_use]
-pub fn roles_of(is_in: impl Fn(&str) -> bool, groups: [Option<&str>; 3]) -> Roles {
-    let [read, answer, administer] = groups.map(|group| group.is_some_and(&is_in));
-    Roles { read: read || answer || administer, answer, administer }
 }

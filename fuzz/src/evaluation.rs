@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use execlayer_agent::api::{
-    judge::{Call, Given, Moment, judge},
+    judge::{Call, Moment, judge},
     policies::InForce,
 };
 use execlayer_api::link::{Head, Said};
@@ -33,24 +33,10 @@ pub(crate) fn body(bytes: &[u8]) {
     let names: std::collections::BTreeSet<_> =
         sent.context.0.iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), sent.context.0.len(), "a name is given twice");
-    let context: Vec<(String, Given)> = sent
-        .context
-        .0
-        .iter()
-        .map(|(name, value)| {
-            let given = match value {
-                ContextValue::Text(text) => Given::Text(text.clone()),
-                ContextValue::Number(number) => Given::Number(number.clone()),
-                ContextValue::Flag(flag) => Given::Flag(*flag),
-                ContextValue::List(list) => Given::List(list.clone()),
-            };
-            (name.clone(), given)
-        })
-        .collect();
     let call = Call {
         action: sent.action.clone(),
         resource: sent.resource.clone(),
-        context,
+        context: sent.context.clone(),
         call: sent.call.clone(),
         agent_session: sent.session.clone(),
         pid: 1,

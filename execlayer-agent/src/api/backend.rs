@@ -5,16 +5,14 @@ use std::{os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use base64ct::{Base64, Encoding as _};
 use execlayer_api::{
-    ErrorCode, Failure,
-    link::{Ask, Asked, Ended, Judged, Process, Recorded, Said, Told},
+    ErrorCode, Failure, Installed,
+    link::{Ask, Asked, Ended, Head, Judged, Process, Recorded, Said, Told},
 };
 use execlayer_common::reason::Reason;
 use execlayer_http::{
     backend::{Backend, Event},
     caller::{Caller, Roles},
-    context::ContextValue,
     problem::{Code, Problem},
-    server::roles_of,
     types::{
         AgentPolicy, Answer, Answered, Decision, Evaluation, Hold, Outcome, Policy, Question,
         Records, Rule,
@@ -25,7 +23,7 @@ use tokio::{net::UnixStream, sync::mpsc};
 
 use super::{
     bounds::Bounds,
-    judge::{Call, Given, Moment, judge},
+    judge::{Call, Moment, judge},
     link::Link,
     metrics::Counted,
     options::Options,
@@ -46,13 +44,6 @@ pub struct Judge {
     pub(super) policies: Policies,
     counted: Counted,
     bounds: Bounds,
-}
-
-/// A call that was judged, before it is recorded.
-struct Waiting {
-    at: usize,
-    judged: Judged,
-    decision: Decision,
 }
 
 impl Judge {
@@ -96,7 +87,7 @@ impl Judge {
         };
         let Options { read_group, answer_group, administer_group, .. } = &self.options;
         let groups = [read_group, answer_group, administer_group].map(Option::as_deref);
-        roles_of(is_in, groups)
+        Roles::of(is_in, groups)
     }
 
     /// The policy by which a caller's call is judged.
@@ -131,8 +122,7 @@ impl Judge {
         &self,
         caller: &Caller,
         evaluation: Evaluation,
-        at: usize,
-    ) -> Result<(Option<Waiting>, Decision), Problem> {
+    ) -> Result<(Option<Judged>, Decision), Problem> {
         let policy = self.policy(caller, evaluation.agent.as_deref())?;
         let is_look = evaluation.dry_run;
         // Budgets and questions are the agent's: whoever may only see takes none of them.
@@ -144,7 +134,7 @@ impl Judge {
             return Err(Problem::new(Code::Forbidden, detail));
         }
         let call = call(caller, evaluation);
-        let (verdict, mut judged) =
+        let (verdict, judged) =
             judge(&policy, &call, now()).map_err(|what| Problem::new(Code::Malformed, what))?;
         let rule = policy.bundle.rule(verdict);
         let mut decision = Decision {
@@ -175,16 +165,14 @@ impl Judge {
             (decision.decision, decision.monitored) = (Outcome::Allow, true);
         } else if said == Said::Ask && !is_look {
             // The daemon writes down what it asks about.
-            self.ask(&mut judged, &mut decision).await?;
+            self.ask(judged, &mut decision).await?;
             return Ok((None, decision));
         }
-        let waiting =
-            (is_recorded && !is_look).then(|| Waiting { at, judged, decision: decision.clone() });
-        Ok((waiting, decision))
+        Ok(((is_recorded && !is_look).then_some(judged), decision))
     }
 
-    async fn ask(&self, judged: &mut Judged, decision: &mut Decision) -> Result<(), Problem> {
-        let told = self.link.ask(&Ask::Hold { call: Box::new(judged.clone()) }).await;
+    async fn ask(&self, judged: Judged, decision: &mut Decision) -> Result<(), Problem> {
+        let told = self.link.ask(&Ask::Hold { call: Box::new(judged) }).await;
         let Told::Asked(Asked { id, left, answer }) = told.map_err(problem)? else {
             return Err(astray());
         };
@@ -234,34 +222,39 @@ impl Backend for Judge {
         caller: &Caller,
         calls: Vec<Evaluation>,
     ) -> Vec<Result<Decision, Problem>> {
-        let (mut results, mut waiting) = (Vec::with_capacity(calls.len()), Vec::new());
-        for (at, evaluation) in calls.into_iter().enumerate() {
-            let judged = self.one(caller, evaluation, at).await;
-            results.push(judged.map(|(recorded, decision)| {
-                waiting.extend(recorded);
-                decision
-            }));
+        // Each with whether it must be recorded.
+        let (mut results, mut calls_to_record) = (Vec::with_capacity(calls.len()), Vec::new());
+        for evaluation in calls {
+            results.push(match self.one(caller, evaluation).await {
+                Ok((judged, decision)) => {
+                    let is_recorded = judged.is_some();
+                    calls_to_record.extend(judged);
+                    (Ok(decision), is_recorded)
+                }
+                Err(problem) => (Err(problem), false),
+            });
         }
-        if !waiting.is_empty() {
-            let calls = waiting.iter().map(|one| one.judged.clone()).collect();
-            let recorded = self.link.ask(&Ask::Record { calls }).await;
-            for Waiting { at, decision, .. } in waiting {
-                let result = match &recorded {
-                    Ok(Told::Recorded(Recorded { is_denied: false })) => continue,
-                    Ok(Told::Recorded(_)) if decision.decision == Outcome::Allow => {
-                        let reason = Reason::Unrecorded.name().to_owned();
-                        Ok(Decision { decision: Outcome::Deny, reason, ..decision })
+        if !calls_to_record.is_empty() {
+            let recorded = self.link.ask(&Ask::Record { calls: calls_to_record }).await;
+            let waiting = results.iter_mut().filter(|(_result, is_recorded)| *is_recorded);
+            for (result, _is_recorded) in waiting {
+                match &recorded {
+                    Ok(Told::Recorded(Recorded { is_denied })) => {
+                        if let Ok(decision) = result
+                            && *is_denied
+                            && decision.decision == Outcome::Allow
+                        {
+                            decision.decision = Outcome::Deny;
+                            decision.reason = Reason::Unrecorded.name().to_owned();
+                        }
                     }
-                    Ok(Told::Recorded(_)) => continue,
-                    Ok(_) => Err(astray()),
+                    Ok(_) => *result = Err(astray()),
                     // What must be recorded, and was not, is nothing that was decided.
-                    Err(failure) => Err(problem(failure.clone())),
-                };
-                if let Some(slot) = results.get_mut(at) {
-                    *slot = result;
+                    Err(failure) => *result = Err(problem(failure.clone())),
                 }
             }
         }
+        let results: Vec<_> = results.into_iter().map(|(result, _is_recorded)| result).collect();
         for result in &results {
             self.counted.count(result);
         }
@@ -319,13 +312,9 @@ impl Backend for Judge {
         match self.link.ask(&Ask::Policies {}).await.map_err(problem)? {
             Told::Policies(heads) => Ok(heads
                 .into_iter()
-                .map(|head| AgentPolicy {
-                    agent: head.agent,
-                    policy: Policy {
-                        name: head.policy,
-                        version: head.version,
-                        digest: head.digest,
-                    },
+                .map(|Head { agent, policy: name, version, digest, .. }| AgentPolicy {
+                    agent,
+                    policy: Policy { name, version, digest },
                 })
                 .collect()),
             _ => Err(astray()),
@@ -335,14 +324,9 @@ impl Backend for Judge {
     async fn install(&self, caller: &Caller, bundle: Vec<u8>) -> Result<AgentPolicy, Problem> {
         let request = Ask::Install { bundle: Base64::encode_string(&bundle), by: name(caller) };
         match self.link.ask(&request).await.map_err(problem)? {
-            Told::Installed(installed) => Ok(AgentPolicy {
-                agent: installed.agent,
-                policy: Policy {
-                    name: installed.policy,
-                    version: installed.version,
-                    digest: installed.digest,
-                },
-            }),
+            Told::Installed(Installed { agent, policy: name, version, digest, .. }) => {
+                Ok(AgentPolicy { agent, policy: Policy { name, version, digest } })
+            }
             _ => Err(astray()),
         }
     }
@@ -397,19 +381,10 @@ fn call(caller: &Caller, evaluation: Evaluation) -> Call {
         Caller::Operator { pid, uid, .. } => (0, *pid, *uid),
         Caller::Nobody { .. } => (0, 0, u32::MAX),
     };
-    let context = evaluation.context.0.into_iter().map(|(name, value)| {
-        let given = match value {
-            ContextValue::Text(text) => Given::Text(text),
-            ContextValue::Number(number) => Given::Number(number),
-            ContextValue::Flag(flag) => Given::Flag(flag),
-            ContextValue::List(list) => Given::List(list),
-        };
-        (name, given)
-    });
     Call {
-        context: context.collect(),
         action: evaluation.action,
         resource: evaluation.resource,
+        context: evaluation.context,
         call: evaluation.call,
         agent_session: evaluation.session,
         pid,

@@ -2,6 +2,7 @@
 
 use execlayer_common::{reason::Reason, verdict::Verdict};
 use execlayer_engine::{Name, Number, Request, Value};
+use execlayer_http::context::{Context, ContextValue};
 use sha2::{Digest as _, Sha256};
 
 use super::policies::InForce;
@@ -10,26 +11,13 @@ use execlayer_api::{
     text,
 };
 
-/// A context value as it was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Given {
-    /// Text.
-    Text(String),
-    /// A number, as JSON writes it.
-    Number(String),
-    /// True or false.
-    Flag(bool),
-    /// A list of texts.
-    List(Vec<String>),
-}
-
 /// A call of a tool, and by whom.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "named as in the records")]
 pub struct Call {
     pub action: String,
     pub resource: String,
-    pub context: Vec<(String, Given)>,
+    pub context: Context,
     pub call: Option<String>,
     pub agent_session: Option<String>,
     pub pid: u32,
@@ -54,20 +42,21 @@ pub struct Moment {
 ///
 /// What is wrong with the call, for whoever made it.
 pub fn judge(policy: &InForce, call: &Call, moment: Moment) -> Result<(Verdict, Judged), String> {
-    let lists: Vec<Vec<&[u8]>> = call.context.iter().map(|(_, given)| given.list()).collect();
-    let mut values = Vec::with_capacity(call.context.len());
-    for ((name, given), list) in call.context.iter().zip(&lists) {
+    let Context(context) = &call.context;
+    let lists: Vec<Vec<&[u8]>> = context.iter().map(|(_, given)| list(given)).collect();
+    let mut values = Vec::with_capacity(context.len());
+    for ((name, given), list) in context.iter().zip(&lists) {
         let known = Name::new(name).map_err(|error| format!("`{name}`: {error}"))?;
         let value = match given {
-            Given::Text(text) => Value::Text(text.as_bytes()),
-            Given::Number(number) => {
+            ContextValue::Text(text) => Value::Text(text.as_bytes()),
+            ContextValue::Number(number) => {
                 // What no reader of the audit trail could hold is not written into it.
                 let is_held = number.parse::<f64>().is_ok_and(f64::is_finite);
                 let number = Number::parse(number).filter(|_| is_held);
                 Value::Number(number.ok_or_else(|| format!("`{name}` is no number, or too large"))?)
             }
-            Given::Flag(flag) => Value::Flag(*flag),
-            Given::List(_) => Value::List(list),
+            ContextValue::Flag(flag) => Value::Flag(*flag),
+            ContextValue::List(_) => Value::List(list),
         };
         values.push((known, value));
     }
@@ -106,12 +95,10 @@ pub fn judge(policy: &InForce, call: &Call, moment: Moment) -> Result<(Verdict, 
     Ok((verdict, judged))
 }
 
-impl Given {
-    fn list(&self) -> Vec<&[u8]> {
-        match self {
-            Self::List(texts) => texts.iter().map(String::as_bytes).collect(),
-            Self::Text(_) | Self::Number(_) | Self::Flag(_) => Vec::new(),
-        }
+fn list(given: &ContextValue) -> Vec<&[u8]> {
+    match given {
+        ContextValue::List(texts) => texts.iter().map(String::as_bytes).collect(),
+        ContextValue::Text(_) | ContextValue::Number(_) | ContextValue::Flag(_) => Vec::new(),
     }
 }
 
@@ -127,15 +114,15 @@ fn digest(agent: &str, call: &Call) -> String {
     put(b'a', agent.as_bytes());
     put(b't', call.action.as_bytes());
     put(b'r', call.resource.as_bytes());
-    let mut values: Vec<_> = call.context.iter().collect();
+    let mut values: Vec<_> = call.context.0.iter().collect();
     values.sort_by_key(|(name, _)| name);
     for (name, value) in values {
         put(b'n', name.as_bytes());
         match value {
-            Given::Text(text) => put(b's', text.as_bytes()),
-            Given::Flag(flag) => put(b'f', &[u8::from(*flag)]),
-            Given::Number(number) => put(b'd', number.as_bytes()),
-            Given::List(list) => {
+            ContextValue::Text(text) => put(b's', text.as_bytes()),
+            ContextValue::Flag(flag) => put(b'f', &[u8::from(*flag)]),
+            ContextValue::Number(number) => put(b'd', number.as_bytes()),
+            ContextValue::List(list) => {
                 put(b'l', &(list.len() as u64).to_le_bytes());
                 list.iter().for_each(|text| put(b's', text.as_bytes()));
             }
@@ -145,14 +132,14 @@ fn digest(agent: &str, call: &Call) -> String {
 }
 
 /// The values as one JSON object, numbers as they were written.
-fn as_json(context: &[(String, Given)]) -> String {
+fn as_json(Context(context): &Context) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let values = context.iter().map(|(name, given)| {
         let value = match given {
-            Given::Text(text) => quoted(text),
-            Given::Number(number) => number.clone(),
-            Given::Flag(flag) => flag.to_string(),
-            Given::List(texts) => {
+            ContextValue::Text(text) => quoted(text),
+            ContextValue::Number(number) => number.clone(),
+            ContextValue::Flag(flag) => flag.to_string(),
+            ContextValue::List(texts) => {
                 let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
                 format!("[{}]", texts.join(","))
             }

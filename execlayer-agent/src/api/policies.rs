@@ -40,6 +40,12 @@ struct Seen {
     at: Option<Instant>,
 }
 
+impl Seen {
+    fn is_fresh(&self) -> bool {
+        self.at.is_some_and(|at| at.elapsed() < OLD)
+    }
+}
+
 /// The policies in force.
 #[derive(Debug)]
 pub struct Policies(ArcSwap<Seen>);
@@ -58,14 +64,13 @@ impl Policies {
     /// If the daemon has not said for too long what is in force.
     pub fn of(&self, agent: &str) -> Result<Option<Arc<InForce>>, Stale> {
         let seen = self.0.load();
-        let is_fresh = seen.at.is_some_and(|at| at.elapsed() < OLD);
-        if is_fresh { Ok(seen.policies.get(agent).cloned()) } else { Err(Stale) }
+        if seen.is_fresh() { Ok(seen.policies.get(agent).cloned()) } else { Err(Stale) }
     }
 
     /// Whether the daemon has said lately what is in force.
     #[must_use]
     pub fn are_fresh(&self) -> bool {
-        self.0.load().at.is_some_and(|at| at.elapsed() < OLD)
+        self.0.load().is_fresh()
     }
 
     /// Looks again and again.

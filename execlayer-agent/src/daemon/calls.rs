@@ -13,13 +13,15 @@ use execlayer_common::{
     access::{Access, Operation},
     call::SEPARATOR,
     limits::{MAX_ACTION, MAX_RESOURCE},
-    provenance::Provenance,
     question::Key,
     reason::Reason,
     verdict::RuleIndex,
 };
 
-use super::{DAEMON, Daemon, failure};
+use super::{
+    DAEMON, Daemon, failure,
+    held::{SECOND, asking},
+};
 use crate::{
     control::{Call, Link},
     defer::{self, Ending, Pending, Stage},
@@ -29,8 +31,6 @@ use crate::{
     scopes::process,
     tools::{MAX_OPEN, Same},
 };
-
-const SECOND: u64 = 1_000_000_000;
 
 impl Daemon {
     /// Answers a call of the process that serves the API.
@@ -143,7 +143,7 @@ impl Daemon {
 
     fn record(&mut self, calls: &[Judged]) -> Result<Recorded, Failure> {
         for call in calls {
-            let seen = self.seen(call, None)?;
+            let seen = self.seen(call)?;
             let known = self.profiles.provenance(seen.profile, seen.generation).cloned();
             self.denials.observe(&seen, known.as_deref(), self.offset);
             if self.call_repeats.is_written_out(&seen) {
@@ -154,8 +154,8 @@ impl Daemon {
         Ok(Recorded { is_denied: self.is_unrecorded })
     }
 
-    /// What the trail is told of a call. `asked`: number of its question.
-    fn seen(&self, call: &Judged, asked: Option<u64>) -> Result<Observed, Failure> {
+    /// What the trail is told of a call.
+    fn seen(&self, call: &Judged) -> Result<Observed, Failure> {
         let bad = |message: &str| Err(failure(ErrorCode::BadRequest, message));
         let (action, resource) = (call.action.as_bytes(), call.resource.as_bytes());
         if action.is_empty()
@@ -210,7 +210,7 @@ impl Daemon {
             cwd,
             argv,
             ancestors,
-            asked: asked.map(of_tool),
+            asked: None,
             answer: None,
             tool: Some(Box::new(ToolCall {
                 context: call.context.clone(),
@@ -227,12 +227,9 @@ impl Daemon {
             session: call.session,
             generation: call.generation,
         };
-        if self.is_unrecorded {
-            let message = "records cannot be written, and what must be recorded is denied";
-            return Err(failure(ErrorCode::Unavailable, message));
-        }
+        self.must_record()?;
         if let Some((id, allowed)) = self.tools.answered(&same, now) {
-            let mut seen = self.seen(call, None)?;
+            let mut seen = self.seen(call)?;
             seen.answer = Some(id);
             seen.decision = if allowed { Decision::Allow } else { Decision::Deny };
             seen.reason = if allowed { Reason::None } else { Reason::Answered };
@@ -245,8 +242,7 @@ impl Daemon {
             let left = deadline.saturating_sub(now) / SECOND;
             return Ok(Put { id, left, answer: None });
         }
-        // Numbered when it is asked.
-        let observed = self.seen(call, Some(0))?;
+        let observed = self.seen(call)?;
         if self.tools.count_of(observed.profile) >= MAX_OPEN {
             let message = format!("agent `{}` has {MAX_OPEN} open questions", call.agent);
             return Err(failure(ErrorCode::Limit, message));
@@ -255,7 +251,7 @@ impl Daemon {
         let asking = asking(&observed, known.as_deref());
         let patience = asking.and_then(|asking| asking.timeout).unwrap_or(self.options.hold);
         let patience = if self.options.no_hold { 0 } else { patience };
-        let asked = of_tool(0);
+        let asked = numbered_later();
         let pending = Pending {
             deadline: now.saturating_add(u64::from(patience).saturating_mul(SECOND)),
             same: defer::Same::of(&observed, &asked, true),
@@ -267,8 +263,7 @@ impl Daemon {
             repeats: 0,
         };
         let id = self.tools.ask(pending, same);
-        if let Some(mut seen) = self.tools.get(id).map(|pending| pending.observed.clone()) {
-            seen.asked = Some(of_tool(id));
+        if let Some(seen) = self.tools.get(id).map(|pending| pending.observed.clone()) {
             self.write_event(&seen, None);
         }
         self.settle();
@@ -277,6 +272,14 @@ impl Daemon {
             return Ok(Put { id, left: 0, answer: Some(false) });
         }
         Ok(Put { id, left: u64::from(patience), answer: None })
+    }
+
+    fn must_record(&self) -> Result<(), Failure> {
+        if !self.is_unrecorded {
+            return Ok(());
+        }
+        let message = "records cannot be written, and what must be recorded is denied";
+        Err(failure(ErrorCode::Unavailable, message))
     }
 
     fn question(&mut self, id: u64, is_asker: bool) -> Result<Ended, Failure> {
@@ -290,12 +293,9 @@ impl Daemon {
             let message = format!("there is no question {id}, or it ended long ago");
             return Err(failure(ErrorCode::UnknownQuestion, message));
         };
-        if self.is_unrecorded {
-            let message = "records cannot be written, and what must be recorded is denied";
-            return Err(failure(ErrorCode::Unavailable, message));
-        }
         let (pending, message) = (over.pending.clone(), over.message.clone());
         let ending = over.ending;
+        self.must_record()?;
         // Somebody else of its tree made the same call, and went on by it.
         let is_used = is_asker && ending == Ending::Allowed && !is_good;
         Ok(Ended {
@@ -367,16 +367,8 @@ fn head(policy: &Installed) -> Head {
     }
 }
 
-fn asking<'a>(
-    observed: &Observed,
-    known: Option<&'a Provenance>,
-) -> Option<&'a execlayer_common::provenance::Asking> {
-    let rule = observed.rule?;
-    known?.rules.get(usize::from(rule.0))?.asking.as_ref()
-}
-
 /// What stands where the kernel's key of a question would.
-fn of_tool(id: u64) -> Asked {
+fn numbered_later() -> Asked {
     let key = Key { tid: 0, operation: 0, access: 0, reserved: 0, start: 0, subject: [0; 2] };
-    Asked { id, key, grant: [0; 2], is_held: true, is_measurable: false }
+    Asked { id: 0, key, grant: [0; 2], is_held: true, is_measurable: false }
 }

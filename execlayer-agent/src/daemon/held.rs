@@ -25,7 +25,7 @@ use crate::{
     state::Concern,
 };
 
-const SECOND: u64 = 1_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
 
 impl Daemon {
     /// A record that is a question.
@@ -257,7 +257,7 @@ impl Daemon {
 }
 
 /// What the rule of a question says about asking.
-fn asking<'a>(observed: &Observed, known: Option<&'a Provenance>) -> Option<&'a Asking> {
+pub(super) fn asking<'a>(observed: &Observed, known: Option<&'a Provenance>) -> Option<&'a Asking> {
     let rule = observed.rule?;
     known?.rules.get(usize::from(rule.0))?.asking.as_ref()
 }

@@ -1,7 +1,7 @@
 //! A process that is known by its number and its start, so that a later one with the same number is
 //! not taken for it.
 
-use std::{fs, io::Read as _, path::PathBuf};
+use std::{fs, io::Read as _, path::PathBuf, str::SplitAsciiWhitespace};
 
 use execlayer_common::limits::MAX_EVENT_ARGV;
 
@@ -26,12 +26,16 @@ impl Process {
     }
 }
 
-/// Field 22 of `/proc/<pid>/stat`, unless the process is dead and only waits to be collected. The
-/// name before the fields can hold anything, so they are counted from its last parenthesis.
-fn start(stat: &[u8]) -> Option<u64> {
+/// The fields of `/proc/<pid>/stat` from the third one on. The name before them can hold anything, so they are counted
+/// from its last parenthesis.
+fn fields(stat: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
     let end = stat.iter().rposition(|&byte| byte == b')')?;
-    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    let mut fields = fields.split_ascii_whitespace();
+    Some(std::str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace())
+}
+
+/// Field 22, unless the process is dead and only waits to be collected.
+fn start(stat: &[u8]) -> Option<u64> {
+    let mut fields = fields(stat)?;
     let state = fields.next()?;
     if matches!(state, "Z" | "X") { None } else { fields.nth(18)?.parse().ok() }
 }
@@ -97,11 +101,9 @@ fn comm(pid: u32) -> Vec<u8> {
     name.strip_suffix(b"\n").unwrap_or(&name).to_vec()
 }
 
-/// Field 4 of `/proc/<pid>/stat`.
+/// Field 4.
 fn parent(stat: &[u8]) -> Option<u32> {
-    let end = stat.iter().rposition(|&byte| byte == b')')?;
-    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    fields.split_ascii_whitespace().nth(1)?.parse().ok()
+    fields(stat)?.nth(1)?.parse().ok()
 }
 
 /// The effective one of the line `Gid:` of `/proc/<pid>/status`.

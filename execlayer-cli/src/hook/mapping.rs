@@ -3,6 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use execlayer_common::{
+    call::Name,
+    limits::{MAX_ACTION, MAX_CONTEXT_VALUES, MAX_RESOURCE},
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -11,13 +15,8 @@ use super::{
     json::{Member, Object},
 };
 
-/// Bytes of a tool's name, of the resource and of an id, as the API has it.
-const MAX_ACTION: usize = 256;
-const MAX_RESOURCE: usize = 65_536;
+/// Bytes of an id, as the API has it.
 const MAX_ID: usize = 128;
-/// Members of the context, and bytes of a name.
-const MAX_MEMBERS: usize = 64;
-const MAX_NAME: usize = 32;
 /// Bytes of one value as JSON, and of all together: a request is at most 1 MiB.
 const MAX_VALUE: usize = 65_536;
 const MAX_CONTEXT: usize = 512 << 10;
@@ -174,7 +173,7 @@ pub(super) fn absolute(path: &str, cwd: Option<&str>) -> Result<String, Fault> {
 fn context(input: &Object<'_>, own: Vec<(&str, Value)>) -> BTreeMap<String, Value> {
     let mut found = Found::default();
     found.flatten("", input);
-    let room = MAX_MEMBERS - 1 - own.len();
+    let room = MAX_CONTEXT_VALUES - 1 - own.len();
     let mut context = BTreeMap::new();
     let mut bytes = 0;
     for (name, value) in found.values {
@@ -212,7 +211,7 @@ impl Found {
     fn flatten(&mut self, prefix: &str, object: &Object<'_>) {
         for (name, member) in object.members() {
             let full = format!("{prefix}{name}");
-            if name.is_empty() || full.len() > MAX_NAME || !full.bytes().all(is_plain) {
+            if name.is_empty() || Name::new(&full).is_err() {
                 self.left_out = true;
                 continue;
             }
@@ -247,10 +246,6 @@ impl Value {
     fn length(&self) -> usize {
         serde_json::to_string(self).map_or(usize::MAX, |text| text.len())
     }
-}
-
-const fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
 
 #[cfg(test)]

@@ -142,10 +142,8 @@ impl<'a> Compared<'a> {
                 }
                 if flags & CONDITION_CONTEXT != 0 {
                     let tests = flags >> CONDITION_TESTS_SHIFT;
-                    contexts.add(image, self.sides[image], tests);
-                    if let Some(number) = contexts.number(image, tests) {
-                        askers.entry(number).or_insert((rule, image == 1));
-                    }
+                    let number = contexts.add(image, self.sides[image], tests);
+                    askers.entry(number).or_insert((rule, image == 1));
                 }
                 if flags & CONDITION_BUDGET != 0 {
                     let uses_and_window = (view.word(at + 4), view.word(at + 5));

@@ -52,13 +52,14 @@ impl Contexts {
         self.known.len()
     }
 
-    /// Takes the tests at `tests` of an image.
-    pub(super) fn add(&mut self, image: usize, side: Side<'_>, tests: u32) {
+    /// Takes the tests at `tests` of an image; their list's number.
+    pub(super) fn add(&mut self, image: usize, side: Side<'_>, tests: u32) -> usize {
         let next = self.known.len();
         let number = *self.known.entry(asked(side, tests)).or_insert(next);
         if let Some(numbers) = self.numbers.get_mut(image) {
             numbers.insert(tests, number);
         }
+        number
     }
 
     pub(super) fn number(&self, image: usize, tests: u32) -> Option<usize> {
