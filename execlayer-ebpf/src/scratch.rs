@@ -3,6 +3,8 @@
 //! INVARIANT(scratch): LSM programs have no recursion guard and can be preempted, so a buffer per CPU
 //! would be shared by two tasks. A buffer here is owned by whoever swapped its owner word from 0.
 
+use core::ffi::c_void;
+
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use execlayer_common::{
     decide::{Rights, Tally},
@@ -14,6 +16,7 @@ use crate::{
     atomic,
     kread::{UNSET, variable},
     maps::SCRATCH,
+    world::repeat,
 };
 
 /// Paths are built from the end to the front; behind the end there is room for a masked over-read.
@@ -26,8 +29,12 @@ const SLACK: usize = 256;
 /// Room for what follows a record's header.
 const TEXT: usize =
     2 * PATH_END as usize + (limits::MAX_EVENT_CWD + limits::MAX_EVENT_ARGV) as usize + SLACK + 2;
-/// Buffers that one CPU tries before it gives up.
+/// Buffers that a CPU tries before it waits for one: as many as the loader makes for it.
 const TRIES: u32 = 16;
+/// Looks at one buffer after the other while waiting: some milliseconds, so that the scheduler's tick comes between.
+const LOOKS: u32 = 1 << 19;
+/// No buffer's index.
+const NONE: u32 = u32::MAX;
 
 #[unsafe(no_mangle)]
 static SCRATCH_MASK: u32 = UNSET;
@@ -169,9 +176,26 @@ pub struct Scratch {
     pub text: [u8; TEXT],
 }
 
-/// A buffer of one's own, or `None` if all that were tried are in use.
+/// A buffer of one's own, or `None` if all are in use.
+///
+/// Buffers stay in use for long only where the kernel takes the processor from tasks in the middle of a verdict. There
+/// it takes it from whoever waits, too, and lets the others finish meanwhile. Not for callers that hold a lock.
 #[inline(always)]
 pub fn acquire() -> Option<*mut Scratch> {
+    if let Some(scratch) = acquire_at_once() {
+        return Some(scratch);
+    }
+    if cfg!(feature = "scratch-per-cpu") {
+        return None;
+    }
+    // SAFETY: a helper without arguments.
+    let index = wait_for_scratch(unsafe { bpf_get_smp_processor_id() });
+    if index == NONE { None } else { SCRATCH.get_ptr_mut(index) }
+}
+
+/// [`acquire`] without waiting: `None` if all that were tried are in use.
+#[inline(always)]
+pub fn acquire_at_once() -> Option<*mut Scratch> {
     // SAFETY: a helper without arguments.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let mask = variable(&SCRATCH_MASK);
@@ -179,9 +203,7 @@ pub fn acquire() -> Option<*mut Scratch> {
         return SCRATCH.get_ptr_mut(cpu & mask);
     }
     for turn in 0..TRIES {
-        // Eight neighbours first, then buffers of other CPUs.
-        let index =
-            cpu.wrapping_mul(8).wrapping_add(turn.wrapping_mul(if turn < 8 { 1 } else { 5 }));
+        let index = cpu.wrapping_mul(TRIES).wrapping_add(turn);
         let scratch = SCRATCH.get_ptr_mut(index & mask)?;
         // SAFETY: the look-up returned a live map value, whose first word is only used here.
         if unsafe { atomic::exchange_if(&raw mut (*scratch).owner, 0, 1) } {
@@ -189,6 +211,39 @@ pub fn acquire() -> Option<*mut Scratch> {
         }
     }
     None
+}
+
+#[repr(C)]
+struct Wait {
+    next: u32,
+    taken: u32,
+}
+
+extern "C" fn look(_turn: u64, wait: *mut Wait) -> i64 {
+    // SAFETY: `bpf_loop` passes the context that `wait_for_scratch` owns.
+    let wait = unsafe { &mut *wait };
+    wait.next = wait.next.wrapping_add(1);
+    let index = wait.next & variable(&SCRATCH_MASK);
+    let Some(scratch) = SCRATCH.get_ptr_mut(index) else { return 1 };
+    // SAFETY: the look-up returned a live map value; an aligned load of a word that is swapped only.
+    let owner = unsafe { (&raw const (*scratch).owner).read_volatile() };
+    // SAFETY: as in `acquire_at_once`.
+    if owner != 0 || !unsafe { atomic::exchange_if(&raw mut (*scratch).owner, 0, 1) } {
+        return 0;
+    }
+    wait.taken = index;
+    1
+}
+
+/// Index of a buffer that the caller owns from now on, or [`NONE`].
+///
+/// VERIFIER: a global function, looked at once (see [`crate::judge`]).
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn wait_for_scratch(cpu: u32) -> u32 {
+    let mut wait = Wait { next: cpu.wrapping_mul(TRIES), taken: NONE };
+    repeat(LOOKS, look as *const () as *mut c_void, (&raw mut wait).cast());
+    wait.taken
 }
 
 /// Gives the buffer back.

@@ -35,7 +35,7 @@ pub fn label(task: *const Task, profile: u32) -> Label {
 }
 
 /// The profile that a task's cgroup selects. `Err`: it could not be found out. What is found is remembered, where
-/// that is allowed.
+/// that is allowed: not under the run queue's lock.
 #[inline(always)]
 pub fn by_cgroup<const REMEMBER: bool>(task: *const Task) -> Result<Option<u32>, ()> {
     let set: *const CssSet = typed(task, &fields::OFF_TASK_CGROUPS);
@@ -58,7 +58,9 @@ pub fn by_cgroup<const REMEMBER: bool>(task: *const Task) -> Result<Option<u32>,
         let profile = known as u32;
         return Ok(if profile == 0 { None } else { Some(profile) });
     }
-    let scratch = scratch::acquire().ok_or(())?;
+    // Nobody waits under the run queue's lock.
+    let scratch = if REMEMBER { scratch::acquire() } else { scratch::acquire_at_once() };
+    let scratch = scratch.ok_or(())?;
     let found = if cgroup_path(scratch, node as u64) {
         Ok(first_that_selects(scratch, selectors, Operation::SelectCgroup))
     } else {

@@ -3,18 +3,25 @@
 
 use crate::framework::{Lane, full};
 use crate::gate::{Gate, policy};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::fs;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-crate::tests! { no_verdict_is_wrong_under_load => .lanes(&[Lane::Stress]).limit(10_000) }
+crate::tests! {
+    no_verdict_is_wrong_under_load => .lanes(&[Lane::Stress]).limit(10_000),
+    many_are_judged_at_once => .lanes(&[Lane::Stress]).limit(600)
+}
 
 const TOP: &str = "/srv/stress";
 pub(crate) const PROGRAM: &str = "/opt/execlayer/vm";
 pub(crate) const ROLE: &str = "stress";
+const CROWD: &str = "stress-crowd";
+/// Threads of the crowd, and what each of them opens.
+const CROWD_SIZE: usize = 500;
+const CROWD_EACH: u64 = 400;
 /// Files of each kind. Their names have different lengths, so that a buffer which two tasks share
 /// holds another verdict's name whatever the moment.
 const FILES: usize = 24;
@@ -51,6 +58,18 @@ fn no_verdict_is_wrong_under_load() -> Result<()> {
     Ok(())
 }
 
+/// Far more than cores: the kernel takes the processor from many of them in the middle of a verdict, and each of those
+/// keeps what it needs for that until it is its turn again.
+fn many_are_judged_at_once() -> Result<()> {
+    prepare()?;
+    let gate = Gate::start()?;
+    let policy = policy("only-a", "", &rules("a"))?;
+    let words = [PROGRAM, CROWD, "a", &CROWD_EACH.to_string()];
+    let status = gate.run(&policy, &["--quiet"], &words).status()?;
+    ensure!(status.success(), "see above: {status}");
+    Ok(())
+}
+
 /// Makes the files that are opened.
 pub(crate) fn prepare() -> Result<()> {
     fs::create_dir_all(TOP)?;
@@ -78,17 +97,34 @@ fn file(kind: &str, number: usize) -> String {
 /// The program as one process of the stress, if its first argument says so.
 pub(crate) fn role() -> Option<ExitCode> {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next()? != ROLE {
+    let role = arguments.next()?;
+    if ![ROLE, CROWD].contains(&role.as_str()) {
         return None;
     }
     let (kind, count) = (arguments.next()?, arguments.next()?.parse().ok()?);
-    Some(match opens(&kind, count) {
+    let done = if role == CROWD { crowd(&kind, count) } else { opens(&kind, count) };
+    Some(match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("agent `{kind}`: {error:#}");
             ExitCode::FAILURE
         }
     })
+}
+
+/// Many who open files, in one process.
+fn crowd(kind: &str, each: u64) -> Result<()> {
+    let all: Vec<_> = (0..CROWD_SIZE)
+        .map(|_number| {
+            let kind = kind.to_owned();
+            std::thread::spawn(move || opens(&kind, each))
+        })
+        .collect();
+    let results =
+        all.into_iter().map(|one| one.join().map_err(|_panic| anyhow!("one panicked"))?);
+    let failed: Vec<_> = results.filter_map(Result::err).collect();
+    ensure!(failed.is_empty(), "{} of {CROWD_SIZE}, the first: {:#}", failed.len(), failed[0]);
+    Ok(())
 }
 
 /// Opens files of both kinds in turn, `count` times or for ever, and counts wrong verdicts.

@@ -33,7 +33,7 @@ use super::{
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/gate.o"));
 /// Scratch buffers for each CPU: as many tasks can be preempted within a judgement.
-const SCRATCH_PER_CPU: u32 = 8;
+const SCRATCH_PER_CPU: u32 = 16;
 /// Lines of the verifier's log that are printed.
 const LOG_TAIL: usize = 25;
 
