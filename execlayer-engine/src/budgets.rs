@@ -18,20 +18,32 @@ impl Budgets {
     /// Uses budget `number` once, if it has a use left in the window that `second` is in; whether it had one.
     pub(crate) fn spend(&self, number: u32, uses: u32, window: u32, second: u64) -> bool {
         let Some(budget) = self.0.get(number as usize) else { return false };
-        // A window that passed long ago may come up again, 2^32 windows later.
-        let now = (second / u64::from(window.max(1))) as u32;
-        let next = |state: u64| left(state, now, uses).then(|| state_of(now, used(state, now) + 1));
+        let now = at(second, window);
+        let next = |state: u64| {
+            // Whoever looked at the clock before the others began a window is in theirs.
+            let now = now.max(window_of(state));
+            left(state, now, uses).then(|| state_of(now, used(state, now) + 1))
+        };
         // Nothing but this one number depends on it.
         budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 
     /// Whether it has a use left.
     pub(crate) fn is_left(&self, number: u32, uses: u32, window: u32, second: u64) -> bool {
-        let now = (second / u64::from(window.max(1))) as u32;
-        self.0
-            .get(number as usize)
-            .is_some_and(|budget| left(budget.load(Ordering::Relaxed), now, uses))
+        self.0.get(number as usize).is_some_and(|budget| {
+            let state = budget.load(Ordering::Relaxed);
+            left(state, at(second, window).max(window_of(state)), uses)
+        })
     }
+}
+
+/// The window that a second is in. The last one never ends, in 136 years of windows of a second.
+fn at(second: u64, window: u32) -> u32 {
+    u32::try_from(second / u64::from(window.max(1))).unwrap_or(u32::MAX)
+}
+
+const fn window_of(state: u64) -> u32 {
+    (state >> 32) as u32
 }
 
 const fn state_of(window: u32, used: u32) -> u64 {
@@ -39,7 +51,7 @@ const fn state_of(window: u32, used: u32) -> u64 {
 }
 
 const fn used(state: u64, now: u32) -> u32 {
-    if (state >> 32) as u32 == now { state as u32 } else { 0 }
+    if window_of(state) == now { state as u32 } else { 0 }
 }
 
 const fn left(state: u64, now: u32, uses: u32) -> bool {
@@ -61,6 +73,14 @@ mod tests {
         }
         assert!(budgets.spend(0, 1, 10, 1 << 40), "another budget has its own uses");
         assert!(!budgets.spend(2, 1, 10, 0) && !budgets.is_left(2, 1, 10, 0), "there is no third");
+    }
+
+    #[test]
+    fn nobody_goes_back_to_a_window_that_is_over() {
+        let budgets = Budgets::new(1);
+        assert!(budgets.spend(0, 2, 10, 20) && budgets.spend(0, 2, 10, 20));
+        assert!(!budgets.is_left(0, 2, 10, 19), "its clock was read before the window began");
+        assert!(!budgets.spend(0, 2, 10, 19) && !budgets.spend(0, 2, 10, 20));
     }
 
     #[test]
