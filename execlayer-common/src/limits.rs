@@ -26,6 +26,8 @@ pub const MAX_BUDGETS: u32 = 256;
 pub const MAX_ACTION: usize = 256;
 /// Bytes of what a tool is called about.
 pub const MAX_RESOURCE: usize = 65_536;
+/// Pairs of a tool's name and what it is called about in one rule: every `action` with every `resource`.
+pub const MAX_RULE_CALLS: usize = 4_096;
 /// Names of context values that one policy tests.
 pub const MAX_CONTEXT_NAMES: usize = 64;
 /// Bytes of such a name.

@@ -15,13 +15,16 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// `None` if they are too many.
+    /// `None` if they are too many, or one is there twice.
     pub(crate) fn new(names: Box<[Name]>) -> Option<Self> {
         if names.len() > MAX_CONTEXT_NAMES {
             return None;
         }
         let mut places = [NOBODY; PLACES];
         for (number, name) in (0_u8..).zip(&names) {
+            if names.iter().take(number.into()).any(|before| before == name) {
+                return None;
+            }
             let free = order(*name).find(|&place| places.get(place) == Some(&NOBODY))?;
             *places.get_mut(free)? = number;
         }

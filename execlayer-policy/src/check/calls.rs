@@ -4,6 +4,7 @@
 use execlayer_common::{
     call::{Name, SEPARATOR},
     image::Effect,
+    limits::MAX_RULE_CALLS,
 };
 
 use crate::{
@@ -46,11 +47,26 @@ pub(super) fn check(
         let any = Pattern(vec![Node::Repeat(ByteSet::ALL)]);
         resources.push(Glob { text: ANY.to_owned(), pattern: any });
     }
+    let count = actions.len().saturating_mul(resources.len());
+    if let Some(first) = rule.actions.first().filter(|_| count > MAX_RULE_CALLS) {
+        let message = format!(
+            "every `action` with every `resource` makes {count} patterns; {MAX_RULE_CALLS} are allowed (`MAX_RULE_CALLS`)"
+        );
+        out.push(
+            Diagnostic::error(first.span, message).help("use `**` and braces, or several rules"),
+        );
+        return (Vec::new(), Vec::new());
+    }
     let calls = resources.into_iter().flat_map(|resource| {
         actions.iter().map(move |action| {
             let (name, about) = (&action.pattern.0, &resource.pattern.0);
             let nodes = name.iter().chain([&Node::Byte(SEPARATOR)]).chain(about);
-            let text = format!("{} {}", action.text, resource.text);
+            // One text for one pair: rules with the same are taken for the same.
+            let is_clear = !action.text.contains([' ', '"']);
+            let text = match is_clear {
+                true => format!("{} {}", action.text, resource.text),
+                false => format!("{:?} {}", action.text, resource.text),
+            };
             Written { text: text.into(), pattern: Pattern(nodes.cloned().collect()) }
         })
     });
@@ -86,13 +102,16 @@ fn spelled(name: &Text, out: &mut Vec<Diagnostic>) -> Option<Name> {
     spelled.ok()
 }
 
-/// Takes the separator out of every set of bytes; whether it is nowhere as a byte.
+/// Takes the separator out of every set of bytes; whether it is nowhere by itself.
 fn without_separator(nodes: &mut [Node]) -> bool {
     let mut is_clean = true;
     for node in nodes {
         match node {
             Node::Byte(byte) => is_clean &= *byte != SEPARATOR,
-            Node::Class(set) | Node::Repeat(set) => *set = set.without(SEPARATOR),
+            Node::Class(set) | Node::Repeat(set) => {
+                *set = set.without(SEPARATOR);
+                is_clean &= !set.is_empty();
+            }
             Node::Either(choices) => {
                 for choice in choices {
                     is_clean &= without_separator(choice);

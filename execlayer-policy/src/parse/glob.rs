@@ -87,7 +87,7 @@ pub(crate) fn parse(text: &str, variables: &Variables, kind: Kind) -> Result<Glo
         shape::check(&items, text.len())?;
     }
     let items: Vec<&Placed> = items.iter().collect();
-    match (Builder { left: MAX_NODES }).build(Before::START, &items) {
+    match (Builder { left: MAX_NODES, kind }).build(Before::START, &items) {
         Some(nodes) => Ok(Glob { text: filled, pattern: Pattern(nodes) }),
         None => Err(PatternError::new(
             0..text.len(),
@@ -123,6 +123,7 @@ impl Before {
 
 struct Builder {
     left: usize,
+    kind: Kind,
 }
 
 impl Builder {
@@ -150,7 +151,10 @@ impl Builder {
                 }
                 Item::Star => {
                     // No component is empty: `/*` does not match the root directory.
-                    if before.root && tail.iter().all(|next| is_star(next)) {
+                    if self.kind == Kind::Path
+                        && before.root
+                        && tail.iter().all(|next| is_star(next))
+                    {
                         nodes.push(Node::Class(not_slash));
                     }
                     nodes.push(Node::Repeat(not_slash));
@@ -166,7 +170,7 @@ impl Builder {
                         before = Before { start: false, root: before.root, slash: true };
                     }
                     next => {
-                        if before.slash && next.is_none() {
+                        if self.kind == Kind::Path && before.slash && next.is_none() {
                             nodes.push(Node::Class(ByteSet::ALL));
                         }
                         nodes.push(Node::Repeat(ByteSet::ALL));

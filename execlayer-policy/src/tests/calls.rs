@@ -99,6 +99,7 @@ fn what_is_no_rule_about_calls_is_refused() {
         ("allow = [\"read\"]\npath = \"/a\"\ncontext = { a = 1 }", "`context` needs an `action`"),
         ("allow = [\"call\"]\naction = \"\"", "the pattern is empty"),
         ("allow = [\"call\"]\naction = \"a\\\\x00\"", "no tool's name has a byte 0"),
+        ("allow = [\"call\"]\naction = \"a[\\x00]\"", "no tool's name has a byte 0"),
         ("allow = [\"call\"]\naction = \"a\"\ncontext = {}", "`context` is empty"),
         (
             "allow = [\"call\"]\naction = \"a\"\ncontext = { \"a b\" = 1 }",
@@ -147,6 +148,45 @@ fn what_is_no_rule_about_calls_is_refused() {
         .map(|n| format!("[[rule]]\nid = \"r{n}\"\nallow = [\"call\"]\naction = \"a\"\ncontext = {{ a{n} = 1 }}\n"))
         .collect();
     assert!(findings(&many).contains("`MAX_CONTEXT_NAMES`"));
+    let list = |count| (0..count).map(|n| format!("\"a{n}\"")).collect::<Vec<_>>().join(", ");
+    let pairs = |actions, resources| {
+        let (actions, resources) = (list(actions), list(resources));
+        findings(&rule(&format!(
+            "allow = [\"call\"]\naction = [{actions}]\nresource = [{resources}]"
+        )))
+    };
+    assert_eq!(pairs(64, 64), "");
+    assert!(pairs(64, 65).contains("makes 4160 patterns; 4096 are allowed (`MAX_RULE_CALLS`)"));
+}
+
+#[test]
+fn rules_whose_texts_look_alike_are_not_the_same() {
+    let rules = |first: &str, second: &str| {
+        findings(&format!(
+            "[[rule]]\nid = \"r\"\nallow = [\"call\"]\n{first}\n[[rule]]\nid = \"s\"\ndeny = [\"call\"]\n{second}\n"
+        ))
+    };
+    let (first, second) =
+        ("action = \"a b\"\nresource = \"c\"", "action = \"a\"\nresource = \"b c\"");
+    assert_eq!(rules(first, second), "");
+    assert!(rules(first, first).contains("contradicts rule `r`"));
+}
+
+#[test]
+fn a_text_may_end_in_the_slash_that_a_path_never_ends_in() {
+    for (resource, about) in [
+        ("/srv/secret/**", "/srv/secret/"),
+        ("/srv/secret/*", "/srv/secret/"),
+        ("/*", "/"),
+        ("/{,*}**", "/"),
+        ("https://host/**", "https://host/"),
+        ("/a/**/b", "/a/b"),
+    ] {
+        let rules = rule(&format!("allow = [\"call\"]\naction = \"R\"\nresource = \"{resource}\""));
+        let call = Request::new(b"R", about.as_bytes()).unwrap();
+        let verdict = evaluate_call(&policy(&with_rules(&rules)), &call, &mut |_, _| true);
+        assert!(matches!(verdict, Verdict::Allow(_)), "{resource} {about}");
+    }
 }
 
 #[test]

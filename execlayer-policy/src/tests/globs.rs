@@ -93,6 +93,7 @@ fn abstract_names_take_any_bytes() {
     assert!(hit("@**", b"@a/b"));
     assert!(!hit("@*", b"@a/b"));
     assert!(hit("@a//", b"@a//"));
+    assert!(hit("@a/**", b"@a/") && hit("@a/*", b"@a/") && !hit("@a/**", b"@a"));
 }
 
 #[test]
