@@ -29,6 +29,14 @@ const NEXT_SHIFT: u32 = 12;
 pub trait Table {
     /// The word at `index`. Out of range must read as some word of the table, never outside of it.
     fn word(&self, index: u32) -> u32;
+
+    /// [`walk`] over a text, in whatever way is fastest where the table is.
+    fn walk_text(&self, start: u32, text: &[u8]) -> u32
+    where
+        Self: Sized,
+    {
+        walk(self, start, text.iter())
+    }
 }
 
 /// A transition cell: from its state on `label` to `next`.
@@ -71,8 +79,15 @@ pub fn miss(table: &impl Table, state: u32) -> u32 {
     if word & LABEL_MASK != DEFAULT {
         return DEAD;
     }
-    let next = word >> NEXT_SHIFT;
-    if word & ABSORBING != 0 { next | HALT } else { next }
+    target(word)
+}
+
+/// Where a transition cell leads: a state, with [`HALT`] set if no byte leaves it.
+#[inline(always)]
+#[must_use]
+pub const fn target(cell: u32) -> u32 {
+    let next = cell >> NEXT_SHIFT;
+    if cell & ABSORBING != 0 { next | HALT } else { next }
 }
 
 /// Whether the walk is over in `state`: dead, or nothing can change any more.

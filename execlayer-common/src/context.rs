@@ -97,7 +97,7 @@ fn holds<'v>(
         if word(1) == automaton::DEAD {
             return false;
         }
-        let last = automaton::walk(table, word(1), text.iter());
+        let last = table.walk_text(word(1), text);
         automaton::accepted(table, last) != 0
     };
     Some(match (kind, value) {

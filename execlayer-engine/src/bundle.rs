@@ -12,12 +12,14 @@ use execlayer_common::{
     verdict::Verdict,
 };
 
-use crate::{budgets::Budgets, names::Names, world::Call};
+use crate::{budgets::Budgets, names::Names, shortcuts::Shortcuts, world::Call};
 
 /// A compiled policy, ready to judge. Shared between threads as it is; judging takes no lock and allocates nothing.
 #[derive(Debug)]
 pub struct PolicyBundle {
+    /// The image, with its shortcuts.
     words: Box<[u32]>,
+    shortcuts: Shortcuts,
     provenance: Provenance,
     names: Names,
     budgets: Budgets,
@@ -55,7 +57,7 @@ impl PolicyBundle {
     ///
     /// A [`BundleError`] if they are none.
     pub fn new(words: impl Into<Box<[u32]>>, provenance: Provenance) -> Result<Self, BundleError> {
-        let words = words.into();
+        let mut words = words.into();
         image::check_header(&words).map_err(BundleError::Image)?;
         let at = |index: u32| words.get(index as usize).copied().unwrap_or_default();
         if at(image::H_RULE_COUNT) as usize != provenance.rules.len() {
@@ -64,7 +66,8 @@ impl PolicyBundle {
         let names = provenance.context.iter().map(|name| Name::new(name)).collect::<Result<_, _>>();
         let names = names.ok().and_then(Names::new).ok_or(BundleError::Names)?;
         let budgets = Budgets::new(at(image::H_BUDGET_COUNT));
-        Ok(Self { words, provenance, names, budgets })
+        let shortcuts = Shortcuts::of(&mut words);
+        Ok(Self { words, shortcuts, provenance, names, budgets })
     }
 
     /// Judges a call, and uses the budget that allows it, if one does.
@@ -83,6 +86,7 @@ impl PolicyBundle {
     fn judge<const SPENDS: bool>(&self, request: &Request<'_>) -> Verdict {
         let world = Call::<SPENDS> {
             words: &self.words,
+            shortcuts: &self.shortcuts,
             names: &self.names,
             budgets: &self.budgets,
             request,

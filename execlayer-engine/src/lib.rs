@@ -10,6 +10,7 @@ mod budgets;
 mod bundle;
 mod live;
 mod names;
+mod shortcuts;
 mod world;
 
 pub use execlayer_common::{

@@ -10,11 +10,16 @@ use execlayer_common::{
     limits::MAX_CONTEXT_NAMES,
 };
 
-use crate::{budgets::Budgets, names::Names};
+use crate::{
+    budgets::Budgets,
+    names::Names,
+    shortcuts::{self, Shortcuts},
+};
 
 /// See the module.
 pub(crate) struct Call<'a, const SPENDS: bool> {
     pub(crate) words: &'a [u32],
+    pub(crate) shortcuts: &'a Shortcuts,
     pub(crate) names: &'a Names,
     pub(crate) budgets: &'a Budgets,
     pub(crate) request: &'a Request<'a>,
@@ -49,6 +54,11 @@ impl<const SPENDS: bool> Table for Call<'_, SPENDS> {
     fn word(&self, index: u32) -> u32 {
         self.words.get(index as usize).copied().unwrap_or(FREE)
     }
+
+    #[inline]
+    fn walk_text(&self, start: u32, text: &[u8]) -> u32 {
+        self.shortcuts.walk::<false>(self.words, start, text)
+    }
 }
 
 impl<const SPENDS: bool> World for Call<'_, SPENDS> {
@@ -58,18 +68,15 @@ impl<const SPENDS: bool> World for Call<'_, SPENDS> {
     fn run(&self, start: u32, backward: bool) -> u32 {
         let (action, resource) = (self.request.action(), self.request.resource());
         let (first, second) = if backward { (resource, action) } else { (action, resource) };
-        let walk = |state: u32, part: &[u8]| {
-            if automaton::is_over(state) {
-                return state;
-            }
-            if backward {
-                automaton::walk(self, state, part.iter().rev())
-            } else {
-                automaton::walk(self, state, part.iter())
-            }
+        let walk = |state: u32, part: &[u8]| match backward {
+            true => self.shortcuts.walk::<true>(self.words, state, part),
+            false => self.shortcuts.walk::<false>(self.words, state, part),
         };
-        let between = walk(walk(start, first), &[SEPARATOR]);
-        walk(between, second)
+        let between = walk(start, first);
+        if automaton::is_over(between) {
+            return between;
+        }
+        walk(shortcuts::step(self.words, between, SEPARATOR), second)
     }
 
     fn uid(&self) -> u32 {

@@ -32,8 +32,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(
         "every default ends the walk",
         AUTOMATON,
-        "if word & ABSORBING != 0 { next | HALT } else { next }",
-        "if word & ABSORBING != 4 { next | HALT } else { next }",
+        "if cell & ABSORBING != 0 { next | HALT } else { next }",
+        "if cell & ABSORBING != 4 { next | HALT } else { next }",
     ),
     fault(
         "the owner of a cell is not looked at",
