@@ -14,7 +14,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 crate::tests! {
-    calls_of_tools_are_judged_as_the_policy_of_their_agent_says => .lanes(&[Lane::Subjects]).limit(400).fresh(),
+    calls_of_tools_are_judged_as_the_policy_of_their_agent_says => .lanes(&[Lane::Subjects]).limit(400),
 }
 
 const DAEMON: &str = "/opt/execlayer/bin/execlayerd";

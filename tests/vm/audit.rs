@@ -104,7 +104,7 @@ fn what_happened_is_recorded_and_proved() -> Result<()> {
 
 /// Daemons are killed at any moment, under load: each next one goes on with the log, and nothing in it is wrong.
 fn a_daemon_that_is_killed_leaves_a_trail_that_goes_on() -> Result<()> {
-    const KILLS: u64 = 5;
+    const KILLS: u64 = 3;
     const KILLS_FULL: u64 = 500;
     let kills = if full() { KILLS_FULL } else { KILLS };
     let policy = yard("killed")?;

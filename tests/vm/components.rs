@@ -1,13 +1,16 @@
 //! A file is judged alike by its components and by its whole name. A policy that records all calls is
 //! always asked about the whole name; one that does not asks about components first, where it can.
 
+use crate::framework::Lane;
 use crate::gate::{Gate, policy};
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-crate::tests! { components_and_whole_names_end_alike => .limit(240) }
+crate::tests! {
+    components_and_whole_names_end_alike => .lanes(&[Lane::Plain, Lane::Overlay, Lane::Subjects]).limit(240)
+}
 
 const PROGRAM: &str = "/opt/execlayer/vm";
 const ROLE: &str = "components";

@@ -13,7 +13,9 @@ use harness::corpus::{Suite, load};
 use std::fs;
 use std::path::Path;
 
-crate::tests! { every_case_that_is_an_act_ends_as_expected => .lanes(&[Lane::Plain]).limit(400) }
+crate::tests! {
+    every_case_that_is_an_act_ends_as_expected => .lanes(&[Lane::Plain, Lane::Subjects]).limit(400)
+}
 
 const CORPUS: &str = "/opt/execlayer/corpus";
 const BUNDLE: &str = "/run/corpus.bundle";

@@ -28,7 +28,7 @@ pub(crate) enum Lane {
     Bypass,
     /// A disk, and systemd as process 1; one kernel, or all with `--full`.
     Service,
-    /// A disk, and whether the gate works at all: what guests of other architectures begin with.
+    /// A disk, and whether the gate works at all.
     Smoke,
 }
 

@@ -4,6 +4,7 @@
 mod prepare;
 
 use crate::attempts::{self, Act, Attempt, Governed, execute};
+use crate::framework::Lane;
 use crate::gate::{Gate, policy};
 use anyhow::{Context, Result, ensure};
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
@@ -18,7 +19,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-crate::tests! { every_way_to_a_file_meets_its_own_name => .limit(290) }
+crate::tests! {
+    every_way_to_a_file_meets_its_own_name => .lanes(&[Lane::Plain, Lane::Overlay, Lane::Subjects]).limit(290)
+}
 
 use Governed::{Denied, Passes};
 

@@ -16,7 +16,9 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{SocketAddr as UnixName, UnixDatagram, UnixListener};
 
-crate::tests! { every_connection_meets_its_destination => .lanes(&[Lane::Plain]).limit(290) }
+crate::tests! {
+    every_connection_meets_its_destination => .lanes(&[Lane::Plain, Lane::Subjects]).limit(290)
+}
 
 use Governed::{Denied, Passes};
 

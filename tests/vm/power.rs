@@ -31,7 +31,7 @@ const STATE: &str = "/run/power/live/state";
 const AUDIT: &str = "/run/power/live/audit";
 const BUNDLES: &str = "/run/power/live/bundles.d";
 const PINS: &str = "/sys/fs/bpf/execlayer";
-const COPIES: usize = 5;
+const COPIES: usize = 4;
 const COPIES_FULL: usize = 200;
 /// Of so many copies one is started with on a machine that has no programs either.
 const WHOLE: usize = 50;

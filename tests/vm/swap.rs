@@ -17,7 +17,7 @@ crate::tests! { every_verdict_is_that_of_one_version => .lanes(&[Lane::Stress]).
 const TOP: &str = "/srv/swap";
 const SWAPS: usize = 200;
 const SWAPS_FULL: usize = 2_000;
-const KILLS: usize = 20;
+const KILLS: usize = 10;
 const KILLS_FULL: usize = 1_000;
 const PROCESSES: usize = 2;
 
