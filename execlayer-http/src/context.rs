@@ -2,14 +2,19 @@
 
 use std::fmt;
 
+use execlayer_common::{call::Name, limits::MAX_CONTEXT_VALUES};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-
-/// Values of one call.
-const MAX_VALUES: usize = 64;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, RefOr, Schema,
+        schema::{AdditionalProperties, ArrayBuilder, OneOfBuilder, Type},
+    },
+};
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +33,24 @@ pub enum ContextValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context(pub Vec<(String, ContextValue)>);
 
+impl ToSchema for Context {}
+
+impl PartialSchema for Context {
+    fn schema() -> RefOr<Schema> {
+        let of = |kind: Type| ObjectBuilder::new().schema_type(kind);
+        let value = OneOfBuilder::new()
+            .item(of(Type::String))
+            .item(of(Type::Number))
+            .item(of(Type::Boolean))
+            .item(ArrayBuilder::new().items(of(Type::String)));
+        of(Type::Object)
+            .property_names(Some(of(Type::String).pattern(Some("^[A-Za-z0-9_.-]{1,32}$"))))
+            .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(value.into()))))
+            .max_properties(Some(MAX_CONTEXT_VALUES))
+            .into()
+    }
+}
+
 impl<'de> Deserialize<'de> for Context {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Values;
@@ -43,9 +66,13 @@ impl<'de> Deserialize<'de> for Context {
                 let mut values: Vec<(String, ContextValue)> = Vec::new();
                 while let Some((name, raw)) = map.next_entry::<String, Box<RawValue>>()? {
                     // Each is compared with all before it.
-                    if values.len() == MAX_VALUES {
-                        let message = format_args!("there are more than {MAX_VALUES} values");
+                    if values.len() == MAX_CONTEXT_VALUES {
+                        let message =
+                            format_args!("there are more than {MAX_CONTEXT_VALUES} values");
                         return Err(A::Error::custom(message));
+                    }
+                    if let Err(error) = Name::new(&name) {
+                        return Err(A::Error::custom(format_args!("`{name}`: {error}")));
                     }
                     if values.iter().any(|(known, _)| *known == name) {
                         return Err(A::Error::custom(format_args!("`{name}` is given twice")));
@@ -100,6 +127,7 @@ mod tests {
             (r#"{"a":{"b":1}}"#, "`a` is no text"),
             (r#"{"a":["x",1]}"#, "`a` is no text"),
             (r#"{"a":1,"a":2}"#, "`a` is given twice"),
+            (r#"{"a b":1}"#, "`a b`: a context value's name"),
             ("[1]", "an object"),
         ] {
             let error = serde_json::from_str::<Context>(json).unwrap_err().to_string();

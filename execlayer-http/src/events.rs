@@ -24,8 +24,8 @@ use tokio::{
 use crate::{
     backend::{Backend, Event},
     caller::Caller,
-    problem::{Code, Problem},
-    routes::{Home, parameter},
+    problem::Problem,
+    routes::{Home, number, parameter},
 };
 
 /// Without a record for so long a comment is sent, so that whoever listens sees that the connection is alive.
@@ -49,10 +49,6 @@ pub(crate) async fn follow<B: Backend>(
     breath.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     Ok((kind, Body::from_stream(Events { records, breath })).into_response())
-}
-
-fn number(text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_none| Problem::new(Code::Malformed, "a record's number is a number"))
 }
 
 struct Events {

@@ -3,7 +3,7 @@
 
 use utoipa::OpenApi;
 
-use crate::{problem::ProblemBody, types};
+use crate::{authzen, problem::ProblemBody, types};
 
 /// The document.
 #[must_use]
@@ -36,6 +36,12 @@ pub fn document() -> utoipa::openapi::OpenApi {
         metrics
     ),
     components(schemas(
+        types::Asked,
+        types::Said,
+        authzen::Entity,
+        authzen::Action,
+        authzen::OneOrAll,
+        authzen::SaidOneOrAll,
         types::Evaluation,
         types::Evaluations,
         types::Decision,
@@ -96,24 +102,24 @@ route!(
     post,
     "/v1/evaluate",
     "Judges a call of a tool, or with `evaluations` several.",
-    ((status = 200, body = types::Decision),),
-    request_body = types::Evaluation
+    ((status = 200, body = types::Said),),
+    request_body = types::Asked
 );
 route!(
     access_evaluation,
     post,
     "/access/v1/evaluation",
     "Judges a call, as AuthZEN has it.",
-    ((status = 200, body = Object),),
-    request_body = Object
+    ((status = 200, body = authzen::Said),),
+    request_body = authzen::One
 );
 route!(
     access_evaluations,
     post,
     "/access/v1/evaluations",
     "Judges several calls, as AuthZEN has it.",
-    ((status = 200, body = Object),),
-    request_body = Object
+    ((status = 200, body = authzen::SaidOneOrAll),),
+    request_body = authzen::OneOrAll
 );
 route!(
     questions,
@@ -123,7 +129,7 @@ route!(
     ((status = 200, body = types::Questions),)
 );
 route!(question, get, "/v1/questions/{id}", "What became of a question.", ((status = 200, body = types::Question),),
-    params(("id" = u64, Path), ("wait" = Option<String>, Query, description = "`0s` to `60s`: wait so long for its end")));
+    params(("id" = u64, Path), ("wait" = Option<String>, Query, pattern = "^([1-5]?[0-9]|60)s?$", description = "`0s` to `60s`: wait so long for its end")));
 route!(
     answer,
     post,
@@ -134,11 +140,11 @@ route!(
     params(("id" = u64, Path))
 );
 route!(events, get, "/v1/events", "Records as server-sent events.",
-    ((status = 200, body = str, content_type = "text/event-stream"),),
+    ((status = 200, body = serde_json::Value, content_type = "text/event-stream"),),
     params(("from" = Option<u64>, Query, description = "number of the first record")));
 route!(audit, get, "/v1/audit", "Records of the audit trail.", ((status = 200, body = types::Records),),
     params(("from" = Option<u64>, Query, description = "number of the first record"),
-        ("limit" = Option<u64>, Query, description = "records at most, 1 to 1,000")));
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "records at most")));
 route!(
     policies,
     get,

@@ -155,7 +155,7 @@ async fn evaluate<B: Backend>(
     Ok(Json(EvaluatedAll { evaluations }).into_response())
 }
 
-fn lost() -> Problem {
+pub(crate) fn lost() -> Problem {
     Problem::new(Code::Internal, "there is no decision for this call")
 }
 
@@ -209,7 +209,7 @@ async fn question<B: Backend>(
     let wait = match parameter(&uri, "wait")? {
         None => Duration::ZERO,
         Some(text) => {
-            let seconds = text.strip_suffix('s').unwrap_or(text).parse::<u64>();
+            let seconds = number(text.strip_suffix('s').unwrap_or(text));
             let wait = seconds.ok().map(Duration::from_secs).filter(|wait| *wait <= MAX_WAIT);
             wait.ok_or_else(|| {
                 let detail =
@@ -240,7 +240,9 @@ async fn audit<B: Backend>(
 ) -> Result<Response, Problem> {
     let number = |name| parameter(&uri, name)?.map(number).transpose();
     let (from, limit) = (number("from")?.unwrap_or(0), number("limit")?.unwrap_or(100));
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX).clamp(1, MAX_RECORDS);
+    let limit = usize::try_from(limit).ok().filter(|limit| (1..=MAX_RECORDS).contains(limit));
+    let limit = limit
+        .ok_or_else(|| Problem::new(Code::Malformed, format!("`limit` is 1 to {MAX_RECORDS}")))?;
     home.backend.records(&caller, from, limit).await.map(|found| Json(found).into_response())
 }
 
@@ -267,8 +269,11 @@ async fn metrics<B: Backend>(State(home): Home<B>) -> Response {
     ([(header::CONTENT_TYPE, kind)], home.backend.metrics()).into_response()
 }
 
-fn number(text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_no_number| {
+/// A number as the document has them: digits, below 2^63.
+pub(crate) fn number(text: &str) -> Result<u64, Problem> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse::<i64>().ok().filter(|_| is_plain);
+    number.and_then(|number| u64::try_from(number).ok()).ok_or_else(|| {
         Problem::new(Code::Malformed, format!("`{}` is no number", text.escape_default()))
     })
 }

@@ -1,5 +1,6 @@
 //! What is said in requests and answers. Shapes and limits; must not decide anything.
 
+use execlayer_common::{call::Request, limits::MAX_CONTEXT_VALUES};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,7 +19,7 @@ const MAX_NAME: usize = 128;
 #[serde(deny_unknown_fields)]
 pub struct Evaluation {
     /// The tool's name, 1 to 256 bytes.
-    #[schema(min_length = 1, max_length = 256)]
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00]*$")]
     pub action: String,
     /// What it is called about, at most 65,536 bytes.
     #[serde(default)]
@@ -26,7 +27,6 @@ pub struct Evaluation {
     pub resource: String,
     /// Named values: texts, numbers, truth values, lists of texts; at most 64.
     #[serde(default)]
-    #[schema(value_type = Object)]
     pub context: Context,
     /// The agent. Operators may evaluate as any; an agent only as itself.
     #[serde(default)]
@@ -47,10 +47,15 @@ pub struct Evaluation {
 impl Evaluation {
     /// Checks what the types do not say.
     pub(crate) fn check(&self) -> Result<(), Problem> {
+        let malformed = |detail: String| Problem::new(Code::Malformed, detail);
+        Request::new(self.action.as_bytes(), self.resource.as_bytes())
+            .map_err(|error| malformed(error.to_string()))?;
+        if self.context.0.len() > MAX_CONTEXT_VALUES {
+            return Err(malformed(format!("there are more than {MAX_CONTEXT_VALUES} values")));
+        }
         for (name, text) in [("session", &self.session), ("call", &self.call)] {
             if text.as_ref().is_some_and(|text| text.chars().count() > MAX_NAME) {
-                let detail = format!("`{name}` has more than {MAX_NAME} characters");
-                return Err(Problem::new(Code::Malformed, detail));
+                return Err(malformed(format!("`{name}` has more than {MAX_NAME} characters")));
             }
         }
         Ok(())
@@ -62,7 +67,26 @@ impl Evaluation {
 #[serde(deny_unknown_fields)]
 pub struct Evaluations {
     /// 1 to 100.
+    #[schema(min_items = 1, max_items = 100)]
     pub evaluations: Vec<Evaluation>,
+}
+
+/// One call, or several.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only described: what came is told apart before it is read")]
+pub(crate) enum Asked {
+    One(Evaluation),
+    Several(Evaluations),
+}
+
+/// What became of them.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only described")]
+pub(crate) enum Said {
+    One(Box<Decision>),
+    Several(EvaluatedAll),
 }
 
 /// What is to become of a call.

@@ -10,6 +10,7 @@ mod linker;
 mod packages;
 mod rootfs;
 mod rust;
+mod schemathesis;
 
 pub(crate) use consumers::Consumers;
 pub(crate) use kernels::Kernel;
@@ -42,6 +43,10 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<()> {
     match consumers() {
         Ok(consumers) => println!("consumers of exports: {}", consumers.packages.join(", ")),
         Err(error) => println!("no consumers of exports, so their tests do not run: {error:#}"),
+    }
+    match schemathesis() {
+        Ok(folder) => println!("Schemathesis: {}", folder.display()),
+        Err(error) => println!("no Schemathesis, so its test does not run: {error:#}"),
     }
     println!("ready");
     Ok(())
@@ -90,6 +95,11 @@ pub(crate) fn guests(arch: Arch, refresh: bool) -> Result<Guests> {
         kernels: kernels::ensure(&mut archive, arch, refresh)?,
         rootfs: rootfs::ensure(&mut archive, arch)?,
     })
+}
+
+/// What the test of the API's document is run with. A host that cannot have it runs all other tests.
+pub(crate) fn schemathesis() -> Result<PathBuf> {
+    schemathesis::ensure()
 }
 
 /// What the tests of exports send to. A host that cannot have it runs all other tests.

@@ -44,6 +44,13 @@ fn host(full: bool) -> Result<()> {
         }
         Err(error) => return Err(error),
     }
+    match setup::schemathesis() {
+        Ok(folder) => {
+            cargo.env("EXECLAYER_SCHEMATHESIS", folder);
+        }
+        Err(error) if !strict => println!("no test of the API's document here: {error:#}"),
+        Err(error) => return Err(error),
+    }
     if strict {
         // There the kernel must judge; elsewhere a test that cannot ask it says so.
         cargo.env("EXECLAYER_REQUIRE_KERNEL", "1");

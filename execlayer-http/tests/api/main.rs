@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod common;
+mod document;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
