@@ -1,5 +1,8 @@
 //! Uses of budgets, counted without a lock. Must not know which rule a budget is of.
 
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// By number: the window (high half) and its uses (low half).
@@ -58,7 +61,7 @@ const fn left(state: u64, now: u32, uses: u32) -> bool {
     used(state, now) < uses
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::Budgets;
 

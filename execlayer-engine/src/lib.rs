@@ -9,6 +9,8 @@
 mod budgets;
 mod bundle;
 mod live;
+#[cfg(loom)]
+mod model;
 mod names;
 mod shortcuts;
 mod world;

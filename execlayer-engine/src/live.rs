@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+#[cfg(not(loom))]
 use arc_swap::ArcSwap;
 
 use crate::PolicyBundle;
+#[cfg(loom)]
+use crate::model::ArcSwap;
 
 /// The policy in force. Readers never wait, for each other or for whoever replaces it, and whatever they judge, they
 /// judge it wholly by one policy.

@@ -58,5 +58,17 @@ fn host(full: bool) -> Result<()> {
     if full {
         cargo.env("EXECLAYER_FULL", "1");
     }
+    shell::run(&mut cargo)?;
+    models()
+}
+
+/// What threads do together, in every order of their steps.
+fn models() -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(paths::workspace())
+        .args(["test", "--quiet", "-p", "execlayer-engine", "--test", "models", "--target-dir"])
+        .arg(paths::target().join("loom"))
+        .env("RUSTFLAGS", "--cfg loom");
     shell::run(&mut cargo)
 }
