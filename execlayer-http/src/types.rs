@@ -177,7 +177,8 @@ pub struct AgentPolicy {
 #[expect(missing_docs, reason = "named as the tool names them")]
 pub struct Question {
     pub id: u64,
-    /// `open`, `allowed`, `denied`, `timed-out`, `left`, or `used`: another call of the same tree went on by that yes.
+    /// `open`, `allowed`, `denied`, `timed-out`, `left`, or for whoever asked `used`, as another call of the same tree went on
+    /// by that yes, or `replaced`, as another policy came.
     pub state: String,
     pub agent: String,
     pub pid: u32,

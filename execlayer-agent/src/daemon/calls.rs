@@ -228,6 +228,11 @@ impl Daemon {
             generation: call.generation,
         };
         self.must_record()?;
+        let (_profile, policy) = self.policy(&call.agent)?;
+        if policy.generation.number() != call.generation {
+            let message = format!("agent `{}` has another policy by now: ask again", call.agent);
+            return Err(failure(ErrorCode::Unavailable, message));
+        }
         if let Some((id, allowed)) = self.tools.answered(&same, now) {
             let mut seen = self.seen(call)?;
             seen.answer = Some(id);
@@ -296,13 +301,21 @@ impl Daemon {
         let (pending, message) = (over.pending.clone(), over.message.clone());
         let ending = over.ending;
         self.must_record()?;
-        // Somebody else of its tree made the same call, and went on by it.
-        let is_used = is_asker && ending == Ending::Allowed && !is_good;
+        let said = if !is_asker || ending != Ending::Allowed {
+            ending.name()
+        } else if !self.is_in_force(&pending.observed) {
+            "replaced"
+        } else if !is_good {
+            // Somebody else of its tree made the same call, and went on by it.
+            "used"
+        } else {
+            ending.name()
+        };
         Ok(Ended {
             question: self.view(id, &pending, now),
             session: pending.observed.session,
-            allowed: Some(ending == Ending::Allowed && !is_used),
-            ending: Some(if is_used { "used" } else { ending.name() }.to_owned()),
+            allowed: Some(said == Ending::Allowed.name()),
+            ending: Some(said.to_owned()),
             message,
         })
     }
@@ -341,8 +354,21 @@ impl Daemon {
         self.settle();
     }
 
+    /// Whether it was judged by the policy that is in force.
+    fn is_in_force(&self, observed: &Observed) -> bool {
+        let current = self.profiles.in_force(observed.profile);
+        current.is_some_and(|(generation, _digest)| generation == observed.generation)
+    }
+
     /// Every second.
     pub(super) fn tick_calls(&mut self) {
+        // What the new policy says of the call is known when it is made again.
+        let is_old =
+            |(id, pending): (u64, &Pending)| (!self.is_in_force(&pending.observed)).then_some(id);
+        let old: Vec<u64> = self.tools.open().filter_map(is_old).collect();
+        for id in old {
+            self.end_call(id, Ending::Denied, DAEMON, Some("another policy came: ask again"));
+        }
         for id in self.tools.due(time::boot()) {
             self.end_call(id, Ending::TimedOut, DAEMON, None);
         }

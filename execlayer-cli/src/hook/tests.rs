@@ -65,7 +65,10 @@ fn only_an_allowed_question_allows() {
     assert_eq!(State::parse(r#"{"state":"open"}"#, 7), Ok(State::Open));
     let denied = State::Denied("question 7 was denied: not today".to_owned());
     assert_eq!(State::parse(r#"{"state":"denied","message":"not today"}"#, 7), Ok(denied));
-    assert!(matches!(State::parse(r#"{"state":"timed-out"}"#, 7), Ok(State::Denied(_))));
+    for state in ["timed-out", "used", "replaced"] {
+        let parsed = State::parse(&format!(r#"{{"state":"{state}"}}"#), 7);
+        assert!(matches!(parsed, Ok(State::Denied(_))), "{state}");
+    }
     for body in [
         "{}",
         r#"{"state":"allow"}"#,

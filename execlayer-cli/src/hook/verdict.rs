@@ -56,6 +56,12 @@ impl State {
             "allowed" => Ok(Self::Allowed),
             "denied" => Ok(Self::Denied(format!("question {question} was denied{why}"))),
             "timed-out" => Ok(Self::Denied(format!("nobody answered question {question} in time"))),
+            "used" => Ok(Self::Denied(format!(
+                "the yes to question {question} was used by another call that is the same"
+            ))),
+            "replaced" => Ok(Self::Denied(format!(
+                "another policy came while question {question} was open: try again"
+            ))),
             other => Err(Fault::new(format!("a question's state `{other}` is unknown"))),
         }
     }

@@ -154,6 +154,57 @@ fn a_person_answers_for_a_call_and_a_yes_is_used_once() {
 }
 
 #[test]
+fn another_policy_ends_what_the_one_before_asked() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = bench();
+    bench.daemon.options.api_answers = true;
+    let hold = |resource: &str, generation| Ask::Hold {
+        call: Box::new(Judged {
+            resource: resource.to_owned(),
+            digest: resource.repeat(8),
+            generation,
+            ..judged(Said::Ask, "ask-not-held")
+        }),
+    };
+    let generation = |bench: &mut Bench| match told(bench, Ask::Policies {}) {
+        Ok(Told::Policies(heads)) => heads[0].generation,
+        other => panic!("{other:?}"),
+    };
+    let asked = |bench: &mut Bench, request| match told(bench, request) {
+        Ok(Told::Asked(put)) => put.id,
+        other => panic!("{other:?}"),
+    };
+    let ended = |bench: &mut Bench, id, is_asker| {
+        bench.daemon.tick();
+        let Ok(Told::Question(ended)) = told(bench, Ask::Question { id, is_asker }) else {
+            panic!("{id}")
+        };
+        (ended.allowed, ended.ending)
+    };
+    let first = generation(&mut bench);
+    let open = asked(&mut bench, hold("open", first));
+    let yes = asked(&mut bench, hold("yes", first));
+    let answer = Ask::Answer { id: yes, allow: true, message: None, by: "desk".to_owned() };
+    assert!(told(&mut bench, answer).is_ok());
+    assert_eq!(ended(&mut bench, open, true), (None, None));
+
+    let path = bench.bundle("coder", None).display().to_string();
+    assert!(bench.ask(Request::Install { path }).is_ok());
+    let second = generation(&mut bench);
+    assert_ne!(first, second);
+    assert_eq!(ended(&mut bench, open, true), (Some(false), Some("denied".to_owned())));
+    assert_eq!(ended(&mut bench, yes, false), (Some(true), Some("allowed".to_owned())));
+    assert_eq!(ended(&mut bench, yes, true), (Some(false), Some("replaced".to_owned())));
+    // Who has not heard of it yet asks by the old one.
+    assert_eq!(told(&mut bench, hold("yes", first)).unwrap_err().0, ErrorCode::Unavailable);
+    let again = asked(&mut bench, hold("yes", second));
+    assert!(again > yes, "a yes under the old policy is none");
+    assert_eq!(ended(&mut bench, again, true), (None, None));
+}
+
+#[test]
 fn a_governed_process_cannot_use_the_link() {
     if !is_root() {
         return;
