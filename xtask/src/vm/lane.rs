@@ -3,7 +3,7 @@
 use super::Root;
 use crate::arch::Arch;
 
-/// The one kernel on which `service`, `stress` and `subjects` run for every change; the last one has those of `plain`
+/// The one kernel on which `overlay`, `service`, `stress` and `subjects` run for every change; the last one has those of `plain`
 /// whose outcome the kernel's version decides, too.
 pub(super) const ONE_SERIES: &str = "6.12";
 /// The one on which `hold` and `bypass` do: they take long. The oldest has the strictest verifier, and
@@ -103,10 +103,9 @@ impl Lane {
         match self {
             _ if arch == Arch::Arm64 => series == ONE_SERIES,
             Self::Plain => series == OLDEST || series == NEWEST,
-            // Without files that back others, and with them (6.5).
-            Self::Overlay => series == OLDEST || series == ONE_SERIES,
             Self::Hold | Self::Bypass => series == OLDEST,
-            Self::Subjects | Self::Service | Self::Stress => series == ONE_SERIES,
+            // On overlayfs, with files that back others (6.5).
+            Self::Overlay | Self::Subjects | Self::Service | Self::Stress => series == ONE_SERIES,
             Self::Smoke => series == BETWEEN,
         }
     }
