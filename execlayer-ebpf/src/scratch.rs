@@ -179,7 +179,9 @@ pub struct Scratch {
 /// A buffer of one's own, or `None` if all are in use.
 ///
 /// Buffers stay in use for long only where the kernel takes the processor from tasks in the middle of a verdict. There
-/// it takes it from whoever waits, too, and lets the others finish meanwhile. Not for callers that hold a lock.
+/// it takes it from whoever waits, too, and lets the others finish meanwhile. Whoever is called with a spin lock held
+/// (unix sockets) waits for what other processors give back, and no longer than that. Not for the end of a fork, which
+/// has the run queue's lock.
 #[inline(always)]
 pub fn acquire() -> Option<*mut Scratch> {
     if let Some(scratch) = acquire_at_once() {
