@@ -39,7 +39,7 @@ pub trait Table {
     }
 }
 
-/// A transition cell: from its state on `label` to `next`.
+/// A transition cell: from its state on `label` to `next`. Bits 10 and 11 are free, and 0 in an image.
 #[must_use]
 pub const fn cell(label: u32, next: u32) -> u32 {
     (next << NEXT_SHIFT) | (label & LABEL_MASK)
