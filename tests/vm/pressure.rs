@@ -21,7 +21,7 @@ crate::tests! {
 }
 
 const FOLDER: &str = "/srv/pressure";
-const SECONDS: &str = "20";
+const SECONDS: &str = "12";
 const SECONDS_FULL: &str = "180";
 /// Verdicts of one process beside the stressors.
 const VERDICTS: &str = "4000";

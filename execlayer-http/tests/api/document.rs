@@ -21,7 +21,7 @@ fn every_answer_is_as_the_document_says() {
     let place = tempfile::tempdir().unwrap();
     let mut tool = Command::new("python3");
     tool.args(["-m", "schemathesis.cli", "run", "--no-color", "--seed", "1"])
-        .args(["--max-examples", "60", "--continue-on-failure"])
+        .args(["--max-examples", "30", "--continue-on-failure"])
         .args(["--header", "Authorization: Bearer abc"])
         .arg(format!("http://{}/v1/openapi.json", served.tcp))
         .env("PYTHONPATH", folder)
@@ -32,5 +32,5 @@ fn every_answer_is_as_the_document_says() {
     assert!(output.status.success(), "see above");
     assert!(!said.contains("Unresolvable"), "a part of the document was left out: see above");
     let seen = served.wishes.seen.lock().unwrap().len();
-    assert!(seen > 50, "only {seen} calls came to be judged");
+    assert!(seen > 30, "only {seen} calls came to be judged");
 }
