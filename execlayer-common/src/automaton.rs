@@ -21,9 +21,11 @@ pub const DEAD: u32 = 0;
 /// Set in what [`step`] returns if the rest of the subject cannot change the decision any more.
 pub const HALT: u32 = 1 << 31;
 
-const LABEL_MASK: u32 = 0x1ff;
+/// Which bits of a cell are its label.
+pub const LABEL_MASK: u32 = 0x1ff;
 const ABSORBING: u32 = 1 << 9;
-const NEXT_SHIFT: u32 = 12;
+/// How far up in a cell it is said where it leads.
+pub const NEXT_SHIFT: u32 = 12;
 
 /// Read access to an image, word by word.
 pub trait Table {

@@ -53,7 +53,15 @@ impl Kind {
         })
     }
 
-    const fn has_automaton(self) -> bool {
+    /// The kind of the test whose first word this is, or `None`.
+    #[must_use]
+    pub const fn of_head(head: u32) -> Option<Self> {
+        Self::from_raw((head >> 8) & 0xff)
+    }
+
+    /// Whether its second word is the start of an automaton.
+    #[must_use]
+    pub const fn has_automaton(self) -> bool {
         matches!(self, Self::Text | Self::Every | Self::Some)
     }
 }
@@ -62,6 +70,13 @@ impl Kind {
 #[must_use]
 pub const fn test_head(name: u8, kind: Kind) -> u32 {
     name as u32 | (kind as u32) << 8
+}
+
+/// Where a test of the list at `tests` is.
+#[inline]
+#[must_use]
+pub const fn test_index(tests: u32, number: u32) -> u32 {
+    tests.wrapping_add(1).wrapping_add(number.wrapping_mul(TEST_WORDS))
 }
 
 /// Whether the tests at `tests` hold for a rule with this effect. `value` gives the value of a name by its number
@@ -76,10 +91,7 @@ pub fn hold<'v>(
 ) -> bool {
     let unknown = effect != Effect::Allow as u32;
     let count = table.word(tests).min(limits::MAX_CONTEXT_TESTS as u32);
-    (0..count).all(|number| {
-        let at = tests.wrapping_add(1).wrapping_add(number.wrapping_mul(TEST_WORDS));
-        holds(table, at, &value).unwrap_or(unknown)
-    })
+    (0..count).all(|number| holds(table, test_index(tests, number), &value).unwrap_or(unknown))
 }
 
 /// Whether the test at `at` holds; `None` if it is not known.
@@ -91,7 +103,7 @@ fn holds<'v>(
 ) -> Option<bool> {
     let head = table.word(at);
     let value = value(head & 0xff);
-    let kind = Kind::from_raw((head >> 8) & 0xff)?;
+    let kind = Kind::of_head(head)?;
     let word = |number: u32| table.word(at.wrapping_add(number));
     let accepts = |text: &[u8]| {
         if word(1) == automaton::DEAD {
@@ -124,10 +136,10 @@ pub(crate) fn fits(words: &[u32], tests: u32) -> bool {
         return false;
     };
     (0..count).all(|number| {
-        let test = tests.wrapping_add(1).wrapping_add(number.wrapping_mul(TEST_WORDS));
+        let test = test_index(tests, number);
         let (Some(head), Some(start)) = (at(test), at(test.wrapping_add(1))) else { return false };
         let last = at(test.wrapping_add(TEST_WORDS).wrapping_sub(1));
-        match Kind::from_raw((head >> 8) & 0xff) {
+        match Kind::of_head(head) {
             Some(kind) => last.is_some() && (!kind.has_automaton() || at(start).is_some()),
             None => false,
         }

@@ -6,9 +6,9 @@
 
 use execlayer_common::{
     access::Operation,
-    automaton::{self, DEAD, DEFAULT, Table},
+    automaton::{self, DEAD, DEFAULT, LABEL_MASK, NEXT_SHIFT, Table},
     call::SEPARATOR,
-    context::{Kind, TEST_WORDS},
+    context::{Kind, test_index},
     image::{
         CONDITION_CONTEXT, CONDITION_TESTS_SHIFT, CONDITION_WORDS, H_CONDITION_COUNT, H_CONDITIONS,
         START_BACKWARD, start_index,
@@ -20,12 +20,9 @@ use execlayer_common::{
 const LEADS: u32 = 1 << 10;
 /// In a start, where no state's number reaches.
 const BEGINS: u32 = 1 << 30;
-const NEXT_SHIFT: u32 = 12;
-const LABEL: u32 = 0x1ff;
 /// Shorter ones are not worth a look.
 const SHORTEST: usize = 4;
 const LONGEST: usize = 255;
-const UNKNOWN: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Chain {
@@ -36,6 +33,9 @@ struct Chain {
     /// Its first and its last four bytes: all there is of a short one.
     ends: [[u8; 4]; 2],
 }
+
+/// The chain that begins in a state, as far as anybody has looked.
+type Numbered = Option<Option<u32>>;
 
 /// The chains of an image.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ struct View<'a>(&'a [u32]);
 
 impl Table for View<'_> {
     fn word(&self, index: u32) -> u32 {
-        self.0.get(index as usize).copied().unwrap_or(automaton::FREE)
+        word(self.0, index)
     }
 }
 
@@ -57,7 +57,7 @@ impl Shortcuts {
     pub(crate) fn of(words: &mut [u32]) -> Self {
         let mut made = Self::default();
         let image = words.to_vec();
-        let mut numbers = vec![UNKNOWN; image.len()];
+        let mut numbers = vec![None; image.len()];
         let mut known = vec![false; image.len()];
         let mut states = Vec::new();
         for at in starts(&image) {
@@ -77,7 +77,7 @@ impl Shortcuts {
                 let at = state.wrapping_add(label);
                 let cell = word(&image, at);
                 let next = cell >> NEXT_SHIFT;
-                if cell & LABEL != label || next == DEAD {
+                if cell & LABEL_MASK != label || next == DEAD {
                     continue;
                 }
                 states.push(next);
@@ -91,12 +91,12 @@ impl Shortcuts {
         made
     }
 
-    /// The number of the chain that begins in a state.
-    fn chain(&mut self, image: &[u32], numbers: &mut [u32], head: u32) -> Option<u32> {
-        let known = numbers.get_mut(head as usize)?;
-        if *known != UNKNOWN {
-            return Some(*known);
-        }
+    /// The number of the chain that begins in a state, if one does. Each state is looked at once.
+    fn chain(&mut self, image: &[u32], numbers: &mut [Numbered], head: u32) -> Option<u32> {
+        *numbers.get_mut(head as usize)?.get_or_insert_with(|| self.find(image, head))
+    }
+
+    fn find(&mut self, image: &[u32], head: u32) -> Option<u32> {
         let (first, mut end) = (self.bytes.len(), head);
         while self.bytes.len() - first < LONGEST
             && let Some((byte, next)) = only_byte(image, end)
@@ -111,9 +111,9 @@ impl Shortcuts {
         let bytes = self.bytes.get(first..)?;
         let ends = [*bytes.first_chunk()?, *bytes.last_chunk()?];
         let length = bytes.len() as u32;
-        *known = self.chains.len() as u32;
+        let number = self.chains.len() as u32;
         self.chains.push(Chain { first: first as u32, length, end, ends });
-        Some(*known)
+        Some(number)
     }
 
     /// The state that `part` leads to from `state`, which may be what [`step`] gave, or [`DEAD`].
@@ -166,9 +166,9 @@ impl Shortcuts {
 #[inline]
 pub(crate) fn step(words: &[u32], state: u32, byte: u8) -> u32 {
     let mut cell = word(words, state.wrapping_add(byte.into()));
-    if cell & LABEL != byte.into() {
+    if cell & LABEL_MASK != byte.into() {
         cell = word(words, state.wrapping_add(DEFAULT));
-        if cell & LABEL != DEFAULT {
+        if cell & LABEL_MASK != DEFAULT {
             return DEAD;
         }
     }
@@ -187,9 +187,8 @@ fn starts(words: &[u32]) -> Vec<u32> {
         }
         let tests = flags >> CONDITION_TESTS_SHIFT;
         for test in 0..word(words, tests) {
-            let at = tests.wrapping_add(1).wrapping_add(test.wrapping_mul(TEST_WORDS));
-            let kind = Kind::from_raw((word(words, at) >> 8) & 0xff);
-            if matches!(kind, Some(Kind::Text | Kind::Every | Kind::Some)) {
+            let at = test_index(tests, test);
+            if Kind::of_head(word(words, at)).is_some_and(Kind::has_automaton) {
                 all.push(at.wrapping_add(1));
             }
         }
@@ -218,8 +217,10 @@ fn only_byte(words: &[u32], state: u32) -> Option<(u8, u32)> {
     only.filter(|(byte, _next)| *byte != SEPARATOR)
 }
 
-fn word(words: &[u32], index: u32) -> u32 {
-    View(words).word(index)
+/// The word of an image at `index`.
+#[inline(always)]
+pub(crate) fn word(words: &[u32], index: u32) -> u32 {
+    words.get(index as usize).copied().unwrap_or(automaton::FREE)
 }
 
 fn put(words: &mut [u32], index: u32, value: u32) {

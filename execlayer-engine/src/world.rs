@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use execlayer_common::{
-    automaton::{self, FREE, Table},
+    automaton::{self, Table},
     call::{Request, SEPARATOR, Value},
     context,
     decide::{Body, Kept, World},
@@ -52,7 +52,7 @@ impl<const SPENDS: bool> Call<'_, SPENDS> {
 impl<const SPENDS: bool> Table for Call<'_, SPENDS> {
     #[inline(always)]
     fn word(&self, index: u32) -> u32 {
-        self.words.get(index as usize).copied().unwrap_or(FREE)
+        shortcuts::word(self.words, index)
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use execlayer_common::{
     automaton::{self, HALT, Table as _},
-    context::{Kind, TEST_WORDS},
+    context::{Kind, TEST_WORDS, test_index},
     image::Effect,
 };
 
@@ -72,17 +72,15 @@ fn asked(side: Side<'_>, tests: u32) -> Vec<u32> {
     let view = View(side.image);
     let mut words = Vec::new();
     for number in 0..view.word(tests) {
-        let at = tests + 1 + number * TEST_WORDS;
+        let at = test_index(tests, number);
         let head = view.word(at);
         let name = side.provenance.context.get((head & 0xff) as usize);
         words.extend(name.into_iter().flat_map(|name| name.bytes()).map(u32::from));
-        let kind = Kind::from_raw((head >> 8) & 0xff);
         words.extend([u32::MAX, head >> 8]);
-        match kind {
-            Some(Kind::Text | Kind::Every | Kind::Some) => {
-                walked(view, view.word(at + 1), &mut words);
-            }
-            _ => words.extend((1..TEST_WORDS).map(|word| view.word(at + word))),
+        if Kind::of_head(head).is_some_and(Kind::has_automaton) {
+            walked(view, view.word(at + 1), &mut words);
+        } else {
+            words.extend((1..TEST_WORDS).map(|word| view.word(at + word)));
         }
     }
     words
